@@ -1,0 +1,1 @@
+"""PyTorch networks, checkpoint readers, training and ONNX export (needs the ``export`` extra)."""

@@ -1,0 +1,1 @@
+"""The ``mgdn::DynamicFilter`` operation: its specification and native kernels."""

@@ -1,0 +1,1 @@
+"""Run fusion bundles on video: sources, sessions, sinks, bundles, quality and latency."""

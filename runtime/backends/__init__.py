@@ -1,0 +1,1 @@
+"""One module per way of computing a fused plane."""
