@@ -131,7 +131,8 @@ class Session(ABC):
         for name, plane in (("visible", visible), ("infrared", infrared)):
             if plane.ndim != 2 or plane.dtype != np.uint8:
                 raise UserError(
-                    f"{name} is {plane.dtype} of shape {plane.shape}; a (H, W) uint8 plane is needed"
+                    f"{name} is {plane.dtype} of shape {plane.shape}; "
+                    "a (H, W) uint8 plane is needed"
                 )
         if visible.shape != infrared.shape:
             raise UserError(
@@ -143,7 +144,8 @@ class Session(ABC):
             slot.infrared[...] = infrared
             self.submit(slot)
             self.collect(slot)
-            return slot.fused.copy()
+            fused: Plane = slot.fused.copy()
+        return fused
 
     def __enter__(self) -> Session:
         return self
