@@ -1,0 +1,1 @@
+"""The ``.mgdn`` bundle: its manifest, reading it safely, creating it reproducibly."""
