@@ -1,0 +1,231 @@
+"""MGDN, the Mutual-Guided Dynamic Network (Guan et al., ACM MM 2023), in its five variants.
+
+Parameter names are those of the published files, so they load without renaming. Buffers the
+files carry (window masks, relative-position indices) are computed here, and the published
+parameters that no forward pass reads are not built; ``export.checkpoint`` knows both kinds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mgdn_edge.export.dynamic_filter import dynamic_filter
+from mgdn_edge.export.networks.window_attention import ContextAwareTransformer, shifted_window_mask
+from mgdn_edge.export.padding import pad_to
+
+FILTER_SIZE = 7  # K of every published variant
+TCA_HEADS = 6  # of the channel attention, in every variant, whatever the window heads are
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Sizes of one published variant; ``inputs`` are the channels of each stream in order.
+
+    ``residual`` is the index of the stream whose first feature is added before the last
+    convolution.
+    """
+
+    width: int
+    depths: tuple[int, ...]
+    heads: int
+    window: int
+    mlp_ratio: int
+    inputs: tuple[int, ...]
+    outputs: int
+    residual: int
+
+
+VARIANTS = {
+    "mff": Variant(30, (3, 3), 3, 4, 2, (3, 3), 3, 0),
+    "mef": Variant(60, (6, 6), 6, 8, 2, (3, 3), 3, 0),
+    "gdsr-x4": Variant(30, (3, 3, 3), 6, 4, 4, (3, 1), 1, 1),
+    "gdsr-x8": Variant(30, (3, 3, 3), 6, 4, 4, (3, 1), 1, 1),
+    "gdsr-x16": Variant(60, (3, 3, 3), 6, 4, 4, (3, 1), 1, 1),
+    "deghost": Variant(60, (6, 6, 6), 6, 8, 4, (6, 6, 6), 3, 1),
+}
+
+
+class TransposedAttention(nn.Module):
+    """TCA: attention across channels of ``operand`` guided by ``guide``, both (N, C, H, W).
+
+    The statistics run over the whole image, so padding changes every output pixel.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.temperature = nn.Parameter(torch.ones(TCA_HEADS, 1, 1))
+        self.kv = nn.Conv2d(width, 2 * width, 1)
+        self.q = nn.Conv2d(width, width, 1)
+        self.kv_dwconv = nn.Conv2d(2 * width, 2 * width, 3, padding=1, groups=2 * width)
+        self.q_dwconv = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.project_out = nn.Conv2d(width, width, 1)
+
+    def forward(self, guide: Tensor, operand: Tensor) -> Tensor:
+        batch, channels, height, width = operand.shape
+        by_head = (batch, TCA_HEADS, channels // TCA_HEADS, height * width)
+        query = self.q_dwconv(self.q(guide)).reshape(by_head)
+        key, value = self.kv_dwconv(self.kv(operand)).chunk(2, dim=1)
+        query = F.normalize(query, dim=-1, eps=1e-12)
+        key = F.normalize(key.reshape(by_head), dim=-1, eps=1e-12)
+        weights = ((query @ key.transpose(-2, -1)) * self.temperature).softmax(dim=-1)
+        mixed = (weights @ value.reshape(by_head)).reshape(operand.shape)
+        projected: Tensor = self.project_out(mixed)
+        return projected
+
+
+def kernel_predictor(width: int) -> nn.Sequential:
+    """(N, C, H, W) -> (N, K*K, H, W) kernels, as they come: not normalised, unbounded."""
+    return nn.Sequential(
+        nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.1)),
+        nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.1)),
+        nn.Conv2d(width, FILTER_SIZE * FILTER_SIZE, 1),
+    )
+
+
+def pointwise(width: int) -> nn.Sequential:
+    """1x1 convolution and activation after a dynamic filter."""
+    return nn.Sequential(nn.Conv2d(width, width, 1), nn.LeakyReLU(0.1))
+
+
+class MutualGuidedFilter(nn.Module):
+    """MGF of the two-stream variants: each stream filtered by kernels the other guides."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.TCA = TransposedAttention(width)
+        self.kernel_predictor_ref = kernel_predictor(width)
+        self.kernel_predictor_ext = kernel_predictor(width)
+        self.conv_out_1 = pointwise(width)
+        self.conv_out_2 = pointwise(width)
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        first, second = features
+        kernel_1 = self.kernel_predictor_ref(self.TCA(guide=first, operand=second))
+        kernel_2 = self.kernel_predictor_ext(self.TCA(guide=second, operand=first))
+        return [
+            self.conv_out_1(dynamic_filter(first, kernel_1, FILTER_SIZE)),
+            self.conv_out_2(dynamic_filter(second, kernel_2, FILTER_SIZE)),
+        ]
+
+
+class DeghostingFilter(nn.Module):
+    """MGF of the deghosting variant: (under, reference, over), the reference guides both."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.TCA = TransposedAttention(width)
+        self.kernel_predictor_under = kernel_predictor(width)
+        self.kernel_predictor_over = kernel_predictor(width)
+        self.conv_out_1 = pointwise(width)
+        self.conv_out_2 = pointwise(width)
+        self.conv_ref = nn.Sequential(
+            nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.1)),
+            nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.1)),
+        )
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        under, reference, over = features
+        kernel_under = self.kernel_predictor_under(self.TCA(guide=reference, operand=under))
+        kernel_over = self.kernel_predictor_over(self.TCA(guide=reference, operand=over))
+        return [
+            self.conv_out_1(dynamic_filter(under, kernel_under, FILTER_SIZE)),
+            self.conv_ref(reference),
+            self.conv_out_2(dynamic_filter(over, kernel_over, FILTER_SIZE)),
+        ]
+
+
+class TransformerGroup(nn.Module):
+    """Blocks alternating between plain and shifted windows."""
+
+    def __init__(self, variant: Variant, depth: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            ContextAwareTransformer(
+                variant.width,
+                variant.heads,
+                variant.window,
+                variant.mlp_ratio,
+                shift=0 if index % 2 == 0 else variant.window // 2,
+            )
+            for index in range(depth)
+        )
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x, mask)
+        return x
+
+
+class Stage(nn.Module):
+    """Filters every stream, mixes them in one transformer group, hands the mix back to each."""
+
+    def __init__(self, variant: Variant, depth: int) -> None:
+        super().__init__()
+        width, streams = variant.width, len(variant.inputs)
+        self.MGF = MutualGuidedFilter(width) if streams == 2 else DeghostingFilter(width)
+        self.residual_group = TransformerGroup(variant, depth)
+        self.dilated_conv = nn.Conv2d(width, width, 3, padding=2, dilation=2)
+        self.adjust_channel = nn.Conv2d(streams * width, width, 1)
+        self.adjust_channel_01 = nn.Conv2d(2 * width, width, 1)
+        self.adjust_channel_02 = nn.Conv2d(2 * width, width, 1)
+        if streams == 3:
+            self.adjust_channel_03 = nn.Conv2d(2 * width, width, 1)
+
+    def forward(self, features: Sequence[Tensor], mask: Tensor) -> list[Tensor]:
+        filtered = self.MGF(features)
+        mixed = self.adjust_channel(torch.cat(filtered, dim=1)).permute(0, 2, 3, 1)
+        mixed = self.residual_group(mixed, mask).permute(0, 3, 1, 2)
+        shared = self.dilated_conv(mixed)
+        adjust = [self.adjust_channel_01, self.adjust_channel_02]
+        if len(filtered) == 3:
+            adjust.append(self.adjust_channel_03)
+        return [
+            layer(torch.cat([shared, own], dim=1))
+            for layer, own in zip(adjust, filtered, strict=True)
+        ]
+
+
+class MGDN(nn.Module):
+    """The core graph: one (N, C_i, H, W) float32 image per stream -> (N, C_out, H, W) in 0..1.
+
+    Any height and width from 1; sizes are padded inside to a multiple of the window by
+    reflection on the right and bottom and cropped back, as published. Values are RGB / 255 for
+    mff and mef; see the specification of the other variants for theirs.
+    """
+
+    def __init__(self, variant: Variant) -> None:
+        super().__init__()
+        self.variant = variant
+        width, streams = variant.width, len(variant.inputs)
+        if streams == 3:
+            self.conv1 = nn.Conv2d(variant.inputs[0], width, 3, padding=1)
+        else:
+            self.inconv1 = nn.Conv2d(variant.inputs[0], width, 3, padding=1)
+            self.inconv2 = nn.Conv2d(variant.inputs[1], width, 3, padding=1)
+        self.layers = nn.ModuleList(Stage(variant, depth) for depth in variant.depths)
+        self.conv_after_body = nn.Sequential(
+            nn.Conv2d(streams * width, width, 3, padding=1), nn.LeakyReLU(0.2)
+        )
+        self.conv_last = nn.Sequential(
+            nn.Conv2d(width, variant.outputs, 3, padding=1), nn.Sigmoid()
+        )
+
+    def forward(self, *images: Tensor) -> Tensor:
+        height, width = images[0].shape[2], images[0].shape[3]
+        window = self.variant.window
+        rows, columns = -(-height // window) * window, -(-width // window) * window
+        padded = [pad_to(image, rows, columns, "reflect") for image in images]
+        if len(padded) == 3:
+            features = [self.conv1(image) for image in padded]
+        else:
+            features = [self.inconv1(padded[0]), self.inconv2(padded[1])]
+        residual = features[self.variant.residual]
+        mask = shifted_window_mask(rows, columns, window, residual.device)
+        for stage in self.layers:
+            features = stage(features, mask)
+        body = self.conv_after_body(torch.cat(features, dim=1)) + residual
+        fused: Tensor = self.conv_last(body)[:, :, :height, :width]
+        return fused
