@@ -145,5 +145,4 @@ def other_variant(tensors: Mapping[str, Tensor]) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file as 64 hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+OPERATION_VERSION = 1  # of the domain ``mgdn``
+
 
 def filter_taps(feature: Tensor, kernel: Tensor, kernel_size: int, upscale: int = 1) -> Tensor:
     """(N, C, H, W) feature, (N, K*K, H/s, W/s) kernel -> (N, C, H, W): the specification."""
@@ -28,15 +30,6 @@ def filter_taps(feature: Tensor, kernel: Tensor, kernel_size: int, upscale: int 
     return total
 
 
-# One opaque node while exporting, so the graph carries the operation and not its 49 products.
-exported_filter = torch.library.custom_op("mgdn::dynamic_filter", filter_taps, mutates_args=())
-
-
-@exported_filter.register_fake
-def _(feature: Tensor, kernel: Tensor, kernel_size: int, upscale: int = 1) -> Tensor:
-    return torch.empty_like(feature)
-
-
 def dynamic_filter(feature: Tensor, kernel: Tensor, kernel_size: int, upscale: int = 1) -> Tensor:
     """(N, C, H, W) feature, (N, K*K, H/s, W/s) kernel -> (N, C, H, W), differentiable.
 
@@ -47,6 +40,14 @@ def dynamic_filter(feature: Tensor, kernel: Tensor, kernel_size: int, upscale: i
             f"kernel_size={kernel_size}, upscale={upscale}; K is 3, 5 or 7 and upscale 1, 2 or 4"
         )
     if torch.compiler.is_exporting():
-        result: Tensor = exported_filter(feature, kernel, kernel_size, upscale)
-        return result
+        # One node, so the graph carries the operation and not its K*K products.
+        node: Tensor = torch.onnx.ops.symbolic(
+            "mgdn::DynamicFilter",
+            (feature, kernel),
+            {"kernel_size": kernel_size, "upscale": upscale},
+            dtype=feature.dtype,
+            shape=feature.shape,
+            version=OPERATION_VERSION,
+        )
+        return node
     return filter_taps(feature, kernel, kernel_size, upscale)

@@ -216,7 +216,8 @@ class MGDN(nn.Module):
     def forward(self, *images: Tensor) -> Tensor:
         height, width = images[0].shape[2], images[0].shape[3]
         window = self.variant.window
-        rows, columns = -(-height // window) * window, -(-width // window) * window
+        rows = (height + window - 1) // window * window
+        columns = (width + window - 1) // window * window
         padded = [pad_to(image, rows, columns, "reflect") for image in images]
         if len(padded) == 3:
             features = [self.conv1(image) for image in padded]
