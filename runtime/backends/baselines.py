@@ -54,11 +54,9 @@ def fuse_laplacian(visible: Plane, infrared: Plane, fused: Plane) -> None:
     result = np.asarray(cv2.max(visible_base, infrared_base), dtype=np.int16)
     for ours, theirs in zip(reversed(visible_levels), reversed(infrared_levels), strict=True):
         result = _pyramid_up(result, ours.shape)
-        # |a| >= |b| picks a; as arithmetic on planes: mask, then masked copy.
-        mask = cv2.compare(cv2.absdiff(theirs, 0.0), cv2.absdiff(ours, 0.0), cv2.CMP_GT)
-        cv2.copyTo(theirs, mask, ours)
+        np.copyto(ours, theirs, where=np.abs(theirs) > np.abs(ours))
         cv2.add(result, ours, dst=result)
-    np.copyto(fused, cv2.add(result, 0, dtype=cv2.CV_8U))
+    np.clip(result, 0, 255, out=fused, casting="unsafe")
 
 
 def _pyramid_up(plane: npt.NDArray[np.int16], shape: tuple[int, ...]) -> npt.NDArray[np.int16]:
@@ -112,7 +110,8 @@ def fuse_guided(visible: Plane, infrared: Plane, fused: Plane) -> None:
 
 
 def _unit_range(plane: Plane) -> FloatPlane:
-    return plane.astype(np.float32) * np.float32(1 / 255)
+    scaled: FloatPlane = plane.astype(np.float32) * np.float32(1 / 255)
+    return scaled
 
 
 def _saliency(image: FloatPlane) -> FloatPlane:
@@ -138,7 +137,8 @@ def _guided_filter(guide: FloatPlane, plane: FloatPlane, radius: int, eps: float
     variance = mean(guide * guide) - guide_mean * guide_mean
     slope = covariance / (np.maximum(variance, 0.0) + np.float32(eps))
     offset = plane_mean - slope * guide_mean
-    return mean(slope) * guide + mean(offset)
+    filtered: FloatPlane = mean(slope) * guide + mean(offset)
+    return filtered
 
 
 class Baseline(NamedTuple):

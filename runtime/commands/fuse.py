@@ -1,0 +1,183 @@
+"""mgdn fuse: parses, calls fuse_files, prints its figures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mgdn_edge.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.fuse import Summary
+
+INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
+
+EPILOG = """Examples:
+
+  mgdn fuse vi.mp4 ir.mp4 fused.mp4
+
+  mgdn fuse vi/ ir/ fused/ --network laplacian
+
+  mgdn fuse vi.png ir.png fused.png --bundle scene.mgdn
+
+  mgdn fuse vi.mp4 ir.mp4 fused.mp4 --pace source --json > figures.json
+
+  mgdn fuse vi.mp4 raw16/ fused.mp4 --infrared-span 7200:9100 --resize --shortest
+"""
+
+
+class PaceChoice(str, Enum):
+    """The two clocks a stream can follow."""
+
+    NONE = "none"
+    SOURCE = "source"
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``mgdn fuse``."""
+    app.command("fuse", epilog=EPILOG)(fuse_command)
+
+
+def fuse_command(
+    visible: Annotated[str, typer.Argument(metavar="VISIBLE", help="Video, image or folder.")],
+    infrared: Annotated[str, typer.Argument(metavar="INFRARED", help="Video, image or folder.")],
+    output: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUTPUT", help="Video (.mp4 .mov .mkv), folder of PNG, or one image."
+        ),
+    ],
+    bundle: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Network as a .mgdn file.")
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Network by name; default mgdn-edge.")
+    ] = None,
+    backend: Annotated[str | None, typer.Option(help="Backend; never replaced by another.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="Variant of the bundle, such as 640x480.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="Precision of the variant.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for inference.")] = None,
+    frames: Annotated[int | None, typer.Option(metavar="N", help="Stop after N pairs.")] = None,
+    resize: Annotated[bool, typer.Option("--resize", help="Resize infrared to visible.")] = False,
+    shortest: Annotated[
+        bool, typer.Option("--shortest", help="Stop at the shorter clip; fuse common stems only.")
+    ] = False,
+    pace: Annotated[
+        PaceChoice,
+        typer.Option(
+            help="none: every frame, as fast as possible. source: the clip's own clock, "
+            "overtaken frames dropped."
+        ),
+    ] = PaceChoice.NONE,
+    infrared_luma: Annotated[
+        bool, typer.Option("--infrared-luma", help="Take a false-colour infrared's luma.")
+    ] = False,
+    infrared_span: Annotated[
+        str | None,
+        typer.Option(metavar="LOW:HIGH", help="Infrared counts that become 0 and 255."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
+) -> None:
+    """Fuse two registered recordings into OUTPUT and report every stage's latency."""
+    from mgdn_edge.runtime.fuse import DEFAULT_NETWORK, fuse_files
+    from mgdn_edge.runtime.interrupt import stop_on_signal
+    from mgdn_edge.runtime.sources import InfraredOptions
+
+    if bundle is not None and network is not None:
+        raise UserError("both --bundle and --network were given; pass one of them")
+    with stop_on_signal() as stop, _progress(shown=not json) as (on_start, on_frame):
+        summary = fuse_files(
+            visible,
+            infrared,
+            output,
+            network=bundle or network or DEFAULT_NETWORK,
+            backend=backend,
+            variant=variant,
+            precision=precision,
+            threads=threads,
+            frames=frames,
+            resize=resize,
+            shortest=shortest,
+            pace=pace.value,
+            infrared_options=InfraredOptions(infrared_luma, parse_span(infrared_span)),
+            stop=stop,
+            on_start=on_start,
+            on_frame=on_frame,
+        )
+    _print_json(summary) if json else _print_table(summary)
+    if summary.interrupted:
+        raise typer.Exit(INTERRUPTED_EXIT_CODE)
+
+
+def parse_span(text: str | None) -> tuple[float, float] | None:
+    """LOW:HIGH -> (low, high) in counts; raises UserError for anything else."""
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise UserError(
+            f"--infrared-span {text} is not LOW:HIGH; two numbers, such as 7200:9100"
+        ) from None
+    return low, high
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[tuple[Callable[[int], None], Callable[[], None]]]:
+    """A progress bar on stderr where that is a terminal, else two callbacks that do nothing."""
+    if not shown or not sys.stderr.isatty():
+        yield (lambda count: None), (lambda: None)
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed or 0.0:.1f} fps")
+
+    columns = (BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("fuse", total=None)
+        yield (
+            lambda count: progress.update(task, total=count),
+            lambda: progress.advance(task),
+        )
+
+
+def _print_json(summary: Summary) -> None:
+    import msgspec
+
+    print(msgspec.json.encode(summary).decode())
+
+
+def _print_table(summary: Summary) -> None:
+    from rich.console import Console
+
+    from mgdn_edge.runtime.latency import latency_table
+
+    counts = summary.frames
+    print(
+        f"{summary.output}: {counts.out} frames of {counts.in_} ({counts.dropped} dropped), "
+        f"{summary.fps:.1f} fps{', interrupted' if summary.interrupted else ''}"
+    )
+    if summary.end_to_end is None:
+        return
+    title = ", ".join((summary.network, summary.backend, summary.variant, summary.precision))
+    title = f"{title}, pace {summary.pace}"
+    Console().print(latency_table({**summary.stages, "end_to_end": summary.end_to_end}, title))

@@ -1,0 +1,139 @@
+"""fuse_files: two recordings and a network's name in, a fused recording and figures out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from mgdn_edge.runtime.latency import Percentiles, measure_stages
+from mgdn_edge.runtime.ledger import END_TO_END
+from mgdn_edge.runtime.networks import open_session
+from mgdn_edge.runtime.pairing import Pairs
+from mgdn_edge.runtime.session import Session
+from mgdn_edge.runtime.sinks import open_sink
+from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
+from mgdn_edge.runtime.stream import Pace, StreamResult, fuse_stream
+from mgdn_edge.runtime.versions import installed_versions
+
+SCHEMA = "mgdn.fuse/1"
+DEFAULT_NETWORK = "mgdn-edge"
+
+
+class FrameCounts(msgspec.Struct, frozen=True, rename={"in_": "in"}):
+    """Frames read, written, and overtaken by newer ones: ``in`` = ``out`` + ``dropped``."""
+
+    in_: int
+    out: int
+    dropped: int
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What was fused, by what, how fast. ``stages`` are milliseconds by stage name.
+
+    ``size`` is "WIDTHxHEIGHT", or null where the frames differ. ``fps`` is frames out over the
+    time from the first frame's capture to the last one's output. Under pace "none" queues are
+    kept full, so ``end_to_end`` measures them; pace "source" measures latency.
+    """
+
+    schema: str
+    network: str
+    backend: str
+    variant: str
+    precision: str
+    pace: Pace
+    size: str | None
+    output: str
+    frames: FrameCounts
+    interrupted: bool
+    fps: float
+    end_to_end: Percentiles | None
+    stages: dict[str, Percentiles]
+    versions: dict[str, str]
+
+
+def fuse_files(
+    visible: str,
+    infrared: str,
+    output: str,
+    *,
+    network: str | Path = DEFAULT_NETWORK,
+    backend: str | None = None,
+    variant: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+    frames: int | None = None,
+    resize: bool = False,
+    shortest: bool = False,
+    pace: Pace = "none",
+    infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
+    stop: threading.Event | None = None,
+    on_start: Callable[[int], None] | None = None,
+    on_frame: Callable[[], None] | None = None,
+) -> Summary:
+    """Fuse VISIBLE and INFRARED (paths or file:// URIs) into OUTPUT; returns the figures.
+
+    ``on_start`` gets the number of pairs before the first is fused, ``on_frame`` is called
+    after each. Raises UserError for wrong input; OUTPUT then does not exist.
+    """
+    with (
+        open_visible(visible) as visible_source,
+        open_infrared(infrared, infrared_options) as infrared_source,
+    ):
+        pairs = Pairs(
+            visible_source, infrared_source, frames=frames, shortest=shortest, resize=resize
+        )
+        sink = open_sink(
+            output,
+            pairs.visible.info,
+            pairs.count,
+            [*visible_source.paths, *infrared_source.paths],
+            live=pace == "source",
+        )
+        with open_session(
+            network,
+            backend=backend,
+            variant=variant,
+            precision=precision,
+            size=pairs.size,
+            threads=threads,
+        ) as session:
+            if on_start is not None:
+                on_start(pairs.count)
+            result = fuse_stream(pairs, session, sink, pace=pace, stop=stop, on_frame=on_frame)
+            return summarise(result, session, pairs, str(sink.path), pace)
+
+
+def summarise(
+    result: StreamResult, session: Session, pairs: Pairs, output: str, pace: Pace
+) -> Summary:
+    """Figures of a finished stream."""
+    rows = result.ledger.rows
+    stages = measure_stages(rows)
+    size = pairs.size
+    return Summary(
+        schema=SCHEMA,
+        network=session.network,
+        backend=session.backend,
+        variant=session.variant,
+        precision=session.precision,
+        pace=pace,
+        size=None if size is None else f"{size[1]}x{size[0]}",
+        output=output,
+        frames=FrameCounts(result.frames_in, result.frames_out, result.frames_dropped),
+        interrupted=result.interrupted,
+        fps=_frames_per_second(rows["capture_ns"], rows["out_ns"]),
+        end_to_end=stages.pop(END_TO_END, None),
+        stages=stages,
+        versions=installed_versions(),
+    )
+
+
+def _frames_per_second(capture_ns: npt.NDArray[np.int64], out_ns: npt.NDArray[np.int64]) -> float:
+    if not len(out_ns):
+        return 0.0
+    return round(len(out_ns) * 1e9 / float(out_ns.max() - capture_ns.min()), 3)

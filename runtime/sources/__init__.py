@@ -1,0 +1,126 @@
+"""Sources by URI: ``open_visible`` and ``open_infrared`` over video files, folders, images.
+
+    with open_visible("vi.mp4") as source:
+        for frame in source.frames():
+            ...
+
+A source may be read again: every ``frames()`` starts at the first frame. Planes may be views
+of decoder memory and stay valid as long as they are referenced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.frame import InfraredFrame, SourceInfo, VisibleFrame
+from mgdn_edge.runtime.sources.eight_bit import InfraredOptions, infrared_frame, visible_frame
+from mgdn_edge.runtime.sources.image_file import is_image
+from mgdn_edge.runtime.sources.images import ImageReader, open_folder
+from mgdn_edge.runtime.sources.raw import RawFrame, Reader
+from mgdn_edge.runtime.sources.video import VideoReader
+
+F = TypeVar("F", VisibleFrame, InfraredFrame)
+
+__all__ = ["InfraredOptions", "Source", "local_path", "open_infrared", "open_visible"]
+
+
+class Source(Generic[F]):
+    """Frames of one URI. Owns the files it opens, until closed."""
+
+    def __init__(self, reader: Reader, convert: Callable[[RawFrame], F]) -> None:
+        self._reader = reader
+        self._convert: Callable[[RawFrame], F] = convert
+        self._running: list[Generator[F, None, None]] = []
+
+    @property
+    def info(self) -> SourceInfo:
+        """What the source promises before its first frame."""
+        return self._reader.info
+
+    @property
+    def stems(self) -> list[str] | None:
+        """File stems in order for a folder of images, else None."""
+        return self._reader.stems
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every file the source reads."""
+        if isinstance(self._reader, ImageReader):
+            return self._reader.paths
+        return [Path(self.info.uri)]
+
+    def only(self, stems: list[str]) -> Source[F]:
+        """The same folder, just these stems, in this order."""
+        return Source(self._reader.only(stems), self._convert)
+
+    def frames(self) -> Generator[F, None, None]:
+        """Frames from the first on; raises UserError at the first that cannot be read."""
+        running = self._frames()
+        self._running.append(running)
+        return running
+
+    def _frames(self) -> Generator[F, None, None]:
+        raws = self._reader.frames()
+        try:
+            for raw in raws:
+                yield self._convert(raw)
+        finally:
+            raws.close()
+
+    def close(self) -> None:
+        """Close every file still open; not while another thread reads."""
+        while self._running:
+            self._running.pop().close()
+
+    def __enter__(self) -> Source[F]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_visible(uri: str) -> Source[VisibleFrame]:
+    """Path or file:// URI of a video, an image or a folder of images -> visible frames."""
+    return Source(_open_reader(uri), visible_frame)
+
+
+def open_infrared(
+    uri: str,
+    options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
+) -> Source[InfraredFrame]:
+    """Path or file:// URI of a video, an image or a folder of images -> infrared frames."""
+    return Source(_open_reader(uri), lambda raw: infrared_frame(raw, options))
+
+
+def local_path(uri: str) -> Path:
+    """Path or file:// URI -> path; raises UserError for any other scheme."""
+    if "://" not in uri:
+        return Path(uri)
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        raise UserError(f"{uri} is not supported; give a path or file:///absolute/path")
+    return Path(unquote(parts.path))
+
+
+def _open_reader(uri: str) -> Reader:
+    path = local_path(uri)
+    try:
+        if path.is_dir():
+            return open_folder(path)
+        if is_image(path):
+            return ImageReader(str(path), [path], is_folder=False)
+    except FileNotFoundError:
+        raise UserError(f"{uri} does not exist; give a path or file:///absolute/path") from None
+    except OSError as error:
+        raise UserError(f"cannot read {uri} ({error.strerror}); check the path") from None
+    return VideoReader(path)
