@@ -1,0 +1,101 @@
+"""mgdn bench: parses, calls bench_networks, prints its figures."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mgdn_edge.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.bench import BenchReport
+
+EPILOG = """Examples:
+
+  mgdn bench
+
+  mgdn bench --network mgdn-edge --size 640x512 --threads 2
+
+  mgdn bench --bundle scene.mgdn --compare mgdn-edge --compare laplacian --json
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``mgdn bench``."""
+    app.command("bench", epilog=EPILOG)(bench_command)
+
+
+def bench_command(
+    bundle: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Network as a .mgdn file.")
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Network by name; default mgdn-edge.")
+    ] = None,
+    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Frame size.")] = "640x480",
+    frames: Annotated[int, typer.Option(metavar="N", help="Frames timed.")] = 100,
+    warmup: Annotated[int, typer.Option(metavar="N", help="Frames fused before timing.")] = 10,
+    backend: Annotated[str | None, typer.Option(help="Backend; never replaced by another.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Variant of the bundle.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Precision of the variant.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for inference.")] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NETWORK", help="Also time this network, in turns; repeatable."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
+) -> None:
+    """Time fusion alone on drawn frames: no decoding, no encoding."""
+    from mgdn_edge.runtime.bench import bench_networks
+    from mgdn_edge.runtime.fuse import DEFAULT_NETWORK
+
+    if bundle is not None and network is not None:
+        raise UserError("both --bundle and --network were given; pass one of them")
+    report = bench_networks(
+        [bundle or network or DEFAULT_NETWORK, *(compare or [])],
+        size=parse_size(size),
+        frames=frames,
+        warmup=warmup,
+        backend=backend,
+        variant=variant,
+        precision=precision,
+        threads=threads,
+    )
+    _print_json(report) if json else _print_table(report)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT -> (height, width) in pixels; raises UserError for anything else."""
+    found = re.fullmatch(r"(\d+)x(\d+)", text)
+    if found is None or not int(found[1]) or not int(found[2]):
+        raise UserError(f"--size {text} is not WIDTHxHEIGHT; two numbers, such as 640x480")
+    return int(found[2]), int(found[1])
+
+
+def _print_json(report: BenchReport) -> None:
+    import msgspec
+
+    print(msgspec.json.encode(report).decode())
+
+
+def _print_table(report: BenchReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"fuse at {report.size}, ms", title_justify="left")
+    for heading in ("network", "backend", "variant", "precision"):
+        table.add_column(heading)
+    for heading in ("p50", "p95", "p99", "max", "n", "ratio"):
+        table.add_column(heading, justify="right")
+    for row in report.networks:
+        times = (row.fuse.p50, row.fuse.p95, row.fuse.p99, row.fuse.max)
+        table.add_row(
+            *(row.network, row.backend, row.variant, row.precision),
+            *(f"{time:.2f}" for time in times),
+            str(row.fuse.n),
+            f"{row.ratio:.2f}",
+        )
+    Console().print(table)
