@@ -11,10 +11,8 @@ from mgdn_edge.runtime.compose import Pixels, bgr_from_planes, place_chroma
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane, VisibleFrame
 from mgdn_edge.runtime.sinks.base import Sink
-from mgdn_edge.runtime.sinks.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import write_whole
 
-# Lossless; level 1 is three times faster than the default and a tenth larger on fused frames.
-PNG_PARAMETERS = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 JPEG_PARAMETERS = (cv2.IMWRITE_JPEG_QUALITY, 95)
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 
@@ -52,9 +50,9 @@ class ImagesSink(Sink[Pixels, tuple[Path, bytes]]):
         """(H, W) or (H, W, 3) uint8 -> where to write it and the file's bytes."""
         path = self.path if self._single else self.path / f"{_stem(visible)}.png"
         suffix = path.suffix.lower()
-        parameters = {".png": PNG_PARAMETERS}.get(suffix, ())
-        if suffix in JPEG_SUFFIXES:
-            parameters = JPEG_PARAMETERS
+        # PNG is best left alone: OpenCV's default takes less time than any level asked for
+        # (620x450 and 500x330 fused frames: 5.5 ms, level 1 12.8, level 3 15.9; same bytes).
+        parameters = JPEG_PARAMETERS if suffix in JPEG_SUFFIXES else ()
         done, data = cv2.imencode(suffix, picture, parameters)
         if not done:
             raise UserError(f"cannot encode {path} as {suffix}; name a .png file instead")
