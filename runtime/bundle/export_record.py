@@ -22,7 +22,7 @@ GRAPH_FILE = "graph.json"
 DYNAMIC_VARIANT = "dynamic"
 
 Precision = Literal["fp32"]
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Side = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 

@@ -1,0 +1,193 @@
+"""ONNX Runtime on the CPU: the default backend.
+
+Session options were chosen by tests/benchmarks/onnxruntime_options.py; docs/LOG.md has figures.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import numpy as np
+
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.onnx_file import check_self_contained
+from mgdn_edge.runtime.session import MIN_SLOTS, Session, Size, Slot
+from mgdn_edge.runtime.spec import METADATA_KEY, FusionSpec, decode_spec
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+BACKEND = "onnxruntime-cpu"
+INPUTS = ("visible", "infrared")
+OUTPUT = "fused"
+INSTALL = "pip install 'mgdn-edge[cpu]'"
+ONLY_ERRORS = 3  # ONNX Runtime's severity scale: warnings about unused initialisers say nothing
+
+
+class _Bound(NamedTuple):
+    """A slot's arrays as ONNX Runtime sees them: by address, so they must stay the same."""
+
+    binding: onnxruntime.IOBinding
+    planes: tuple[Plane, Plane, Plane]
+
+
+class OnnxRuntimeSession(Session):
+    """One frame graph on ONNX Runtime's CPU provider, fused one frame after the other.
+
+    A slot's arrays are bound by address: inputs are read and ``slot.fused`` is written in
+    place. One worker thread runs the graph, so ``submit`` returns at once and reading or
+    encoding overlaps. ``size`` is (height, width) of a static graph, None of a dynamic one.
+    """
+
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        spec: FusionSpec,
+        variant: str,
+        size: Size | None = None,
+        threads: int | None = None,
+        slots: int = MIN_SLOTS,
+    ) -> None:
+        """Open verified ONNX bytes; UserError where they are no frame graph of ``spec``.
+
+        ``threads`` is the number of CPU threads one frame is spread over; None takes every CPU
+        this process may use.
+        """
+        super().__init__(slots)
+        if threads is not None and threads < 1:
+            raise UserError(f"threads={threads}; at least 1 is needed")
+        self.network = spec.network
+        self.backend = BACKEND
+        self.variant = variant
+        self.precision = "fp32"
+        self.size = size
+        self._session = _open_model(model, variant, threads or usable_cpus())
+        self._check_interface(spec)
+        self._bound: weakref.WeakKeyDictionary[Slot, _Bound] = weakref.WeakKeyDictionary()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="onnxruntime")
+
+    def check_size(self, size: Size) -> None:
+        """Raise UserError unless ``size`` (height, width) is the static graph's own."""
+        if self.size is not None and size != self.size:
+            raise UserError(
+                f"frames are {size[1]}x{size[0]} but variant {self.variant} takes only "
+                f"{self.size[1]}x{self.size[0]}; use --variant dynamic or --resize "
+                f"{self.size[1]}x{self.size[0]}"
+            )
+
+    def submit(self, slot: Slot) -> None:
+        """Start fusing; ``slot.fused`` is complete after ``collect``."""
+        bound = self._bound.get(slot)
+        if bound is None:
+            bound = self._bound[slot] = self._bind(slot)
+        planes = (slot.visible, slot.infrared, slot.fused)
+        if any(ours is not theirs for ours, theirs in zip(bound.planes, planes, strict=True)):
+            raise RuntimeError("a slot's views were replaced; write into them: slot.visible[:] = y")
+        slot.pending = self._worker.submit(self._run, slot, bound.binding)
+
+    def close(self) -> None:
+        """Wait for the frame in flight, then end the worker thread."""
+        self._worker.shutdown(wait=True)
+
+    def _run(self, slot: Slot, binding: onnxruntime.IOBinding) -> None:
+        slot.started_ns = time.perf_counter_ns()
+        try:
+            self._session.run_with_iobinding(binding)
+        except _runtime_errors() as error:
+            height, width = slot.size
+            raise UserError(
+                f"ONNX Runtime could not fuse a {width}x{height} frame with variant "
+                f"{self.variant}: {_first_line(error)}"
+            ) from error
+        slot.finished_ns = time.perf_counter_ns()
+
+    def _bind(self, slot: Slot) -> _Bound:
+        planes = (slot.visible, slot.infrared, slot.fused)
+        binding = self._session.io_binding()
+        for name, plane in zip((*INPUTS, OUTPUT), planes, strict=True):
+            bind = binding.bind_output if name == OUTPUT else binding.bind_input
+            # Only the address is kept: _Bound.planes keeps the memory alive (1.23.2 crashes
+            # on freed arrays).
+            bind(name, "cpu", 0, np.uint8, (1, 1, *plane.shape), plane.ctypes.data)
+        return _Bound(binding, planes)
+
+    def _check_interface(self, spec: FusionSpec) -> None:
+        found = {
+            value.name: (value.type, tuple(value.shape))
+            for value in (*self._session.get_inputs(), *self._session.get_outputs())
+        }
+        for name in (*INPUTS, OUTPUT):
+            kind, shape = found.pop(name, ("missing", ()))
+            sides = shape[2:] if self.size is None else self.size
+            static = all(isinstance(side, int) for side in shape[2:])
+            fits = len(shape) == 4 and shape[:2] == (1, 1) and shape[2:] == sides
+            if kind != "tensor(uint8)" or not fits or static != (self.size is not None):
+                raise UserError(
+                    f"variant {self.variant}: {name} is {kind} {list(shape)}; a frame graph has "
+                    "uint8 (1, 1, H, W) planes of the variant's size; export the network again"
+                )
+        if found:
+            raise UserError(f"variant {self.variant} has unknown inputs or outputs {list(found)}")
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        try:
+            stated = decode_spec(metadata.get(METADATA_KEY, "null"))
+        except msgspec.DecodeError as error:
+            raise UserError(
+                f"variant {self.variant}: its ONNX metadata holds no valid FusionSpec ({error})"
+            ) from error
+        if stated != spec:
+            raise UserError(
+                f"variant {self.variant}: its ONNX metadata states another FusionSpec than the "
+                "manifest; create the bundle again from one export"
+            )
+
+
+def usable_cpus() -> int:
+    """CPUs this process may run on, which a container or taskset may have narrowed."""
+    return len(os.sched_getaffinity(0))
+
+
+def _open_model(model: bytes, variant: str, threads: int) -> onnxruntime.InferenceSession:
+    """ONNX bytes -> a session with the options measured to be best."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError(f"ONNX Runtime is not installed ({error}); run: {INSTALL}") from error
+    check_self_contained(model, variant)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.enable_cpu_mem_arena = True
+    options.enable_mem_pattern = False
+    options.log_severity_level = ONLY_ERRORS
+    # Spinning threads win alone and lose twice that beside a decoder or an encoder.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except _runtime_errors() as error:
+        raise UserError(
+            f"ONNX Runtime {onnxruntime.__version__} cannot load variant {variant}: "
+            f"{_first_line(error)}"
+        ) from error
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    """ONNX Runtime's own exceptions, which share no base class but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    found = [value for value in vars(state).values() if isinstance(value, type)]
+    return tuple(kind for kind in found if issubclass(kind, Exception))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

@@ -1,0 +1,156 @@
+"""open_session: a network's name or a bundle's path -> a session ready to fuse."""
+
+import difflib
+from pathlib import Path
+
+from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
+from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.session import Session, Size
+
+BASELINES = ("average", "laplacian", "guided")
+BUNDLE_SUFFIX = ".mgdn"
+DEFAULT_BACKEND = "onnxruntime-cpu"
+PACKAGED_FOLDER = Path(__file__).parent / "bundles"
+
+
+def list_networks() -> list[str]:
+    """Names ``open_session`` knows: packaged bundles first, then the classical baselines."""
+    return [*sorted(packaged_bundles()), *BASELINES]
+
+
+def open_session(
+    network: str | Path,
+    *,
+    backend: str | None = None,
+    variant: str | None = None,
+    precision: str | None = None,
+    size: Size | None = None,
+    threads: int | None = None,
+) -> Session:
+    """A packaged network's name, a baseline's name or a path to a .mgdn file -> Session.
+
+    ``size`` is (height, width) of the frames to come and picks the static variant of that size
+    where there is one. What is asked for by name is what is used, else UserError. A bundle's
+    golden pair has been fused and compared before this returns; the caller closes the session.
+    """
+    if network in BASELINES:
+        return _open_baseline(str(network), backend, variant, precision)
+    if Path(network).suffix == BUNDLE_SUFFIX:
+        return _open_bundle_session(Path(network), backend, variant, precision, size, threads)
+    packaged = packaged_bundles().get(str(network))
+    if packaged is None:
+        raise UserError(_unknown_network(str(network)))
+    return _open_bundle_session(packaged, backend, variant, precision, size, threads)
+
+
+def choose_variant(
+    manifest: Manifest,
+    *,
+    variant: str | None = None,
+    precision: str | None = None,
+    size: Size | None = None,
+) -> Variant:
+    """The asked-for variant, else the static one of ``size``, else the dynamic one.
+
+    UserError where a name or precision is not in the manifest, or frames of ``size``
+    (height, width) fit no variant.
+    """
+    matching = [
+        candidate
+        for candidate in manifest.variants
+        if variant in (None, candidate.name) and precision in (None, candidate.precision)
+    ]
+    wanted: list[tuple[int | None, int | None] | None] = [size, (None, None)]
+    if size is None and variant is not None:
+        wanted += [(candidate.height, candidate.width) for candidate in matching]
+    for sides in wanted:
+        for candidate in matching:
+            if (candidate.height, candidate.width) == sides:
+                return candidate
+    offered = ", ".join(f"{each.name} ({each.precision})" for each in manifest.variants)
+    asked = ", ".join(
+        [f"variant {variant}"] * (variant is not None)
+        + [f"precision {precision}"] * (precision is not None)
+        + [f"size {size[1]}x{size[0]}" for size in [size] if size is not None]
+    )
+    raise UserError(
+        f"network {manifest.name} has nothing for {asked or 'frames of any size'}; "
+        f"it has: {offered}"
+    )
+
+
+def _open_baseline(
+    name: str, backend: str | None, variant: str | None, precision: str | None
+) -> Session:
+    from mgdn_edge.runtime.backends.baselines import BaselineSession
+
+    session = BaselineSession(name)
+    given = {"backend": backend, "variant": variant, "precision": precision}
+    for option, asked in given.items():
+        offered = getattr(session, option)
+        if asked not in (None, offered):
+            session.close()
+            raise UserError(f"{name} has no {option} {asked}; it has only {offered}")
+    return session
+
+
+def _open_bundle_session(
+    path: Path,
+    backend: str | None,
+    variant: str | None,
+    precision: str | None,
+    size: Size | None,
+    threads: int | None,
+) -> Session:
+    if backend not in (None, DEFAULT_BACKEND):
+        raise UserError(f"backend {backend} is unknown; use --backend {DEFAULT_BACKEND}")
+    with open_bundle(path) as bundle:
+        chosen = choose_variant(bundle.manifest, variant=variant, precision=precision, size=size)
+        return open_variant(bundle, chosen, threads=threads)
+
+
+def open_variant(bundle: Bundle, variant: Variant, *, threads: int | None = None) -> Session:
+    """One variant, its golden pair checked; the bundle may be closed afterwards."""
+    from mgdn_edge.runtime.bundle.golden_pair import check_golden
+
+    session = start_variant(bundle, variant, threads=threads)
+    try:
+        check_golden(bundle, variant, session)
+    except UserError:
+        session.close()
+        raise
+    return session
+
+
+def start_variant(bundle: Bundle, variant: Variant, *, threads: int | None = None) -> Session:
+    """One variant on ONNX Runtime's CPU provider, its golden pair not yet fused."""
+    from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
+
+    size = None
+    if variant.height is not None and variant.width is not None:
+        size = (variant.height, variant.width)
+    session = OnnxRuntimeSession(
+        bundle.read(variant.file),
+        spec=bundle.manifest.spec,
+        variant=variant.name,
+        size=size,
+        threads=threads,
+    )
+    session.network = bundle.manifest.name
+    return session
+
+
+def packaged_bundles() -> dict[str, Path]:
+    """Bundles that came with the package, by name."""
+    return {path.stem: path for path in PACKAGED_FOLDER.glob(f"*{BUNDLE_SUFFIX}")}
+
+
+def _unknown_network(name: str) -> str:
+    known = list_networks()
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return (
+        f"network {name!r} is unknown; {hint}known: {', '.join(known)}, "
+        f"or the path of a {BUNDLE_SUFFIX} file"
+    )

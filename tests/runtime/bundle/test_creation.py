@@ -1,0 +1,116 @@
+import hashlib
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from mgdn_edge.runtime.bundle.creation import DYNAMIC_GOLDEN_SIZE, create_bundle
+from mgdn_edge.runtime.bundle.reader import open_bundle
+from mgdn_edge.runtime.bundle.verification import verify_bundle
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.golden import draw_scene
+from mgdn_edge.runtime.graph_facts import decode_graph_facts
+
+pytestmark = pytest.mark.export
+
+
+def test_the_same_export_gives_the_same_bytes(export_folder, tmp_path):
+    create_bundle(export_folder, tmp_path / "a.mgdn")
+    create_bundle(export_folder, tmp_path / "b.mgdn")
+    assert (tmp_path / "a.mgdn").read_bytes() == (tmp_path / "b.mgdn").read_bytes()
+
+
+def test_the_manifest_states_what_the_export_recorded(export_folder, tmp_path):
+    path = tmp_path / "x.mgdn"
+    create_bundle(export_folder, path, name="mine", licence="Apache-2.0", notes=["second"])
+    with open_bundle(path) as bundle:
+        manifest = bundle.manifest
+        model = bundle.read(bundle.variant("dynamic").file)
+        assert decode_graph_facts(bundle.read_graph_facts()).network == "tiny"
+    assert (manifest.name, manifest.network) == ("mine", "tiny")
+    assert [(v.name, v.height, v.width) for v in manifest.variants] == [
+        ("dynamic", None, None),
+        ("16x12", 12, 16),
+    ]
+    assert manifest.provenance.weights.licence == "Apache-2.0"
+    assert manifest.provenance.weights.notes == ("by hand", "second")
+    assert manifest.provenance.training.data[0].licence == "none stated"
+    assert manifest.provenance.tools.keys() == {"onnx", "onnxruntime"}
+    assert model == (export_folder / "models" / "dynamic.onnx").read_bytes()
+
+
+def test_golden_images_hold_the_scene_and_what_the_network_makes_of_it(tiny_bundle):
+    with open_bundle(tiny_bundle) as bundle:
+        golden = bundle.variant("dynamic").golden
+        planes = [
+            cv2.imdecode(np.frombuffer(bundle.read(ref), np.uint8), cv2.IMREAD_UNCHANGED)
+            for ref in (golden.visible, golden.infrared, golden.expected)
+        ]
+    scene = draw_scene(*DYNAMIC_GOLDEN_SIZE)
+    np.testing.assert_array_equal(planes[0], scene.visible)
+    np.testing.assert_array_equal(planes[1], scene.infrared)
+    expected = np.round(0.75 * scene.visible.astype(float) + 0.25 * scene.infrared)
+    np.testing.assert_array_equal(planes[2], expected)
+
+
+def test_verify_reports_every_variant(tiny_bundle):
+    verdict = verify_bundle(tiny_bundle)
+    assert verdict.golden.keys() == {"dynamic", "16x12"}
+    assert all(parity.passed and parity.max_error == 0 for parity in verdict.golden.values())
+
+
+@pytest.mark.parametrize(
+    "name", ["export.json", "graph.json", "models/16x12.onnx", "models/dynamic.plugin.onnx"]
+)
+def test_an_incomplete_export_is_named_and_nothing_is_written(export_folder, tmp_path, name):
+    (export_folder / name).unlink()
+    with pytest.raises(UserError, match=name):
+        create_bundle(export_folder, tmp_path / "x.mgdn")
+    assert list(tmp_path.iterdir()) == [export_folder]
+
+
+@pytest.mark.parametrize("name", ["export.json", "graph.json", "models/dynamic.onnx"])
+@pytest.mark.parametrize("data", [b"", b"{}", b"\0" * 50])
+def test_a_damaged_export_is_refused(export_folder, tmp_path, name, data):
+    (export_folder / name).write_bytes(data)
+    with pytest.raises(UserError):
+        create_bundle(export_folder, tmp_path / "x.mgdn")
+    assert list(tmp_path.iterdir()) == [export_folder]
+
+
+def test_a_record_of_another_schema_is_refused(export_folder, tmp_path):
+    path = export_folder / "export.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 2}))
+    with pytest.raises(UserError, match="schema 2"):
+        create_bundle(export_folder, tmp_path / "x.mgdn")
+
+
+@pytest.mark.parametrize(
+    ("output", "match"), [("x.zip", "must end in .mgdn"), ("absent/x.mgdn", "does not exist")]
+)
+def test_an_output_that_cannot_be_written_is_refused_first(export_folder, tmp_path, output, match):
+    with pytest.raises(UserError, match=match):
+        create_bundle(export_folder, tmp_path / output)
+
+
+def test_a_name_that_no_reader_accepts_is_refused(export_folder, tmp_path):
+    with pytest.raises(UserError, match="manifest is not valid"):
+        create_bundle(export_folder, tmp_path / "x.mgdn", name="two words")
+    assert list(tmp_path.iterdir()) == [export_folder]
+
+
+def test_a_spec_that_is_not_the_models_own_is_refused(export_folder, tmp_path):
+    path = export_folder / "export.json"
+    record = json.loads(path.read_text())
+    record["fusion_spec"]["multiple"] = 8
+    path.write_text(json.dumps(record))
+    with pytest.raises(UserError, match="another FusionSpec"):
+        create_bundle(export_folder, tmp_path / "x.mgdn")
+
+
+def test_digests_are_those_of_the_stored_bytes(tiny_bundle):
+    with open_bundle(tiny_bundle) as bundle:
+        for ref in bundle.manifest.files:
+            data = bundle.read(ref)
+            assert (len(data), hashlib.sha256(data).hexdigest()) == (ref.bytes, ref.sha256)
