@@ -61,7 +61,7 @@ class Jitter:
     log_gain: float = 0.3
     log_gamma: float = 0.3
     offset: float = 0.05
-    noise: float = 0.03
+    noise: float = 0.015
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,8 @@ def _change(
     gamma = np.exp(random.uniform(-jitter.log_gamma, jitter.log_gamma))
     gain = np.exp(random.uniform(-jitter.log_gain, jitter.log_gain))
     offset = random.uniform(-jitter.offset, jitter.offset)
-    return np.clip(plane**gamma * gain + offset, 0, 1).astype(np.float32)
+    changed: npt.NDArray[np.float32] = np.clip(plane**gamma * gain + offset, 0, 1)
+    return changed.astype(np.float32, copy=False)
 
 
 def _add_noise(
@@ -208,4 +209,5 @@ def _add_noise(
         return plane
     deviation = random.uniform(0, jitter.noise)
     noise = deviation * random.standard_normal(plane.shape, dtype=np.float32)
-    return np.clip(plane + noise, 0, 1).astype(np.float32)
+    noisy: npt.NDArray[np.float32] = np.clip(plane + noise, 0, 1)
+    return noisy.astype(np.float32, copy=False)
