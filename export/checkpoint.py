@@ -7,15 +7,14 @@ indices; the index must also be equal) and parameters no forward pass reads.
 """
 
 import hashlib
-import re
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mgdn_edge.export.networks.mgdn import MGDN, VARIANTS
 from mgdn_edge.export.networks.window_attention import relative_position_index
@@ -25,6 +24,20 @@ WRAPPERS = ("params_ema", "params", "state_dict")  # keys some trainers put the 
 PREFIX = "module."  # added by torch.nn.DataParallel
 MASK_SIDE = 128  # the published mask tables are built for 128x128 features
 NAMES_SHOWN = 5
+# What damaged or unsafe files raise: safetensors its own, torch.load any of the others,
+# depending on where its zip or pickle reader stumbles.
+UNREADABLE = (
+    safetensors.SafetensorError,
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    OSError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -39,13 +52,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             content: object = safetensors.torch.load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (safetensors.SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
+    except UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is not a readable checkpoint: {reason}") from error
-    except Exception as error:  # noqa: BLE001  pickle raises any type; it is re-raised as one line
         raise UserError(
-            f"{path} is not a checkpoint torch can read safely ({type(error).__name__}); "
-            "save it as .safetensors or a plain dictionary of tensors"
+            f"{path} is not a checkpoint that can be read safely ({reason}); save it as "
+            ".safetensors or a plain dictionary of tensors"
         ) from error
     while isinstance(content, Mapping):
         wrapper = next((key for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)

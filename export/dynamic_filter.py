@@ -10,7 +10,7 @@ needs 3.5 GB for it at C=30, 640x480.
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 OPERATION_VERSION = 1  # of the domain ``mgdn``
 
@@ -51,3 +51,15 @@ def dynamic_filter(feature: Tensor, kernel: Tensor, kernel_size: int, upscale: i
         )
         return node
     return filter_taps(feature, kernel, kernel_size, upscale)
+
+
+class DynamicFilter(nn.Module):
+    """``dynamic_filter`` as a module, so that it has a path in graphs, profiles and parity."""
+
+    def __init__(self, kernel_size: int, upscale: int = 1) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.upscale = upscale
+
+    def forward(self, feature: Tensor, kernel: Tensor) -> Tensor:
+        return dynamic_filter(feature, kernel, self.kernel_size, self.upscale)

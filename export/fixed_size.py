@@ -28,6 +28,7 @@ def fix_size(model: ir.Model, height: int, width: int) -> ir.Model:
     onnxscript.optimizer.fold_constants(
         fixed, onnx_shape_inference=False, input_size_limit=FOLD_LIMIT, output_size_limit=FOLD_LIMIT
     )
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(fixed)
     common.RemoveUnusedNodesPass()(fixed)
     common.RemoveUnusedOpsetsPass()(fixed)
     return fixed

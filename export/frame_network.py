@@ -4,6 +4,8 @@ The adapter is written once, here, from a FusionSpec, and exported with the netw
 backend computes the same preprocessing and none is done twice.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +14,19 @@ from mgdn_edge.runtime.spec import FusionSpec, InputSpec, padded_size
 
 BT601_LUMA = (0.299, 0.587, 0.114)  # of R, G, B: ITU-R BT.601, section 2.5.1
 LEVELS = 255.0
+
+
+class PaddedNetwork(nn.Module):
+    """The core graph for any size: padded as the spec says, fused, cropped back."""
+
+    def __init__(self, core: nn.Module, spec: FusionSpec) -> None:
+        super().__init__()
+        self.core = core
+        self.spec = spec
+
+    def forward(self, *images: Tensor) -> Tensor:
+        """One (N, C_i, H, W) float32 image per stream -> (N, C_out, H, W) float32."""
+        return fuse_padded(self.core, images, self.spec)
 
 
 class FrameNetwork(nn.Module):
@@ -23,19 +38,21 @@ class FrameNetwork(nn.Module):
         self.spec = spec
 
     def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
-        height, width = visible.shape[2], visible.shape[3]
-        rows, columns = padded_size(self.spec, height, width)
         planes = {"visible": visible, "infrared": infrared}
-        inputs = []
-        for stream in self.spec.inputs:
-            image = core_input(planes[stream.stream], stream)
-            if self.spec.multiple > 1:
-                image = pad_to(image, rows, columns, self.spec.pad_mode)
-            inputs.append(image)
-        fused = self.core(*inputs)
-        if self.spec.multiple > 1:
-            fused = fused[:, :, :height, :width]
-        return luma_plane(fused)
+        images = [core_input(planes[stream.stream], stream) for stream in self.spec.inputs]
+        return luma_plane(fuse_padded(self.core, images, self.spec))
+
+
+def fuse_padded(core: nn.Module, images: Sequence[Tensor], spec: FusionSpec) -> Tensor:
+    """Images of one size through ``core`` at the size ``spec`` pads them to, cropped back."""
+    height, width = images[0].shape[2], images[0].shape[3]
+    if spec.multiple == 1:
+        unpadded: Tensor = core(*images)
+        return unpadded
+    rows, columns = padded_size(spec, height, width)
+    padded = [pad_to(image, rows, columns, spec.pad_mode) for image in images]
+    fused: Tensor = core(*padded)[:, :, :height, :width]
+    return fused
 
 
 def core_input(plane: Tensor, stream: InputSpec) -> Tensor:
@@ -51,6 +68,6 @@ def core_input(plane: Tensor, stream: InputSpec) -> Tensor:
 def luma_plane(fused: Tensor) -> Tensor:
     """(N, 1 or 3, H, W) float32, nominally 0..1 -> (N, 1, H, W) uint8, rounded half to even."""
     if fused.shape[1] == 3:
-        red, green, blue = fused.split(1, dim=1)
+        red, green, blue = fused.chunk(3, dim=1)
         fused = BT601_LUMA[0] * red + BT601_LUMA[1] * green + BT601_LUMA[2] * blue
     return torch.round(fused.clamp(0.0, 1.0) * LEVELS).to(torch.uint8)

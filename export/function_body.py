@@ -35,9 +35,11 @@ class BodyNodes:
         self.nodes.append(helper.make_node("Constant", [], [name], value=tensor))
         return name
 
-    def add(self, operator: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def add(self, operator: str, inputs: list[str], output: str, **attributes: str) -> str:
         """Add a node with one output and return the output's name."""
-        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        node = helper.make_node(operator, inputs, [output])
+        node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
+        self.nodes.append(node)
         return output
 
 
@@ -76,8 +78,12 @@ def tap_weights(body: BodyNodes, kernel_size: int, upscale: int) -> list[str]:
     planes = [
         body.add(
             "Slice",
-            ["kernel", body.constant(f"tap_{tap}", [tap]), body.constant(f"end_{tap}", [tap + 1])]
-            + [channel],
+            [
+                "kernel",
+                body.constant(f"tap_{tap}", [tap]),
+                body.constant(f"end_{tap}", [tap + 1]),
+                channel,
+            ],
             f"plane_{tap}",
         )
         for tap in range(taps)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import onnx
 import onnx_ir as ir
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mgdn_edge.export.function_body import DOMAIN, OPERATOR, OPSET, make_function
 from mgdn_edge.export.graph_names import name_by_module

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mgdn_edge.export.dynamic_filter import dynamic_filter
+from mgdn_edge.export.dynamic_filter import DynamicFilter
 from mgdn_edge.export.networks.window_attention import ContextAwareTransformer, shifted_window_mask
 from mgdn_edge.export.padding import pad_to
 
@@ -98,6 +98,8 @@ class MutualGuidedFilter(nn.Module):
         self.TCA = TransposedAttention(width)
         self.kernel_predictor_ref = kernel_predictor(width)
         self.kernel_predictor_ext = kernel_predictor(width)
+        self.filter_1 = DynamicFilter(FILTER_SIZE)
+        self.filter_2 = DynamicFilter(FILTER_SIZE)
         self.conv_out_1 = pointwise(width)
         self.conv_out_2 = pointwise(width)
 
@@ -106,8 +108,8 @@ class MutualGuidedFilter(nn.Module):
         kernel_1 = self.kernel_predictor_ref(self.TCA(guide=first, operand=second))
         kernel_2 = self.kernel_predictor_ext(self.TCA(guide=second, operand=first))
         return [
-            self.conv_out_1(dynamic_filter(first, kernel_1, FILTER_SIZE)),
-            self.conv_out_2(dynamic_filter(second, kernel_2, FILTER_SIZE)),
+            self.conv_out_1(self.filter_1(first, kernel_1)),
+            self.conv_out_2(self.filter_2(second, kernel_2)),
         ]
 
 
@@ -119,6 +121,8 @@ class DeghostingFilter(nn.Module):
         self.TCA = TransposedAttention(width)
         self.kernel_predictor_under = kernel_predictor(width)
         self.kernel_predictor_over = kernel_predictor(width)
+        self.filter_1 = DynamicFilter(FILTER_SIZE)
+        self.filter_2 = DynamicFilter(FILTER_SIZE)
         self.conv_out_1 = pointwise(width)
         self.conv_out_2 = pointwise(width)
         self.conv_ref = nn.Sequential(
@@ -131,9 +135,9 @@ class DeghostingFilter(nn.Module):
         kernel_under = self.kernel_predictor_under(self.TCA(guide=reference, operand=under))
         kernel_over = self.kernel_predictor_over(self.TCA(guide=reference, operand=over))
         return [
-            self.conv_out_1(dynamic_filter(under, kernel_under, FILTER_SIZE)),
+            self.conv_out_1(self.filter_1(under, kernel_under)),
             self.conv_ref(reference),
-            self.conv_out_2(dynamic_filter(over, kernel_over, FILTER_SIZE)),
+            self.conv_out_2(self.filter_2(over, kernel_over)),
         ]
 
 

@@ -39,6 +39,16 @@ def shifted_window_mask(height: int, width: int, window: int, device: torch.devi
     return differs.to(torch.float32) * OTHER_REGION
 
 
+def roll(x: Tensor, shift: int) -> Tensor:
+    """(N, H, W, C) moved up and left by ``shift`` pixels, wrapping; negative moves back.
+
+    Slices with constant bounds: torch.roll exports a remainder by the size, which parsers then
+    cannot resolve to a constant even where the size is fixed.
+    """
+    x = torch.cat([x[:, shift:], x[:, :shift]], dim=1)
+    return torch.cat([x[:, :, shift:], x[:, :, :shift]], dim=2)
+
+
 class WindowAttention(nn.Module):
     """Multi-head attention inside w x w windows of (N, H, W, C), H and W multiples of w."""
 
@@ -127,11 +137,11 @@ class ContextAwareTransformer(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         normed = self.norm1(x)
         if self.shift:
-            rolled = torch.roll(normed, (-self.shift, -self.shift), dims=(1, 2))
-            attended = torch.roll(self.attn(rolled, mask), (self.shift, self.shift), dims=(1, 2))
+            attended = roll(self.attn(roll(normed, self.shift), mask), -self.shift)
         else:
             attended = self.attn(normed, None)
         hidden = x + attended
         hidden = hidden + self.mlp(self.norm2(hidden))
-        local: Tensor = self.lce(normed.permute(0, 3, 1, 2))
-        return local.permute(0, 2, 3, 1) + hidden
+        local = self.lce(normed.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        result: Tensor = local + hidden
+        return result

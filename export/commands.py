@@ -1,0 +1,163 @@
+"""``mgdn export``, ``mgdn check`` and ``mgdn train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXTRA = "export"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command("export")(export)
+    app.command("check")(check)
+    app.command("train")(train)
+
+
+CheckpointOption = Annotated[
+    Path | None, typer.Option(help="Weight file, .safetensors or a torch pickle [packaged].")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
+
+
+def export(
+    output: Annotated[Path, typer.Argument(help="Folder to create.", metavar="OUT")],
+    variant: Annotated[
+        str, typer.Option(help="edge, mff, mef, gdsr-x4, gdsr-x8, gdsr-x16 or deghost.")
+    ] = "edge",
+    checkpoint: CheckpointOption = None,
+    padding: Annotated[
+        str, typer.Option(help="minimal, or release: the published script's rule.")
+    ] = "minimal",
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="Static variant, WIDTHxHEIGHT; may be repeated [640x480, 640x512]."),
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
+    note: Annotated[
+        list[str] | None, typer.Option(help="Provenance note; may be repeated.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a checkpoint's ONNX graphs, ready for `mgdn bundle create`.
+
+    Example: mgdn export --variant mff --checkpoint 62000_E.safetensors exported
+    """
+    from mgdn_edge.runtime.commands.options import parse_size
+    from mgdn_edge.runtime.errors import UserError
+    from mgdn_edge.runtime.extras import require_extra
+
+    require_extra(EXTRA)
+    from mgdn_edge.export.export_network import DEFAULT_SIZES, export_network
+    from mgdn_edge.export.progress import show_steps
+    from mgdn_edge.runtime.bundle.export_record import encode_export_record
+
+    if padding not in ("minimal", "release"):
+        raise UserError(f"--padding {padding} is unknown; it is minimal or release")
+    with show_steps() as report:
+        record = export_network(
+            variant,
+            output,
+            checkpoint=checkpoint,
+            release_padding=padding == "release",
+            sizes=[parse_size(text) for text in size] if size else DEFAULT_SIZES,
+            licence=licence,
+            notes=note or (),
+            report=report,
+        )
+    if as_json:
+        typer.echo(encode_export_record(record).decode(), nl=False)
+        return
+    names = ", ".join(model.name for model in record.models) or "core graph only"
+    typer.echo(f"wrote {output}: {record.network} {record.variant}, {names}")
+    if record.models:
+        typer.echo(f"next: mgdn bundle create {output} {output}.mgdn")
+    else:
+        typer.echo(f"{variant} does not fuse two luma planes, so it has no frame graph to bundle")
+
+
+def check(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder written by `mgdn export`.", metavar="EXPORT_DIR")
+    ],
+    visible: Annotated[
+        str | None, typer.Argument(help="Video, image or folder [a drawn scene].")
+    ] = None,
+    infrared: Annotated[str | None, typer.Argument(help="The same in infrared.")] = None,
+    checkpoint: CheckpointOption = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frame pairs to compare.")] = 4,
+    bundle: Annotated[
+        list[Path] | None, typer.Option(help="Also compare this .mgdn file; may be repeated.")
+    ] = None,
+    nodes: Annotated[bool, typer.Option("--nodes", help="Compare node by node too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare torch with every ONNX graph of an export; exit code 1 where they differ.
+
+    Example: mgdn check exported vi.mp4 ir.mp4 --checkpoint 62000_E.safetensors --nodes
+    """
+    from mgdn_edge.runtime.extras import require_extra
+
+    require_extra(EXTRA)
+    import msgspec
+
+    from mgdn_edge.export.check import check_export
+    from mgdn_edge.export.check_frames import draw_frames, read_frames
+    from mgdn_edge.export.check_table import print_report
+    from mgdn_edge.export.progress import show_steps
+    from mgdn_edge.runtime.bundle.export_record import read_export_record
+    from mgdn_edge.runtime.errors import UserError
+    from mgdn_edge.runtime.networks import open_session
+
+    if (visible is None) != (infrared is None):
+        raise UserError("only one recording was given; give VISIBLE and INFRARED, or neither")
+    pairs = (
+        draw_frames(read_export_record(folder))
+        if visible is None or infrared is None
+        else read_frames(visible, infrared, frames)
+    )
+    sessions = [open_session(path) for path in bundle or ()]
+    try:
+        with show_steps() as report:
+            result = check_export(
+                folder,
+                pairs,
+                checkpoint=checkpoint,
+                nodes=nodes,
+                sessions=sessions,
+                report=report,
+            )
+    finally:
+        for session in sessions:
+            session.close()
+    if as_json:
+        typer.echo(msgspec.json.encode(result).decode())
+    else:
+        print_report(result)
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+def train(
+    data_root: Annotated[Path, typer.Argument(help="Folder with manifest.csv.", metavar="DATA")],
+    output: Annotated[Path, typer.Argument(help="Checkpoint to write.", metavar="OUT.safetensors")],
+    steps: Annotated[int | None, typer.Option(help="Steps; reproducible from the seed.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="CPU minutes instead of steps.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+) -> None:
+    """Train the edge network without ground truth on a folder of pairs.
+
+    Example: mgdn train data mine.safetensors --minutes 20 --threads 2
+    """
+    from mgdn_edge.runtime.extras import require_extra
+
+    require_extra(EXTRA)
+    from mgdn_edge.export.train import train as run_training
+
+    record = run_training(
+        data_root, output, steps=steps, minutes=minutes, seed=seed, threads=threads
+    )
+    typer.echo(f"wrote {output}: {record.steps} steps, {record.parameters} parameters")
+    typer.echo(f"next: mgdn export --checkpoint {output} exported")

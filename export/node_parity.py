@@ -1,0 +1,106 @@
+"""Node by node: each torch module's output beside the ONNX tensor that stands for it.
+
+Forward hooks record what every module returns; the last ONNX node traced in a module (its name
+starts with the module's path) yields the same values. Modules whose last node is folded away or
+reshaped have no such tensor and are left out; in the published networks most convolutions,
+linear layers and norms have one.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from torch import Tensor, nn
+
+from mgdn_edge.export.catalogue import LoadedNetwork
+from mgdn_edge.export.frame_network import PaddedNetwork
+
+Array = npt.NDArray[np.generic]
+
+# Relative to the tensor's largest magnitude: float32 sums in another order stay below 1e-5 in
+# every network here; a wrong tap, weight or border is above 1e-2.
+NODE_TOLERANCE = 1e-4
+
+
+class NodeParity(msgspec.Struct, frozen=True):
+    """One module's output: largest and mean error, and the errors' scale, all absolute.
+
+    ``passed`` is max_error <= NODE_TOLERANCE * max(scale, 1) with all values finite.
+    """
+
+    name: str
+    module: str
+    max_error: float
+    mean_error: float
+    scale: float
+    passed: bool
+
+
+def compare_nodes(
+    path: Path, loaded: LoadedNetwork, images: Sequence[npt.NDArray[np.float32]]
+) -> list[NodeParity]:
+    """Core graph file and its inputs -> parity of every comparable node, in graph order."""
+    wanted = record_modules(
+        PaddedNetwork(loaded.core, loaded.spec), [torch.from_numpy(image) for image in images]
+    )
+    model = onnx.load(path)
+    last = {node.name.rpartition("/")[0]: node for node in model.graph.node}
+    produced = {node.output[0]: module for module, node in last.items() if module in wanted}
+    outputs = {value.name for value in model.graph.output}
+    for name in produced:
+        if name not in outputs:
+            model.graph.output.append(onnx.ValueInfoProto(name=name))
+    feed = {key: image for (key, _), image in zip(loaded.inputs, images, strict=True)}
+    got = run_named(model, list(produced), feed)
+    rows = []
+    for name, module in produced.items():
+        if got[name].size == wanted[module].size:
+            rows.append(compare_node(name, module, got[name], wanted[module]))
+    return rows
+
+
+def record_modules(network: nn.Module, images: Sequence[Tensor]) -> dict[str, Array]:
+    """Module path -> the array its last call returned; modules that return no tensor are out."""
+    outputs: dict[str, Array] = {}
+
+    def record(path: str) -> Callable[[nn.Module, object, object], None]:
+        def hook(module: nn.Module, arguments: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                outputs[path] = output.detach().numpy()
+
+        return hook
+
+    hooks = [part.register_forward_hook(record(path)) for path, part in network.named_modules()]
+    try:
+        with torch.no_grad():
+            network(*images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return outputs
+
+
+def run_named(
+    model: onnx.ModelProto, names: list[str], feed: dict[str, npt.NDArray[np.float32]]
+) -> dict[str, Array]:
+    """Model and tensor names -> their arrays, unoptimised so that every node is really run."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return dict(zip(names, session.run(names, feed), strict=True))
+
+
+def compare_node(name: str, module: str, got: Array, wanted: Array) -> NodeParity:
+    """Two arrays of equal size -> NodeParity; NaN never passes."""
+    difference = np.abs(got.reshape(-1).astype(np.float64) - wanted.reshape(-1).astype(np.float64))
+    worst, scale = float(difference.max()), float(np.abs(wanted).max())
+    passed = worst <= NODE_TOLERANCE * max(scale, 1.0)
+    return NodeParity(name, module, worst, float(difference.mean()), scale, passed)

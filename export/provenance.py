@@ -1,0 +1,37 @@
+"""From a training record in a checkpoint to the provenance a bundle carries."""
+
+from pathlib import Path
+
+import safetensors
+
+from mgdn_edge.export.train import METADATA_KEY, TrainingRecord, read_record
+from mgdn_edge.runtime.bundle.export_record import DataSource, TrainingProvenance
+
+
+def training_provenance(checkpoint: Path) -> TrainingProvenance | None:
+    """Checkpoint -> what it was trained on, or None for a file that carries no record."""
+    if checkpoint.suffix != ".safetensors":
+        return None
+    with safetensors.safe_open(checkpoint, framework="pt") as file:
+        if METADATA_KEY not in (file.metadata() or {}):
+            return None
+    return describe_record(read_record(checkpoint))
+
+
+def describe_record(record: TrainingRecord) -> TrainingProvenance:
+    """TrainingRecord -> data sets with their licences and file counts, and how it ran."""
+    return TrainingProvenance(
+        data=tuple(
+            DataSource(
+                name=name,
+                licence=licence,
+                items=sum(file.startswith(f"{name}/") for file in record.digests),
+            )
+            for name, licence in sorted(record.licences.items())
+        ),
+        command=f"mgdn train --steps {record.steps} --seed {record.seed}",
+        notes=(
+            f"{record.parameters} parameters, {record.cpu_seconds:.0f} s of CPU time",
+            *(f"{name} {number}" for name, number in sorted(record.versions.items())),
+        ),
+    )
