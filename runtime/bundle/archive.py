@@ -11,7 +11,6 @@ import stat
 import struct
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import IO, NamedTuple
 
 from mgdn_edge.runtime.errors import UserError
@@ -42,18 +41,18 @@ class Entry(NamedTuple):
     crc: int
 
 
-def write_archive(stream: IO[bytes], files: Mapping[str, bytes]) -> None:
-    """Write ``files`` (name -> contents) as one archive; ValueError on an unsafe name."""
-    entries, offset = [], 0
-    for name in sorted(files):
+def encode_archive(files: Mapping[str, bytes]) -> bytes:
+    """Name -> contents, as one archive; ValueError on an unsafe name."""
+    entries, parts, offset = [], [], 0
+    for name, data in sorted(files.items()):
         if not is_safe_name(name):
             raise ValueError(f"{name!r} cannot be a name in a bundle")
-        header = _local_header(name, len(files[name]), zlib.crc32(files[name]))
-        entries.append(Entry(name, offset + len(header), len(files[name]), zlib.crc32(files[name])))
-        stream.write(header)
-        stream.write(files[name])
-        offset += len(header) + len(files[name])
-    stream.write(_directory(entries, offset))
+        crc = zlib.crc32(data)
+        header = _local_header(name, len(data), crc)
+        entries.append(Entry(name, offset + len(header), len(data), crc))
+        parts += [header, data]
+        offset += len(header) + len(data)
+    return b"".join([*parts, _directory(entries, offset)])
 
 
 def read_directory(stream: IO[bytes]) -> dict[str, Entry]:
@@ -92,26 +91,6 @@ def read_entry(stream: IO[bytes], entry: Entry) -> bytes:
 def is_safe_name(name: str) -> bool:
     """True for short relative ASCII paths without dot folders."""
     return len(name) <= MAX_NAME_LENGTH and SAFE_NAME.fullmatch(name) is not None
-
-
-def replace_file(path: Path, contents: Mapping[str, bytes]) -> None:
-    """Write the archive whole or not at all: sibling temporary file, fsync, rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("xb") as stream:
-            write_archive(stream, contents)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename itself
-    finally:
-        os.close(folder)
 
 
 def _parse_directory(directory: bytes, count: int, start: int) -> list[Entry]:

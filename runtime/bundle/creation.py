@@ -8,7 +8,7 @@ import msgspec
 
 from mgdn_edge import __version__
 from mgdn_edge.runtime.backends.onnxruntime_cpu import BACKEND, OnnxRuntimeSession
-from mgdn_edge.runtime.bundle.archive import replace_file
+from mgdn_edge.runtime.bundle.archive import encode_archive
 from mgdn_edge.runtime.bundle.export_record import (
     GRAPH_FILE,
     ExportedModel,
@@ -30,6 +30,7 @@ from mgdn_edge.runtime.bundle.manifest import (
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.golden import draw_scene
 from mgdn_edge.runtime.graph_facts import decode_graph_facts
+from mgdn_edge.runtime.whole_file import write_whole
 
 # Odd on purpose: padding and cropping of a dynamic graph are part of what is checked.
 DYNAMIC_GOLDEN_SIZE = (101, 131)
@@ -59,6 +60,11 @@ def create_bundle(
     if not output.parent.is_dir():
         raise UserError(f"cannot write {output}: the folder {output.parent} does not exist")
     record = read_export_record(export_folder)
+    if not record.models:
+        raise UserError(
+            f"{export_folder} holds variant {record.variant}, which fuses no visible-infrared "
+            "pair; only its core graph was exported, and a bundle needs frame graphs"
+        )
     files: dict[str, bytes] = {GRAPH_FILE: _read_graph(export_folder)}
     graph = (_refer(files, GRAPH_FILE),)
     variants = tuple(_add_variant(export_folder, record, model, files) for model in record.models)
@@ -85,7 +91,10 @@ def create_bundle(
     )
     text = encode_manifest(manifest)
     decode_manifest(text)  # a bundle we would refuse to open is not written
-    replace_file(output, {MANIFEST_FILE: text, **files})
+    try:
+        write_whole(output, encode_archive({MANIFEST_FILE: text, **files}))
+    except OSError as error:
+        raise UserError(f"cannot write {output}: {error.strerror}") from error
     return manifest
 
 

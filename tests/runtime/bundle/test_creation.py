@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 
 import cv2
 import numpy as np
@@ -114,3 +115,28 @@ def test_digests_are_those_of_the_stored_bytes(tiny_bundle):
         for ref in bundle.manifest.files:
             data = bundle.read(ref)
             assert (len(data), hashlib.sha256(data).hexdigest()) == (ref.bytes, ref.sha256)
+
+
+def test_an_export_without_frame_graphs_says_why(export_folder, tmp_path):
+    path = export_folder / "export.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"models": []}))
+    with pytest.raises(UserError, match="fuses no visible-infrared pair"):
+        create_bundle(export_folder, tmp_path / "x.mgdn")
+
+
+def test_a_failed_write_leaves_the_old_bundle_and_nothing_else(
+    export_folder, tmp_path, monkeypatch
+):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    create_bundle(export_folder, folder / "x.mgdn")
+    before = (folder / "x.mgdn").read_bytes()
+
+    def full_disk(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(UserError, match="No space left"):
+        create_bundle(export_folder, folder / "x.mgdn", name="other")
+    assert (folder / "x.mgdn").read_bytes() == before
+    assert len(list(folder.iterdir())) == 1

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from mgdn_edge.runtime.bundle.archive import read_directory, read_entry, replace_file
+from mgdn_edge.runtime.bundle.archive import encode_archive, read_directory, read_entry
 from mgdn_edge.runtime.bundle.manifest import FileRef
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
@@ -33,7 +33,7 @@ def rewrite(tiny_bundle, tmp_path):
         for name in drop:
             del contents[name]
         path = tmp_path / "changed.mgdn"
-        replace_file(path, contents)
+        path.write_bytes(encode_archive(contents))
         return path
 
     return write

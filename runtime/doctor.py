@@ -1,0 +1,232 @@
+"""examine_machine: what is installed, what is missing, and the command that fixes it."""
+
+import importlib
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from mgdn_edge import __version__
+from mgdn_edge.runtime.bundle.verification import verify_bundle
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.networks import BASELINES, packaged_bundles
+
+State = Literal["ok", "warning", "blocks"]
+
+# Distribution and the module it brings.
+DEPENDENCIES = {
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "opencv-python-headless": "cv2",
+    "av": "av",
+    "typer": "typer",
+    "rich": "rich",
+    "msgspec": "msgspec",
+}
+BACKENDS = ("onnxruntime", "onnxruntime-gpu")
+INSTALL_CPU = "pip install 'mgdn-edge[cpu]'"
+REINSTALL = "pip install --force-reinstall --no-deps mgdn-edge"
+OLDEST_PYTHON = (3, 10)
+MACHINES = ("x86_64", "aarch64")
+# What ONNX Runtime's CPU kernels and ours look for: x86-64 and aarch64 names of /proc/cpuinfo.
+SIMD_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "asimd", "asimddp", "i8mm")
+DEFAULT_NETWORK = "mgdn-edge"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing looked at: "blocks" means fusing cannot work; ``fix`` is the line to type."""
+
+    name: str
+    state: State
+    found: str
+    fix: str | None = None
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Everything looked at; ``usable`` is false where any finding blocks."""
+
+    usable: bool
+    findings: tuple[Finding, ...]
+
+
+def examine_machine(root: Path = Path("/")) -> Report:
+    """Look at this machine and installation; ``root`` is where /etc and /proc are."""
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        _python,
+        _dependencies,
+        _backend,
+        lambda: _processor(root),
+        _native_library,
+        _video,
+        lambda: _jetson(root),
+        _networks,
+    )
+    findings = tuple(finding for check in checks for finding in check())
+    return Report(all(finding.state != "blocks" for finding in findings), findings)
+
+
+def _python() -> Iterator[Finding]:
+    found = f"mgdn-edge {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    if sys.version_info < OLDEST_PYTHON:
+        yield Finding("python", "blocks", found, "install Python 3.10 or newer")
+    elif sys.platform != "linux" or platform.machine() not in MACHINES:
+        yield Finding("python", "warning", f"{found}: only Linux on {MACHINES} is tested")
+    else:
+        yield Finding("python", "ok", found)
+
+
+def _dependencies() -> Iterator[Finding]:
+    """Each runtime dependency: installed, and importable."""
+    for name, module in DEPENDENCIES.items():
+        installed, problem = _try_import(name, module)
+        if problem:
+            yield Finding(name, "blocks", problem, f"pip install --force-reinstall {name}")
+        else:
+            yield Finding(name, "ok", installed)
+    if _version("opencv-python") and _version("opencv-python-headless"):
+        yield Finding(
+            "opencv",
+            "warning",
+            "opencv-python and opencv-python-headless overwrite each other's files",
+            "pip uninstall -y opencv-python opencv-python-headless && "
+            "pip install opencv-python-headless",
+        )
+
+
+def _backend() -> Iterator[Finding]:
+    installed = [name for name in BACKENDS if _version(name)]
+    if len(installed) == 2:
+        yield Finding(
+            "backend",
+            "blocks",
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files",
+            f"pip uninstall -y {' '.join(BACKENDS)} && {INSTALL_CPU}",
+        )
+        return
+    if not installed:
+        found = "no ONNX Runtime: only the baselines can run"
+        yield Finding("backend", "blocks", found, INSTALL_CPU)
+        return
+    text, problem = _try_import(installed[0], "onnxruntime")
+    if problem:
+        fix = f"pip install --force-reinstall {installed[0]}"
+        yield Finding("backend", "blocks", problem, fix)
+        return
+    import onnxruntime
+
+    providers = ", ".join(onnxruntime.get_available_providers())
+    yield Finding("backend", "ok", f"{installed[0]} {text} ({providers})")
+
+
+def _processor(root: Path) -> Iterator[Finding]:
+    usable, count = len(os.sched_getaffinity(0)), os.cpu_count()
+    flags: set[str] = set()
+    for line in _read_text(root / "proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):
+            flags.update(value.split())
+    simd = ", ".join(flag for flag in SIMD_FLAGS if flag in flags) or "no SIMD flags stated"
+    yield Finding("processor", "ok", f"{usable} of {count} CPUs usable; {simd}")
+
+
+def _native_library() -> Iterator[Finding]:
+    libraries = sorted((Path(__file__).parent.parent / "plugins").glob("*.so"))
+    names = ", ".join(path.name for path in libraries)
+    absent = "none: DynamicFilter runs as the standard operators of its function body"
+    yield Finding("native library", "ok", names or absent)
+
+
+def _video() -> Iterator[Finding]:
+    try:
+        import av
+    except ImportError:
+        return  # reported among the dependencies
+    fix = "pip install --force-reinstall --only-binary av av"
+    codecs: tuple[tuple[str, Literal["r", "w"]], ...] = (("h264", "r"), ("libx264", "w"))
+    for codec, mode in codecs:
+        name = f"{codec} {'decoder' if mode == 'r' else 'encoder'}"
+        if _has_codec(codec, mode):
+            yield Finding(name, "ok", f"in PyAV {av.__version__}")
+        else:
+            found = f"PyAV {av.__version__} has none: no H.264 video, image folders still work"
+            yield Finding(name, "warning", found, fix)
+
+
+def _has_codec(codec: str, mode: Literal["r", "w"]) -> bool:
+    import av
+
+    try:
+        av.Codec(codec, mode)
+    except ValueError:  # av.codec.codec.UnknownCodecError
+        return False
+    return True
+
+
+def _jetson(root: Path) -> Iterator[Finding]:
+    """A fresh virtual environment on a Jetson hides JetPack's TensorRT."""
+    release = _read_text(root / "etc/nv_tegra_release").partition(",")[0].strip("# \n")
+    model = _read_text(root / "proc/device-tree/model").strip("\0 \n")
+    if not release and "jetson" not in model.lower():
+        return
+    yield Finding("board", "ok", f"{model or 'Jetson'} {release}".strip())
+    settings = _read_text(Path(sys.prefix) / "pyvenv.cfg").replace(" ", "").lower()
+    isolated = "include-system-site-packages=false" in settings
+    if isolated and importlib.util.find_spec("tensorrt") is None:
+        yield Finding(
+            "environment",
+            "warning",
+            "this virtual environment hides JetPack's tensorrt",
+            f"{sys.executable} -m venv --system-site-packages --upgrade {sys.prefix}",
+        )
+
+
+def _networks() -> Iterator[Finding]:
+    bundles = packaged_bundles()
+    for name, path in sorted(bundles.items()):
+        yield _network(name, path)
+    if DEFAULT_NETWORK not in bundles:
+        found = "the package came without its default network; pass --bundle or --network"
+        yield Finding(f"network {DEFAULT_NETWORK}", "blocks", found, REINSTALL)
+    yield Finding("baselines", "ok", ", ".join(BASELINES))
+
+
+def _network(name: str, path: Path) -> Finding:
+    try:
+        verdict = verify_bundle(path)
+    except UserError as error:
+        return Finding(f"network {name}", "blocks", str(error), REINSTALL)
+    found = f"{verdict.files} digests and {len(verdict.golden)} golden pairs match"
+    return Finding(f"network {name}", "ok", found)
+
+
+def _try_import(distribution: str, module: str) -> tuple[str, str]:
+    """(version, "") of a distribution whose module imports, else ("", what is wrong)."""
+    installed = _version(distribution)
+    if not installed:
+        return "", f"{distribution} is not installed"
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        return "", f"{distribution} {installed} does not import: {error}"
+    return installed, ""
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
+
+
+def _read_text(path: Path) -> str:
+    """The file's text, empty where there is none: most of these exist on some boards only."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,125 @@
+import shutil
+import sys
+
+import pytest
+
+from mgdn_edge.runtime import doctor, networks
+from mgdn_edge.runtime.doctor import DEPENDENCIES, examine_machine
+
+
+def findings(root="/"):
+    from pathlib import Path
+
+    return {finding.name: finding for finding in examine_machine(Path(root)).findings}
+
+
+@pytest.fixture
+def pretend_versions(monkeypatch):
+    """Pretend these distributions are installed (version) or not (empty)."""
+    real = doctor._version
+
+    def pretend(**versions):
+        named = {name.replace("_", "-"): value for name, value in versions.items()}
+        monkeypatch.setattr(doctor, "_version", lambda name: named.get(name, real(name)))
+
+    return pretend
+
+
+def test_dependencies_are_those_of_the_package(repository):
+    names = set()
+    inside = False
+    for line in (repository / "pyproject.toml").read_text().splitlines():
+        if inside and line == "]":
+            break
+        if inside:
+            names.add(line.strip(' ",').split(">=")[0])
+        inside = inside or line == "dependencies = ["
+    assert names == set(DEPENDENCIES)
+
+
+def test_every_finding_that_is_not_ok_says_what_to_type():
+    for finding in examine_machine().findings:
+        assert finding.found
+        assert finding.state == "ok" or finding.fix
+
+
+def test_no_backend_blocks_and_names_the_extra(pretend_versions):
+    pretend_versions(onnxruntime="", onnxruntime_gpu="")
+    finding = findings()["backend"]
+    assert (finding.state, finding.fix) == ("blocks", "pip install 'mgdn-edge[cpu]'")
+
+
+def test_both_backends_clash(pretend_versions):
+    pretend_versions(onnxruntime="1.31.1", onnxruntime_gpu="1.31.1")
+    finding = findings()["backend"]
+    assert finding.state == "blocks"
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in finding.fix
+
+
+def test_both_opencv_builds_are_a_warning(pretend_versions):
+    pretend_versions(opencv_python="4.10", opencv_python_headless="4.10")
+    assert findings()["opencv"].state == "warning"
+
+
+def test_a_module_that_does_not_import_blocks_with_its_reason(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    finding = findings()["opencv-python-headless"]
+    assert finding.state == "blocks"
+    assert "does not import" in finding.found
+
+
+@pytest.mark.parametrize(
+    ("line", "flags"),
+    [
+        ("flags\t\t: fpu sse avx2 avx512f", "avx2, avx512f"),
+        ("Features\t: fp asimd asimddp", "asimd, asimddp"),
+        ("", "no SIMD flags"),
+    ],
+)
+def test_simd_flags_of_both_architectures_are_read(tmp_path, line, flags):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "cpuinfo").write_text(f"processor\t: 0\n{line}\n")
+    assert flags in findings(tmp_path)["processor"].found
+
+
+def jetson(root):
+    (root / "etc").mkdir()
+    (root / "proc" / "device-tree").mkdir(parents=True)
+    (root / "etc" / "nv_tegra_release").write_text("# R36 (release), REVISION: 4.3, GCID: 1\n")
+    (root / "proc" / "device-tree" / "model").write_text("NVIDIA Jetson Orin Nano\0")
+
+
+@pytest.mark.parametrize(("setting", "warned"), [("false", True), ("true", False)])
+def test_a_jetson_venv_that_hides_tensorrt_is_explained(tmp_path, monkeypatch, setting, warned):
+    jetson(tmp_path)
+    (tmp_path / "pyvenv.cfg").write_text(f"include-system-site-packages = {setting}\n")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    found = findings(tmp_path)
+    assert "Orin Nano R36" in found["board"].found
+    assert ("environment" in found) == warned
+    if warned:
+        assert "--system-site-packages" in found["environment"].fix
+
+
+def test_another_machine_is_no_jetson(tmp_path):
+    assert "board" not in findings(tmp_path)
+
+
+def test_a_missing_default_network_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(networks, "PACKAGED_FOLDER", tmp_path)
+    report = examine_machine()
+    assert not report.usable
+    assert {finding.name: finding.state for finding in report.findings}["network mgdn-edge"] == (
+        "blocks"
+    )
+
+
+@pytest.mark.export
+def test_packaged_networks_are_verified(tiny_bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr(networks, "PACKAGED_FOLDER", tmp_path)
+    shutil.copyfile(tiny_bundle, tmp_path / "mgdn-edge.mgdn")
+    assert examine_machine().usable
+    (tmp_path / "mgdn-edge.mgdn").write_bytes(tiny_bundle.read_bytes()[:-1])
+    finding = findings()["network mgdn-edge"]
+    assert finding.state == "blocks"
+    assert finding.fix
