@@ -102,7 +102,13 @@ class VideoSink(Sink[av.VideoFrame, "Packets"]):
         if self._container is None:
             self._open(picture, visible)
         assert self._stream is not None
-        return list(self._stream.encode(picture))
+        try:
+            return list(self._stream.encode(picture))
+        except av.FFmpegError as error:
+            size = f"{picture.width}x{picture.height} {picture.format.name}"
+            raise UserError(
+                f"H.264 cannot encode {size} ({error.strerror}); give a folder as OUTPUT"
+            ) from None
 
     def output(self, encoded: Packets) -> None:
         """Mux the packets; a fragment goes to the file when it is complete."""

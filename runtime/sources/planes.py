@@ -11,6 +11,7 @@ from mgdn_edge.runtime.compose import MATRIX_BT470BG
 from mgdn_edge.runtime.frame import ColourTags
 from mgdn_edge.runtime.sources.raw import Samples
 
+MATRIX_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 RANGE_LIMITED, RANGE_FULL = 1, 2  # AVColorRange
 SWSCALE_BT601 = 5  # SWS_CS_ITU601
 
@@ -82,8 +83,9 @@ def colour_tags(frame: av.VideoFrame) -> ColourTags:
     full_range = {RANGE_LIMITED: False, RANGE_FULL: True}.get(int(frame.color_range))
     if name.startswith("yuvj") or (full_range is None and name.startswith("gray")):
         full_range = True
+    # A matrix of 0 says RGB, which a luma-chroma or grey frame is not (PNG's 16-bit grey).
     return ColourTags(
-        matrix=int(frame.colorspace),
+        matrix=int(frame.colorspace) or MATRIX_UNSPECIFIED,
         full_range=full_range,
         primaries=int(frame.color_primaries),
         transfer=int(frame.color_trc),
