@@ -11,7 +11,9 @@ from mgdn_edge.export.check import CheckReport
 def print_report(report: CheckReport) -> None:
     """Rows, nodes where there are some, and the verdict last."""
     console = Console()
-    table = Table("frame", "graph", "backend", "max", "mean", "PSNR dB", "SSIM", "")
+    table = Table()
+    for heading in ("frame", "graph", "backend", "max", "mean", "PSNR dB", "SSIM", ""):
+        table.add_column(heading, overflow="fold")
     for row in report.rows:
         parity = row.parity
         ratio = "equal" if math.isinf(parity.psnr) else f"{parity.psnr:.1f}"

@@ -91,7 +91,7 @@ def node_flops(
     elements = prod(outputs[0].shape) if outputs else 0
     if (node.domain, node.op_type) == (DOMAIN, OPERATOR):
         attributes = {attribute.name: attribute.i for attribute in node.attribute}
-        taps = attributes["kernel_size"] ** 2
+        taps = int(attributes["kernel_size"]) ** 2
         batch, _, height, width = outputs[0].shape
         interpolated = batch * taps * height * width if attributes.get("upscale", 1) > 1 else 0
         return 2 * taps * elements + INTERPOLATION_FLOPS * interpolated

@@ -48,8 +48,12 @@ def compare_nodes(
         PaddedNetwork(loaded.core, loaded.spec), [torch.from_numpy(image) for image in images]
     )
     model = onnx.load(path)
-    last = {node.name.rpartition("/")[0]: node for node in model.graph.node}
-    produced = {node.output[0]: module for module, node in last.items() if module in wanted}
+    last: dict[str, str] = {}  # module -> its last tensor, in the order of those last tensors
+    for node in model.graph.node:
+        module = node.name.rpartition("/")[0]
+        last.pop(module, None)
+        last[module] = node.output[0]
+    produced = {tensor: module for module, tensor in last.items() if module in wanted}
     outputs = {value.name for value in model.graph.output}
     for name in produced:
         if name not in outputs:

@@ -63,6 +63,8 @@ def padded_size(spec: FusionSpec, height: int, width: int) -> tuple[int, int]:
     def grow(size: int) -> int:
         if spec.pad_rule == "release":
             return (size // multiple + 1) * multiple
-        return -(-size // multiple) * multiple
+        # Not -(-size // multiple): torch's exporter writes floor division as ONNX Div, which
+        # truncates, so a negative dividend rounds the wrong way (torch 2.13).
+        return (size + multiple - 1) // multiple * multiple
 
     return grow(height), grow(width)
