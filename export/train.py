@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 from rich.console import Console
@@ -28,6 +29,7 @@ from mgdn_edge.export.losses import LossWeights, fusion_loss
 from mgdn_edge.export.networks.edge import MGDNEdge
 from mgdn_edge.export.training_data import Batch, Jitter, draw_batches, read_training_set
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.whole_file import write_whole
 
 METADATA_KEY = "mgdn.training_record"  # in the checkpoint's safetensors metadata
 LOSS_EVERY = 100  # steps a loss line is the mean of
@@ -95,8 +97,10 @@ def train(
         raise UserError(f"steps={steps}, minutes={minutes}; a length above zero is wanted")
     if output.suffix != ".safetensors":
         raise UserError(f"{output} must end in .safetensors; that is what is written")
-    if not output.parent.is_dir():
-        raise UserError(f"folder {output.parent} does not exist; make it first")
+    if not os.access(output.parent, os.W_OK) or output.is_dir():  # before the work, not after
+        raise UserError(f"cannot write {output}; give a file in a folder that exists")
+    if threads < 1:
+        raise UserError(f"threads={threads}; at least 1 is needed")
 
     recipe = recipe or Recipe()
     console = console or Console(stderr=True)
@@ -172,24 +176,18 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def write_checkpoint(path: Path, weights: Mapping[str, Tensor], record: TrainingRecord) -> None:
-    """Weights and record -> ``path``, through a sibling file, so it is whole or not there."""
+    """Weights and record -> ``path``, whole or not at all; the record as JSON metadata."""
     metadata = {"format": "pt", METADATA_KEY: msgspec.json.encode(record).decode()}
-    content = safetensors.torch.save(dict(weights), metadata)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, safetensors.torch.save(dict(weights), metadata))
 
 
 def read_record(path: Path) -> TrainingRecord:
     """Checkpoint -> the record in its metadata; UserError where there is none."""
-    with safetensors.safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise UserError(f"{path} is not a readable .safetensors file: {error}") from error
     if METADATA_KEY not in metadata:
         raise UserError(f"{path} carries no training record; write it with mgdn train")
     return msgspec.json.decode(metadata[METADATA_KEY], type=TrainingRecord)
