@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.sources import open_infrared, open_visible
 
 MANIFEST = "manifest.csv"
 # What each set's origin states about its terms; a set that is not named here is not trained on.
@@ -24,7 +24,6 @@ LICENCES = {
     "sequences/1230_1202_mp4": "M3SVD, MIT",
 }
 FRAMES_PER_CLIP = 24  # neighbours in a clip differ little; these are spread evenly over it
-VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov"}
 
 Plane = npt.NDArray[np.uint8]
 
@@ -101,8 +100,7 @@ def read_training_set(data_root: Path) -> TrainingSet:
         visible, infrared = data_root / row["vi"], data_root / row["ir"]
         for path in (visible, infrared):
             digests[str(path.relative_to(data_root))] = _digest(path)
-        read = _read_clip if visible.suffix in VIDEO_SUFFIXES else _read_images
-        for index, (luma, heat) in enumerate(read(visible, infrared)):
+        for index, (luma, heat) in enumerate(_read_pair(visible, infrared)):
             if luma.shape != heat.shape:
                 raise UserError(
                     f"{visible} is {luma.shape} and {infrared} {heat.shape} (height, width); "
@@ -118,36 +116,24 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _read_images(visible: Path, infrared: Path) -> Iterator[tuple[Plane, Plane]]:
-    yield _read_luma(visible), _read_luma(infrared)
+def _read_pair(visible: Path, infrared: Path) -> Iterator[tuple[Plane, Plane]]:
+    """Two images, or ``FRAMES_PER_CLIP`` frames spread evenly over two clips of one length.
 
-
-def _read_luma(path: Path) -> Plane:
-    """Image file -> (H, W) uint8 luma, BT.601 full range."""
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise UserError(f"{path} is not an image OpenCV can read; replace or remove it")
-    return image.astype(np.uint8, copy=False)
-
-
-def _read_clip(visible: Path, infrared: Path) -> Iterator[tuple[Plane, Plane]]:
-    """``FRAMES_PER_CLIP`` frames spread evenly over two clips of one length."""
-    clips = cv2.VideoCapture(str(visible)), cv2.VideoCapture(str(infrared))
-    try:
-        frames = min(int(clip.get(cv2.CAP_PROP_FRAME_COUNT)) for clip in clips)
-        wanted = set(np.linspace(0, frames - 1, FRAMES_PER_CLIP).astype(int).tolist())
-        for index in range(frames):
-            read = [clip.read() for clip in clips]
-            if not all(ok for ok, _ in read):
-                raise UserError(
-                    f"{visible} or {infrared} ends at frame {index} of {frames}; replace it"
-                )
+    Luma as the runtime's sources give it, so training sees what fusing will see.
+    """
+    with open_visible(str(visible)) as seen, open_infrared(str(infrared)) as felt:
+        frames, partners = seen.info.frames, felt.info.frames
+        if frames is None or frames != partners:
+            raise UserError(
+                f"{visible} has {frames} frames and {infrared} {partners}; "
+                "clips of a training pair must be of one length"
+            )
+        wanted = set(np.linspace(0, frames - 1, FRAMES_PER_CLIP).round().astype(int).tolist())
+        pairs = zip(seen.frames(), felt.frames(), strict=True)
+        for index, (frame, partner) in enumerate(pairs):
             if index in wanted:
-                luma, heat = (cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for _, image in read)
-                yield luma.astype(np.uint8, copy=False), heat.astype(np.uint8, copy=False)
-    finally:
-        for clip in clips:
-            clip.release()
+                # Copies, as a source's planes may be views of the decoder's memory.
+                yield frame.y.copy(), partner.plane.astype(np.uint8)
 
 
 def draw_batches(
