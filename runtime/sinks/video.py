@@ -27,9 +27,10 @@ RANGE = {None: 0, False: 1, True: 2}  # AVColorRange
 FRAGMENT_SECONDS = 0.5
 LOOKAHEAD_FRAMES = 10
 MP4_OPTIONS = {
-    "movflags": "frag_keyframe+empty_moov+default_base_moof",
+    # frag_discont: without it the muxer moves a clip that starts late to zero; with an edit
+    # list (delay_moov) it rounds the start to milliseconds (FFmpeg 7 and 8).
+    "movflags": "frag_keyframe+empty_moov+default_base_moof+frag_discont",
     "frag_duration": str(int(FRAGMENT_SECONDS * 1e6)),
-    # Without an edit list the muxer would move a clip that does not start at zero.
     "avoid_negative_ts": "disabled",
     "flush_packets": "1",
 }

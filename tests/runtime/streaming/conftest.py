@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mgdn_edge.cli import main
 from mgdn_edge.runtime.backends.baselines import BaselineSession
 
 RATE = Fraction(25)
@@ -63,6 +65,7 @@ def make_clip(
             stream.codec_context.options = {"qp": "0"}
         for name, value in (tags or {}).items():
             setattr(stream.codec_context, name, value)
+        container.start_encoding()
         for index in range(frames):
             picture = av.VideoFrame(width, height, pix_fmt)
             drawn = planes(index, height, width, pix_fmt)
@@ -123,9 +126,11 @@ def average():
         yield session
 
 
+@dataclass
 class Finished:
-    def __init__(self, done):
-        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+    code: int
+    out: str
+    err: str
 
     @property
     def summary(self):
@@ -141,7 +146,22 @@ def mgdn():
 
     def run(*arguments):
         words = [*COMMAND, *map(str, arguments)]
-        return Finished(subprocess.run(words, capture_output=True, text=True, check=False))
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def mgdn_here(monkeypatch, capfd):
+    """The same in this process: no start-up time, for long tables of cases."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["mgdn", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Finished(end.value.code, *capfd.readouterr())
 
     return run
 

@@ -1,0 +1,291 @@
+import os
+import signal
+import time
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fuse import fuse_files
+
+AVERAGE = ("--network", "average")
+STAGES = ("decode", "pair", "align", "copy_in", "infer", "copy_out", "compose", "encode", "out")
+
+
+def test_json_reports_frames_figures_and_what_was_used(tmp_path, clip_pair, mgdn):
+    output = tmp_path / "out.mp4"
+    done = mgdn("fuse", *clip_pair, output, *AVERAGE, "--json")
+    assert (done.code, done.err) == (0, "")
+    summary = done.summary
+    assert summary["schema"] == "mgdn.fuse/1"
+    assert summary["frames"] == {"in": 6, "out": 6, "dropped": 0}
+    assert summary["interrupted"] is False
+    assert {name: summary[name] for name in ("network", "backend", "variant", "precision")} == {
+        "network": "average",
+        "backend": "opencv",
+        "variant": "any-size",
+        "precision": "uint8",
+    }
+    assert (summary["pace"], summary["size"], summary["output"]) == ("none", "64x48", str(output))
+    assert summary["fps"] > 0
+    for stage in STAGES:
+        assert set(summary["stages"][stage]) == {"p50", "p95", "p99", "max", "n", "warmup"}
+    figures = summary["end_to_end"]
+    assert 0 < figures["p50"] <= figures["p95"] <= figures["p99"] <= figures["max"]
+    assert summary["versions"]["mgdn-edge"]
+
+
+def test_table_on_the_terminal_and_no_bar_in_a_pipe(tmp_path, clip_pair, mgdn):
+    done = mgdn("fuse", *clip_pair, tmp_path / "out.mp4", *AVERAGE)
+    assert (done.code, done.err) == (0, "")
+    for word in ("6 frames of 6", "p99", "encode", "end_to_end", "average, opencv"):
+        assert word in done.out
+
+
+def test_bar_on_a_terminal(tmp_path, clip_pair):
+    import pty
+    import subprocess
+    import sys
+
+    main, terminal = pty.openpty()
+    words = [*map(str, clip_pair), str(tmp_path / "out.mp4"), *AVERAGE]
+    code = (
+        f"import sys; sys.argv[1:] = ['fuse', *{words!r}]; from mgdn_edge.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], stderr=terminal, stdout=subprocess.PIPE, check=False
+    )
+    os.close(terminal)
+    shown = os.read(main, 100_000).decode()
+    os.close(main)
+    assert done.returncode == 0
+    assert "6/6" in shown
+    assert "fps" in shown
+
+
+def test_folders_and_resize(tmp_path, folder_pair, mgdn):
+    vi, ir = folder_pair
+    cv2.imwrite(str(ir / "10.png"), np.zeros((60, 80), np.uint8))
+    done = mgdn("fuse", vi, ir, tmp_path / "out", *AVERAGE, "--resize", "--json")
+    assert done.code == 0
+    assert done.summary["size"] is None
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "1.png",
+        "10.png",
+        "2.png",
+    ]
+    assert cv2.imread(str(tmp_path / "out" / "10.png")).shape == (17, 40, 3)
+
+
+def test_frames_and_shortest(tmp_path, write_clip, mgdn):
+    vi = write_clip(tmp_path / "vi.mkv", frames=6)
+    ir = write_clip(tmp_path / "ir.mkv", frames=4, neutral=True)
+    done = mgdn("fuse", vi, ir, tmp_path / "a.mp4", *AVERAGE, "--shortest", "--json")
+    assert done.summary["frames"]["out"] == 4
+    done = mgdn("fuse", vi, ir, tmp_path / "b.mp4", *AVERAGE, "--frames", 2, "--json")
+    assert done.summary["frames"]["out"] == 2
+
+
+def test_counts_through_a_span(tmp_path, mgdn):
+    visible, counts = np.zeros((8, 8), np.uint8), np.full((8, 8), 8000, np.uint16)
+    cv2.imwrite(str(tmp_path / "vi.png"), visible)
+    cv2.imwrite(str(tmp_path / "ir.png"), counts)
+    words = ("fuse", tmp_path / "vi.png", tmp_path / "ir.png", tmp_path / "out.png", *AVERAGE)
+    assert mgdn(*words, "--infrared-span", "7000:9000").code == 0
+    assert (cv2.imread(str(tmp_path / "out.png"), cv2.IMREAD_UNCHANGED) == 64).all()
+
+
+def test_an_existing_output_is_replaced(tmp_path, clip_pair, mgdn, decode_clip):
+    output = tmp_path / "out.mp4"
+    output.write_bytes(b"old" * 1000)
+    assert mgdn("fuse", *clip_pair, output, *AVERAGE).code == 0
+    assert len(decode_clip(output)[1]) == 6
+
+
+def truncated_png(path):
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+WRONG_INPUTS = {
+    "missing file": (lambda c: ("nowhere.mp4", c.ir, c.out), "does not exist"),
+    "not a video": (lambda c: (c.text, c.ir, c.out), "not a readable video"),
+    "different lengths": (lambda c: (c.vi, c.short, c.out), "visible has 6 frames, infrared 4"),
+    "different sizes": (lambda c: (c.vi, c.small, c.out), "visible is 64x48, infrared 32x24"),
+    "zero frames": (lambda c: (c.vi, c.ir, c.out, "--frames", "0"), "asks for no frame"),
+    "empty folder": (lambda c: (c.empty, c.ir, c.out), "holds no images"),
+    "empty video": (lambda c: (c.no_frames, c.ir, c.out), "no frames"),
+    "empty file": (lambda c: (c.nothing, c.ir, c.out), "not a readable video"),
+    "unknown scheme": (lambda c: ("rtsp://cam/1", c.ir, c.out), "rtsp://cam/1 is not supported"),
+    "unwritable output": (lambda c: (c.vi, c.ir, c.vi / "out.mp4"), "is not a folder"),
+    "missing output folder": (lambda c: (c.vi, c.ir, c.root / "no" / "out.mp4"), "mkdir -p"),
+    "coloured infrared": (lambda c: (c.vi, c.vi2, c.out), "--infrared-luma"),
+    "truncated image": (lambda c: (c.cut, c.grey, c.out), "truncated"),
+    "truncated later image": (lambda c: (c.folder, c.folder, c.root / "outdir"), "truncated"),
+    "output is input": (lambda c: (c.vi, c.ir, c.ir), "would overwrite"),
+    "bad span": (lambda c: (c.vi, c.ir, c.out, "--infrared-span", "9"), "LOW:HIGH"),
+    "unknown network": (lambda c: (c.vi, c.ir, c.out, "--network", "avrage"), "average"),
+    "two networks": (lambda c: (c.vi, c.ir, c.out, "--bundle", "x.mgdn"), "pass one of them"),
+    "missing bundle": (lambda c: (c.vi, c.ir, c.out, "--bundle=x.mgdn", "--network="), "x.mgdn"),
+    "pace of images": (lambda c: (c.grey, c.grey, c.out, "--pace", "source"), "needs a clock"),
+}
+
+
+@pytest.fixture
+def wrong(tmp_path, write_clip, clip_pair):
+    class Case:
+        root = tmp_path
+        out = tmp_path / "out.mp4"
+        vi, ir = clip_pair
+        vi2 = write_clip(tmp_path / "vi2.mkv")
+        short = write_clip(tmp_path / "short.mkv", frames=4, neutral=True)
+        small = write_clip(tmp_path / "small.mkv", size=(24, 32), neutral=True)
+        no_frames = write_clip(tmp_path / "none.mp4", frames=0, codec="libx264")
+        text, nothing = tmp_path / "text.mp4", tmp_path / "nothing.mp4"
+        empty, folder = tmp_path / "empty", tmp_path / "folder"
+        cut, grey = tmp_path / "cut.png", tmp_path / "grey.png"
+
+    Case.text.write_text("no video in here\n" * 50)
+    Case.nothing.write_bytes(b"")
+    Case.empty.mkdir()
+    Case.folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (20, 20), np.uint8)
+    for path in (Case.cut, Case.grey, *(Case.folder / f"{i}.png" for i in range(9))):
+        cv2.imwrite(str(path), noise)
+    for path in (Case.cut, Case.folder / "6.png"):
+        truncated_png(path)
+    return Case
+
+
+@pytest.mark.parametrize("name", WRONG_INPUTS)
+def test_wrong_input_is_one_line_exit_two_and_no_output(wrong, mgdn_here, name):
+    words, message = WRONG_INPUTS[name]
+    given = [str(word) for word in words(wrong) if word != "--network="]
+    network = [] if {"--network", "--bundle=x.mgdn"} & set(given) else AVERAGE
+    before = {path: path.read_bytes() for path in wrong.root.rglob("*") if path.is_file()}
+    done = mgdn_here("fuse", *given, *network)
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.startswith("mgdn: error: ")
+    assert done.err.count("\n") == 1
+    assert message in done.err
+    after = {path: path.read_bytes() for path in wrong.root.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_a_disk_that_fills_up_is_reported(tmp_path, clip_pair):
+    output = tmp_path / "out.mp4"
+    output.symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"cannot write .*No space left"):
+        fuse_files(*map(str, clip_pair), str(output), network="average")
+    assert not output.is_symlink()
+
+
+def long_pair(write_clip, folder):
+    """20 s at 25 frames per second: paced by its clock, it is still running when we act."""
+    return (
+        write_clip(folder / "vi.mp4", frames=500, codec="libx264"),
+        write_clip(folder / "ir.mp4", frames=500, codec="libx264", neutral=True),
+    )
+
+
+def wait_for_size(path, size, process):
+    deadline = time.monotonic() + 60
+    while not path.exists() or path.stat().st_size < size:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_killed_process_leaves_a_playable_file(
+    tmp_path, write_clip, start_mgdn, decode_clip, suffix
+):
+    output = tmp_path / f"out{suffix}"
+    process = start_mgdn(
+        "fuse", *long_pair(write_clip, tmp_path), output, *AVERAGE, "--pace", "source"
+    )
+    wait_for_size(output, 20_000, process)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(10) == -signal.SIGKILL
+    base, frames = decode_clip(output)
+    assert 10 < len(frames) < 500
+    stamps = [frame.pts * base for frame in frames]
+    assert stamps[0] == 0
+    assert all(stamp.denominator <= 25 for stamp in stamps) or suffix == ".mkv"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_with_a_whole_file_and_true_counts(
+    tmp_path, write_clip, start_mgdn, decode_clip, number
+):
+    import json
+
+    output = tmp_path / "out.mp4"
+    process = start_mgdn(
+        "fuse", *long_pair(write_clip, tmp_path), output, *AVERAGE, "--pace", "source", "--json"
+    )
+    wait_for_size(output, 10_000, process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "")
+    summary = json.loads(out)
+    assert summary["interrupted"] is True
+    counts = summary["frames"]
+    assert counts["in"] == counts["out"] + counts["dropped"] < 500
+    _, frames = decode_clip(output)
+    assert len(frames) == counts["out"] > 0
+
+
+def test_help_shows_examples_and_every_option(mgdn):
+    done = mgdn("fuse", "--help")
+    assert done.code == 0
+    for word in (
+        "VISIBLE",
+        "INFRARED",
+        "OUTPUT",
+        "Examples",
+        "--infrared-span",
+        "--pace",
+        "--json",
+    ):
+        assert word in done.out
+
+
+@pytest.mark.data
+def test_a_real_clip_keeps_its_stamps_and_colours(tmp_path, shared, mgdn, decode_clip):
+    folder = shared / "data" / "sequences" / "0113_1714_mp4"
+    output = tmp_path / "out.mp4"
+    done = mgdn("fuse", folder / "vi.mp4", folder / "ir.mp4", output, *AVERAGE, "--json")
+    assert done.summary["frames"] == {"in": 560, "out": 560, "dropped": 0}
+    base_in, before = decode_clip(folder / "vi.mp4")
+    base_out, after = decode_clip(output)
+    assert base_in == base_out == Fraction(1, 15360)
+    assert [frame.pts for frame in after] == [frame.pts for frame in before]
+    assert {frame.format.name for frame in after} == {"yuv420p"}
+    for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
+        assert getattr(after[0], name) == getattr(before[0], name)
+    for index in range(0, 560, 40):
+        for plane in (1, 2):
+            ours = np.frombuffer(after[index].planes[plane], np.uint8).astype(int)
+            theirs = np.frombuffer(before[index].planes[plane], np.uint8)
+            assert np.abs(ours - theirs).mean() < 1
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "count"), [("tno", 16), ("roadscene", 160)])
+def test_real_folders_keep_stems_and_sizes(tmp_path, shared, mgdn, name, count):
+    folder = shared / "data" / name
+    words = ("fuse", folder / "vi", folder / "ir", tmp_path / "out", *AVERAGE, "--json")
+    assert mgdn(*words).summary["frames"]["out"] == count
+    sources = {path.stem: path for path in (folder / "vi").iterdir()}
+    written = {path.stem: path for path in (tmp_path / "out").iterdir()}
+    assert set(sources) == set(written)
+    for stem, path in written.items():
+        before = cv2.imread(str(sources[stem]), cv2.IMREAD_UNCHANGED)
+        after = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        assert before.shape == after.shape
