@@ -6,8 +6,9 @@ import platform
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
+from mgdn_edge import __version__
+
 PACKAGES = (
-    "mgdn-edge",
     "numpy",
     "opencv-python-headless",
     "opencv-python",
@@ -19,8 +20,8 @@ PACKAGES = (
 
 
 def installed_versions() -> dict[str, str]:
-    """Python's version and those of the installed packages a measurement depends on."""
-    versions = {"python": platform.python_version()}
+    """This package's and Python's version, and those of the installed packages a measurement depends on."""
+    versions = {"mgdn-edge": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         # Backends exclude each other, so an absent package is not an error.
         with suppress(PackageNotFoundError):

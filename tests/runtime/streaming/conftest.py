@@ -65,7 +65,6 @@ def make_clip(
             stream.codec_context.options = {"qp": "0"}
         for name, value in (tags or {}).items():
             setattr(stream.codec_context, name, value)
-        container.start_encoding()
         for index in range(frames):
             picture = av.VideoFrame(width, height, pix_fmt)
             drawn = planes(index, height, width, pix_fmt)

@@ -142,12 +142,13 @@ def wrong(tmp_path, write_clip, clip_pair):
         vi2 = write_clip(tmp_path / "vi2.mkv")
         short = write_clip(tmp_path / "short.mkv", frames=4, neutral=True)
         small = write_clip(tmp_path / "small.mkv", size=(24, 32), neutral=True)
-        no_frames = write_clip(tmp_path / "none.mp4", frames=0, codec="libx264")
+        no_frames = tmp_path / "none.y4m"
         text, nothing = tmp_path / "text.mp4", tmp_path / "nothing.mp4"
         empty, folder = tmp_path / "empty", tmp_path / "folder"
         cut, grey = tmp_path / "cut.png", tmp_path / "grey.png"
 
     Case.text.write_text("no video in here\n" * 50)
+    Case.no_frames.write_text("YUV4MPEG2 W64 H48 F25:1 C420\n")
     Case.nothing.write_bytes(b"")
     Case.empty.mkdir()
     Case.folder.mkdir()
