@@ -20,7 +20,7 @@ PACKAGES = (
 
 
 def installed_versions() -> dict[str, str]:
-    """This package's and Python's version, and those of the installed packages a measurement depends on."""
+    """Versions of this package, of Python and of what a measurement depends on, by name."""
     versions = {"mgdn-edge": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         # Backends exclude each other, so an absent package is not an error.

@@ -60,7 +60,7 @@ def _open(path: Path) -> av.container.InputContainer:
         container = av.open(str(path))
     except av.FFmpegError as error:
         raise UserError(
-            f"{path} is not a readable video or image ({error.strerror}); "
+            f"{path} is not a readable video or image, or is cut off ({error.strerror}); "
             "give a video file, an image, or a folder of images"
         ) from None
     if not container.streams.video or container.format.name in TEXT_FORMATS:
@@ -99,7 +99,7 @@ class VideoReader(Reader):
                 1 for packet in container.demux(video=0) if packet.size and not packet.is_discard
             )
         except av.FFmpegError as error:
-            raise self._damaged("while counting frames", error) from None
+            raise self._damaged("", error) from None
 
     def frames(self) -> Generator[RawFrame, None, None]:
         """Frames in display order; raises UserError where the file is damaged."""
@@ -112,7 +112,7 @@ class VideoReader(Reader):
                 try:
                     frame = next(decoded, None)
                 except av.FFmpegError as error:
-                    raise self._damaged(f"after frame {seq}", error) from None
+                    raise self._damaged(f" after {seq} frames", error, seq) from None
                 if frame is None:
                     return
                 planes = frame_planes(frame)
@@ -129,8 +129,8 @@ class VideoReader(Reader):
                 )
                 seq += 1
 
-    def _damaged(self, where: str, error: av.FFmpegError) -> UserError:
+    def _damaged(self, where: str, error: av.FFmpegError, good: int = 0) -> UserError:
+        start = f", or fuse what is whole with --frames {good}" if good else ""
         return UserError(
-            f"{self._path} is damaged {where} ({error.strerror}); "
-            "repair it: ffmpeg -i IN -c copy OUT.mp4, or fuse its start with --frames N"
+            f"{self._path} is damaged{where} ({error.strerror}); record or copy it again{start}"
         )

@@ -65,6 +65,17 @@ def test_bar_on_a_terminal(tmp_path, clip_pair):
     assert "fps" in shown
 
 
+@pytest.mark.export
+def test_a_bundle_fuses_and_names_its_variant(tmp_path, write_clip, tiny_bundle, mgdn):
+    vi = write_clip(tmp_path / "vi.mkv", size=(12, 16), frames=3)
+    ir = write_clip(tmp_path / "ir.mkv", size=(12, 16), frames=3, neutral=True)
+    words = ("fuse", vi, ir, tmp_path / "out.mp4", "--bundle", tiny_bundle, "--json")
+    summary = mgdn(*words).summary
+    assert (summary["network"], summary["variant"]) == ("tiny", "16x12")
+    assert summary["backend"].startswith("onnxruntime")
+    assert summary["frames"]["out"] == 3
+
+
 def test_folders_and_resize(tmp_path, folder_pair, mgdn):
     vi, ir = folder_pair
     cv2.imwrite(str(ir / "10.png"), np.zeros((60, 80), np.uint8))

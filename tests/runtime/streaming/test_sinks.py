@@ -115,6 +115,19 @@ def test_colour_tags_are_kept(tmp_path, write_clip, decode_clip, fuse_same, full
     assert int(after[0].colorspace) == 9
 
 
+def test_no_pixel_of_a_planar_clip_is_converted(tmp_path, write_clip, fuse_same, monkeypatch):
+    path = write_clip(tmp_path / "vi.mkv")
+
+    def refuse(*arguments, **options):
+        raise AssertionError("converted")
+
+    for name in ("cvtColor", "transform", "resize", "convertScaleAbs"):
+        monkeypatch.setattr(cv2, name, refuse)
+    fuse_same(path, tmp_path / "out.mp4")
+    with pytest.raises(AssertionError, match="converted"):
+        fuse_same(path, tmp_path / "out")
+
+
 def test_no_frame_waits_for_a_later_one(tmp_path, write_clip, fuse_same):
     import av
 

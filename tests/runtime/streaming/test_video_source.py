@@ -218,6 +218,23 @@ def test_a_file_cut_off_is_reported_with_the_frame(tmp_path, write_clip):
         open_visible(str(path))
 
 
+def test_damage_inside_a_file_names_the_frames_before_it(tmp_path, write_clip):
+    path = write_clip(
+        tmp_path / "c.mkv", codec="mjpeg", pix_fmt="yuvj420p", frames=40, tags={"color_range": 2}
+    )
+    data = bytearray(path.read_bytes())
+    third = len(data) // 3
+    while (start := data.find(b"\xff\xd8\xff", third)) >= 0:
+        data[start : start + 700] = bytes(700)
+        third = start + 700
+    path.write_bytes(data)
+    with open_visible(str(path)) as source:
+        frames = source.frames()
+        with pytest.raises(UserError, match=r"damaged after \d+ frames .*--frames \d+"):
+            for _ in range(40):
+                next(frames)
+
+
 @pytest.mark.parametrize("content", [b"", b"hello, no video here\n" * 40, bytes(4096)])
 @pytest.mark.parametrize("name", ["x.mp4", "x.txt", "x.png"])
 def test_other_files_are_not_videos(tmp_path, content, name):
