@@ -79,6 +79,7 @@ def test_one_level_passes_at_one_and_fails_at_zero():
     assert not measure_parity(a, b, data_range=255, tolerance=0).passed
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_value_that_is_not_finite_never_passes(bad):
     a = np.zeros((12, 12), np.float32)

@@ -204,3 +204,14 @@ def test_only_references_of_this_manifest_are_read(tiny_bundle):
 def test_an_unknown_variant_names_those_there_are(tiny_bundle):
     with open_bundle(tiny_bundle) as bundle, pytest.raises(UserError, match="dynamic, 16x12"):
         bundle.variant("640x480")
+
+
+def test_a_flipped_bit_anywhere_is_noticed(tiny_bundle, tmp_path):
+    data = tiny_bundle.read_bytes()
+    path = tmp_path / "flipped.mgdn"
+    for position in range(0, len(data), 11):
+        damaged = bytearray(data)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        with pytest.raises(UserError), open_bundle(path) as bundle:
+            bundle.verify()
