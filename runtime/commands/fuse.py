@@ -89,10 +89,12 @@ def fuse_command(
     """Fuse two registered recordings into OUTPUT and report every stage's latency."""
     from mgdn_edge.runtime.fuse import DEFAULT_NETWORK, fuse_files
     from mgdn_edge.runtime.interrupt import stop_on_signal
+    from mgdn_edge.runtime.page_retention import retain_pages
     from mgdn_edge.runtime.sources import InfraredOptions
 
     if bundle is not None and network is not None:
         raise UserError("both --bundle and --network were given; pass one of them")
+    retain_pages()
     with stop_on_signal() as stop, _progress(shown=not json) as (on_start, on_frame):
         summary = fuse_files(
             visible,
