@@ -15,14 +15,16 @@ def border_index(size: int, padded: int, mode: PadMode) -> Tensor:
     position = torch.arange(padded)
     if mode == "edge":
         return position.clamp(max=size - 1)
+    # Periods are tensors: the exporter cannot take a remainder by a symbolic size, and it
+    # assumes sizes of at least 2, so a Python maximum would be dropped and a 1-pixel axis
+    # would divide by zero.
     if mode == "reflect":
-        # A tensor, not a Python maximum: exporters assume sizes of at least 2 and would drop it,
-        # and a 1-pixel axis would divide by zero.
         period = torch.scalar_tensor(2 * size - 2, dtype=torch.int64).clamp(min=1)
         position = position % period
         return torch.minimum(position, period - position)
-    position = position % (2 * size)
-    return torch.minimum(position, 2 * size - 1 - position)
+    period = torch.scalar_tensor(2 * size, dtype=torch.int64)
+    position = position % period
+    return torch.minimum(position, period - 1 - position)
 
 
 def pad_to(image: Tensor, rows: int, columns: int, mode: PadMode) -> Tensor:
