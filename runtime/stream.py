@@ -33,6 +33,7 @@ Pace = Literal["none", "source"]
 
 # Enough to ride over one slow decode; more only costs memory and, under Ctrl-C, patience.
 LOSSLESS_CAPACITY = 4
+UNBOUNDED = 1 << 30
 
 now_ns = time.perf_counter_ns
 
@@ -113,7 +114,10 @@ class _Stream:
         self._waiting: Channel[Pair] = (
             Channel(1, on_drop=self._record_dropped) if self._paced else Channel(LOSSLESS_CAPACITY)
         )
-        self._computed: Channel[_Computed] = Channel(1 << 30)  # bounded by the session's slots
+        self._computed: Channel[_Computed] = Channel(UNBOUNDED)  # the session's slots bound it
+        # A frame submitted behind another would age by one inference before it starts; paced
+        # streams wait with the choice instead and lose only the copy's overlap.
+        self._free_to_infer = threading.Semaphore(1 if self._paced else UNBOUNDED)
 
     def run(self) -> None:
         with ThreadPoolExecutor(2, thread_name_prefix="mgdn-stream") as pool:
@@ -146,6 +150,7 @@ class _Stream:
         while (upcoming := self._waiting.peek()) is not None:
             # The slot first, the pair after: under "source" a newer one may come meanwhile.
             slot = self._session.acquire(upcoming.size)
+            self._free_to_infer.acquire()
             pair = self._waiting.get()
             if pair is None:
                 slot.release()
@@ -181,6 +186,7 @@ class _Stream:
             # A failed writer ends the reader and the fusion; what they still hand over must
             # give its slot back, or fusion would wait for one for ever.
             self._waiting.abort()
+            self._free_to_infer.release()
             while (computed := self._computed.get()) is not None:
                 computed.slot.release()
 
@@ -188,6 +194,7 @@ class _Stream:
         stamps, visible, sink = pair.stamps, pair.visible, self._sink
         with slot:
             self._session.collect(slot)
+            self._free_to_infer.release()
             stamps.collected_ns = now_ns()
             stamps.infer_begin_ns, stamps.infer_end_ns = slot.started_ns, slot.finished_ns
             picture = sink.copy_out(slot.fused, visible)

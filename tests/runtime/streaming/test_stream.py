@@ -210,6 +210,10 @@ def test_source_pace_drops_old_frames_and_counts_them(tmp_path, write_clip):
     assert sorted(written + dropped) == list(range(25))
     assert written == sorted(written)
     assert written[-1] == 24  # the newest is never the one dropped
+    rows = result.ledger.rows
+    # A frame is chosen when it can start, not while the one before it still computes.
+    assert np.median(span_ns(rows, "infer_wait")) < 20e6
+    assert np.median(span_ns(rows, "end_to_end")) < 190e6
 
 
 def test_lossless_pace_never_drops(tmp_path, write_clip):
