@@ -1,9 +1,8 @@
 """Node by node: each torch module's output beside the ONNX tensor that stands for it.
 
-Forward hooks record what every module returns; the last ONNX node traced in a module (its name
-starts with the module's path) yields the same values. Modules whose last node is folded away or
-reshaped have no such tensor and are left out; in the published networks most convolutions,
-linear layers and norms have one.
+Forward hooks record what every module returned last; the last ONNX node traced in a module or
+its submodules (names start with the module's path) yields the same values. Modules that return
+no tensor, or whose last node the exporter merged into another, are left out.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,12 +47,9 @@ def compare_nodes(
         PaddedNetwork(loaded.core, loaded.spec), [torch.from_numpy(image) for image in images]
     )
     model = onnx.load(path)
-    last: dict[str, str] = {}  # module -> its last tensor, in the order of those last tensors
-    for node in model.graph.node:
-        module = node.name.rpartition("/")[0]
-        last.pop(module, None)
-        last[module] = node.output[0]
-    produced = {tensor: module for module, tensor in last.items() if module in wanted}
+    produced = {
+        tensor: module for tensor, module in last_tensors(model).items() if module in wanted
+    }
     outputs = {value.name for value in model.graph.output}
     for name in produced:
         if name not in outputs:
@@ -65,6 +61,25 @@ def compare_nodes(
         if got[name].size == wanted[module].size:
             rows.append(compare_node(name, module, got[name], wanted[module]))
     return rows
+
+
+def last_tensors(model: onnx.ModelProto) -> dict[str, str]:
+    """Tensor -> the innermost module it is the last one of, in graph order.
+
+    The last node of a module may lie in a submodule; both then return the same tensor.
+    """
+    last: dict[str, str] = {}
+    for node in model.graph.node:
+        path = node.name.rpartition("/")[0].split(".")
+        for depth in range(1, len(path) + 1):
+            module = ".".join(path[:depth])
+            last.pop(module, None)
+            last[module] = node.output[0]
+    innermost: dict[str, str] = {}
+    for module, tensor in sorted(last.items(), key=lambda item: item[0].count(".")):
+        innermost[tensor] = module
+    order = {node.output[0]: position for position, node in enumerate(model.graph.node)}
+    return dict(sorted(innermost.items(), key=lambda item: order[item[0]]))
 
 
 def record_modules(network: nn.Module, images: Sequence[Tensor]) -> dict[str, Array]:
