@@ -11,6 +11,9 @@ from mgdn_edge.export.train import count_parameters, read_record
 pytestmark = pytest.mark.export
 
 FORBIDDEN_SETS = ("llvip", "vifb")  # weights trained on them must not be shipped
+# A little under what the packaged weights measured on these 16 pairs: EN 6.88, SF 9.15, AG 3.45,
+# SCD 1.66, VIF 0.817, Qabf 0.566.
+FLOORS = {"en": 6.8, "sf": 8.7, "ag": 3.3, "scd": 1.6, "vif": 0.78, "qabf": 0.54}
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +80,14 @@ def test_visible_text_survives_a_flat_infrared_image(trained: torch.nn.Module) -
 
 
 @torch.no_grad()
-def test_noise_is_hardly_amplified(trained: torch.nn.Module) -> None:
+def test_noise_is_not_amplified(trained: torch.nn.Module) -> None:
     generator = torch.Generator().manual_seed(0)
     flat = torch.full((1, 1, 128, 128), 0.4)
     quiet = trained(flat, flat * 0.5)
     noise = 0.02 * torch.randn(flat.shape, generator=generator)
     noisy = trained(flat + noise, flat * 0.5)
     gain = (noisy - quiet)[..., 16:-16, 16:-16].std() / noise.std()
-    assert gain < 1.3
+    assert gain < 1  # 0.6 measured on TNO: the filters smooth a little
 
 
 def test_the_packaged_weights_say_where_they_come_from() -> None:
@@ -128,7 +131,6 @@ def test_training_saw_no_pair_outside_the_train_split(shared) -> None:  # type: 
 @pytest.mark.data
 @pytest.mark.slow
 def test_fusion_of_unseen_scenes_is_at_the_expected_level(shared, trained) -> None:  # type: ignore[no-untyped-def]
-    """TNO, 16 pairs: floors a little under what the training record's network measured."""
     import cv2
 
     from mgdn_edge.runtime.fusion_metrics import mean_metrics, measure_fusion
@@ -148,11 +150,5 @@ def test_fusion_of_unseen_scenes_is_at_the_expected_level(shared, trained) -> No
         luma = np.clip(np.rint(fused * 255), 0, 255).astype(np.uint8)
         measured.append(measure_fusion(luma, visible, infrared))
     mean = mean_metrics(measured)
-    assert mean.en > FLOORS["en"]
-    assert mean.ag > FLOORS["ag"]
-    assert mean.scd > FLOORS["scd"]
-    assert mean.vif > FLOORS["vif"]
-    assert mean.qabf > FLOORS["qabf"]
-
-
-FLOORS = {"en": 6.7, "ag": 3.0, "scd": 1.5, "vif": 0.65, "qabf": 0.45}
+    for name, floor in FLOORS.items():
+        assert getattr(mean, name) > floor, name
