@@ -136,6 +136,7 @@ def train(
                 losses.append(_loss_line(step, recent))
                 recent.clear()
                 console.print(_describe(losses[-1]))
+        progress.update(task, completed=1.0)
     if recent:
         losses.append(_loss_line(step, recent))
 
