@@ -75,9 +75,8 @@ def last_tensors(model: onnx.ModelProto) -> dict[str, str]:
             module = ".".join(path[:depth])
             last.pop(module, None)
             last[module] = node.output[0]
-    innermost: dict[str, str] = {}
-    for module, tensor in sorted(last.items(), key=lambda item: item[0].count(".")):
-        innermost[tensor] = module
+    deeper_last = sorted(last.items(), key=lambda item: item[0].count("."))
+    innermost = {tensor: module for module, tensor in deeper_last}
     order = {node.output[0]: position for position, node in enumerate(model.graph.node)}
     return dict(sorted(innermost.items(), key=lambda item: order[item[0]]))
 

@@ -60,7 +60,7 @@ class Jitter:
     log_gain: float = 0.3
     log_gamma: float = 0.3
     offset: float = 0.05
-    noise: float = 0.015
+    noise: float = 0.005
 
 
 @dataclass(frozen=True)

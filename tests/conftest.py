@@ -1,6 +1,9 @@
 """Markers say what a test needs; a skip says what is missing and how to get it."""
 
 import os
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -9,13 +12,37 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 DATA_ROOT = Path(os.environ.get("MGDN_SHARED", REPOSITORY.parent / "shared"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip ``data`` tests where the shared images and golden vectors are absent."""
+def missing_data() -> str | None:
+    """Why ``data`` tests cannot run here, or None."""
     if DATA_ROOT.is_dir():
-        return
-    reason = f"needs the shared images and golden vectors: {DATA_ROOT} (or set MGDN_SHARED)"
-    for item in items:
-        if item.get_closest_marker("data"):
+        return None
+    return f"needs the shared images and golden vectors: {DATA_ROOT} (or set MGDN_SHARED)"
+
+
+def missing_rtx() -> str | None:
+    """Why ``rtx`` tests cannot run here, or None."""
+    if find_spec("tensorrt_rtx_bindings") is not None:
+        return None
+    return "needs TensorRT-RTX: pip install -r tests/requirements-rtx.txt (x86-64)"
+
+
+def missing_network() -> str | None:
+    """Why ``network`` tests cannot run here, or None: one small question to the index."""
+    command = [sys.executable, "-m", "pip", "index", "versions", "msgspec", "--quiet"]
+    if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+        return None
+    return "needs the package index, which does not answer from here"
+
+
+MISSING = {"data": missing_data, "rtx": missing_rtx, "network": missing_network}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests whose marker asks for what this machine lacks."""
+    for marker, find_reason in MISSING.items():
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        reason = find_reason() if marked else None
+        for item in marked if reason else ():
             item.add_marker(pytest.mark.skip(reason=reason))
 
 

@@ -3,7 +3,7 @@
 MGDN's idea (Guan et al., ACM MM 2023) is that the two images decide together how each of them
 is filtered. Here a handful of convolutions at a quarter of the resolution reads both planes at
 once and predicts one K x K filter per plane and pixel; the filters are interpolated inside
-``dynamic_filter`` and applied at full resolution, and the fused luma is the sum of the two
+the operation and applied at full resolution, and the fused luma is the sum of the two
 filtered planes. Nothing is normalised and nothing is reduced over the image, so a pixel depends
 only on its neighbourhood and padding changes none but those at the border.
 """
@@ -11,7 +11,7 @@ only on its neighbourhood and padding changes none but those at the border.
 import torch
 from torch import Tensor, nn
 
-from mgdn_edge.export.dynamic_filter import dynamic_filter
+from mgdn_edge.export.dynamic_filter import DynamicFilter
 
 FILTER_SIZE = 3  # K: 2 * 9 full-resolution taps are half of the network's time on a CPU
 UPSCALE = 4  # height and width must be multiples of it
@@ -33,6 +33,7 @@ class MGDNEdge(nn.Module):
             for dilation in dilations
         )
         self.head = nn.Conv2d(width, 2 * FILTER_SIZE**2, 1)
+        self.filter = DynamicFilter(FILTER_SIZE, UPSCALE)
         self.activation = nn.ReLU()
         self._start_at_the_average()
 
@@ -47,7 +48,7 @@ class MGDNEdge(nn.Module):
         # Both planes ride in the batch: one filter call has half the operations of two.
         kernels = torch.cat(self.head(feature).chunk(2, dim=1), dim=0)
         planes = torch.cat((visible, infrared), dim=0)
-        filtered = dynamic_filter(planes, kernels, FILTER_SIZE, UPSCALE)
+        filtered = self.filter(planes, kernels)
         of_visible, of_infrared = filtered.chunk(2, dim=0)
         return of_visible + of_infrared
 

@@ -95,7 +95,7 @@ def fuse_command(
     if bundle is not None and network is not None:
         raise UserError("both --bundle and --network were given; pass one of them")
     retain_pages()
-    with stop_on_signal() as stop, _progress(shown=not json) as (on_start, on_frame):
+    with stop_on_signal() as stop, show_progress(shown=not json) as (on_start, on_frame):
         summary = fuse_files(
             visible,
             infrared,
@@ -114,7 +114,7 @@ def fuse_command(
             on_start=on_start,
             on_frame=on_frame,
         )
-    _print_json(summary) if json else _print_table(summary)
+    _print_json(summary) if json else print_table(summary)
     if summary.interrupted:
         raise typer.Exit(INTERRUPTED_EXIT_CODE)
 
@@ -133,7 +133,7 @@ def parse_span(text: str | None) -> tuple[float, float] | None:
 
 
 @contextmanager
-def _progress(*, shown: bool) -> Iterator[tuple[Callable[[int], None], Callable[[], None]]]:
+def show_progress(*, shown: bool) -> Iterator[tuple[Callable[[int], None], Callable[[], None]]]:
     """A progress bar on stderr where that is a terminal, else two callbacks that do nothing."""
     if not shown or not sys.stderr.isatty():
         yield (lambda count: None), (lambda: None)
@@ -168,7 +168,7 @@ def _print_json(summary: Summary) -> None:
     print(msgspec.json.encode(summary).decode())
 
 
-def _print_table(summary: Summary) -> None:
+def print_table(summary: Summary) -> None:
     from rich.console import Console
 
     from mgdn_edge.runtime.latency import latency_table

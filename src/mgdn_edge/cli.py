@@ -11,6 +11,7 @@ from mgdn_edge.runtime.errors import UserError
 COMMAND_MODULES = (
     "mgdn_edge.runtime.commands.fuse",
     "mgdn_edge.runtime.commands.bench",
+    "mgdn_edge.runtime.commands.demo",
     "mgdn_edge.export.commands",
     "mgdn_edge.runtime.commands.bundle",
     "mgdn_edge.runtime.commands.doctor",

@@ -1,0 +1,26 @@
+"""``mgdn demo``: parses, calls run_demo, prints its figures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``mgdn demo``."""
+    app.command("demo")(demo_command)
+
+
+def demo_command(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to fill.")] = Path("out"),
+) -> None:
+    """Draw a small scene, fuse it, leave OUT/demo.mp4, OUT/demo.png and a latency table."""
+    from mgdn_edge.runtime.commands.fuse import print_table, show_progress
+    from mgdn_edge.runtime.demo import run_demo
+    from mgdn_edge.runtime.page_retention import retain_pages
+
+    retain_pages()
+    with show_progress(shown=True) as (on_start, on_frame):
+        summary = run_demo(folder, on_step=typer.echo, on_start=on_start, on_frame=on_frame)
+    print_table(summary)
+    typer.echo(f"look at {folder / 'demo.png'} (visible | infrared | fused)")

@@ -1,0 +1,45 @@
+"""The demonstration leaves what the README promises."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mgdn_edge.runtime import demo
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.sources import open_visible
+
+
+@pytest.fixture
+def short_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "FRAMES", 6)
+    monkeypatch.setattr(demo, "PICTURE_FRAME", 3)
+    monkeypatch.setattr(demo, "DEFAULT_NETWORK", "laplacian")
+
+
+def test_the_demo_leaves_a_clip_a_picture_and_figures(short_demo: None, tmp_path: Path) -> None:
+    summary = demo.run_demo(tmp_path / "new" / "out")
+    assert summary.frames.in_ == summary.frames.out == 6
+    with open_visible(str(tmp_path / "new/out/demo.mp4")) as clip:
+        assert clip.info.frames == 6 and clip.info.size == (480, 640)
+    picture = cv2.imread(str(tmp_path / "new/out/demo.png"))
+    assert picture.shape == (480, 3 * 640, 3)
+    figures = json.loads((tmp_path / "new/out/demo.json").read_text())
+    assert figures["frames"] == {"in": 6, "out": 6, "dropped": 0}
+
+
+def test_people_are_in_the_infrared_and_text_is_in_the_visible() -> None:
+    visible = cv2.cvtColor(demo.draw_visible(90), cv2.COLOR_BGR2GRAY).astype(int)
+    infrared = demo.draw_infrared(90).astype(int)
+    chest, beside = (340, 390), (340, 460)
+    assert infrared[chest] - infrared[beside] > 100 > abs(visible[chest] - visible[beside])
+    sign = np.s_[115:160, 412:570]
+    assert visible[sign].std() > 10 * infrared[sign].std()
+
+
+def test_an_unwritable_folder_is_named(short_demo: None, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write to"):
+        demo.run_demo(tmp_path / "file")

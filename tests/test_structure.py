@@ -1,0 +1,146 @@
+"""The structure the design promises: import directions, light runtime, wheel contents."""
+
+import ast
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+FOLDERS = ("export", "calibration", "runtime", "plugins")
+# folder -> folders of ours it may import
+DIRECTIONS = {
+    "export": {"export", "runtime", "plugins"},
+    "calibration": {"calibration", "runtime", "plugins"},
+    "runtime": {"runtime", "plugins"},
+    "plugins": {"plugins"},
+}
+# What each folder may never import, at any depth of its functions.
+FORBIDDEN = {
+    "runtime": {"torch", "onnx", "onnx_ir", "onnxscript", "safetensors"},
+    "plugins": {"torch", "onnx", "onnx_ir", "onnxscript", "cv2", "av"},
+    "calibration": {"torch"},
+    "export": set(),
+}
+HELP_SECONDS = 0.5  # of processor time, the promise for `mgdn --help`
+HEAVY = {"numpy", "cv2", "av", "scipy", "onnxruntime", "torch", "onnx"}
+
+
+def python_files(repository: Path, folder: str) -> list[Path]:
+    return sorted((repository / folder).rglob("*.py"))
+
+
+def imported_modules(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_imports_point_one_way(repository: Path, folder: str) -> None:
+    for path in python_files(repository, folder):
+        for module in imported_modules(path):
+            package, _, rest = module.partition(".")
+            if package == "mgdn_edge" and rest:
+                assert rest.split(".")[0] in DIRECTIONS[folder], f"{path} imports {module}"
+            assert package not in FORBIDDEN[folder], f"{path} imports {module}"
+            assert package not in FOLDERS, f"{path} imports {module} outside the namespace"
+
+
+def test_every_folder_is_one_namespace_through_relative_links(repository: Path) -> None:
+    for folder in FOLDERS:
+        link = repository / "src" / "mgdn_edge" / folder
+        assert link.is_symlink() and not link.readlink().is_absolute()
+        assert link.resolve() == repository / folder
+
+
+def test_source_files_stay_small(repository: Path) -> None:
+    paths = [path for folder in (*FOLDERS, "tests") for path in python_files(repository, folder)]
+    assert paths
+    long = {str(p): n for p in paths if (n := len(p.read_text().splitlines())) > 300}
+    assert not long
+
+
+def test_the_command_line_imports_nothing_heavy(repository: Path) -> None:
+    code = (
+        "import sys, time; start = time.process_time(); from mgdn_edge.cli import build_app;"
+        f"build_app(); print(sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["", "fuse", "export", "check", "bundle", "bench", "doctor"])
+def test_help_is_instant(command: str) -> None:
+    code = "import sys; sys.argv = ['mgdn', *sys.argv[1:]]; from mgdn_edge.cli import main; main()"
+    script = [sys.executable, "-c", code, *command.split(), "--help"]
+    timed = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, "
+        "stdout=subprocess.DEVNULL); usage = resource.getrusage(resource.RUSAGE_CHILDREN); "
+        "print(usage.ru_utime + usage.ru_stime)"
+    )
+    # Processor time, the least of three: another process's load is not ours.
+    runs = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", timed, *script], capture_output=True, text=True, check=True
+            ).stdout
+        )
+        for _ in range(3)
+    ]
+    assert min(runs) < HELP_SECONDS
+
+
+@pytest.fixture(scope="module")
+def built(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist and the wheel made from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--outdir", str(folder), str(repository)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return folder
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_the_wheel_holds_one_package_and_the_default_bundle(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    assert wheel.name.startswith("mgdn_edge-") and "-py3-none-" in wheel.name
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"mgdn_edge"}
+    for expected in (
+        "mgdn_edge/py.typed",
+        "mgdn_edge/cli.py",
+        "mgdn_edge/runtime/fuse.py",
+        "mgdn_edge/runtime/bundles/mgdn-edge.mgdn",
+        "mgdn_edge/export/networks/mgdn.py",
+        "mgdn_edge/export/weights/mgdn-edge.safetensors",
+        "mgdn_edge/plugins/reference.py",
+        "mgdn_edge/calibration/__init__.py",
+    ):
+        assert expected in names
+    assert not [name for name in names if "__pycache__" in name or "/tests/" in name]
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_the_sdist_holds_what_the_wheel_is_built_from(built: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"pyproject.toml", "CMakeLists.txt", "LICENSE", "README.md"} <= names
+
+
+def test_the_default_bundle_is_small_and_committed(repository: Path) -> None:
+    bundle = repository / "runtime" / "bundles" / "mgdn-edge.mgdn"
+    assert 100_000 < bundle.stat().st_size < 3_000_000

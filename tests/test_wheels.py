@@ -1,0 +1,44 @@
+"""Every runtime dependency has wheels for the oldest board: Python 3.10 on aarch64."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+# JetPack 6 is Ubuntu 22.04 with glibc 2.35; pip wants every older platform tag spelled out.
+PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(35, 16, -1)]
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_every_runtime_dependency_resolves_to_wheels_for_jetpack_6(
+    repository: Path, tmp_path: Path
+) -> None:
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["cpu"]]
+    platforms = [
+        word for tag in (*PLATFORMS, "manylinux2014_aarch64") for word in ("--platform", tag)
+    ]
+    command = [
+        *(sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed"),
+        *("--only-binary=:all:", "--python-version", "3.10", "--implementation", "cp"),
+        *("--abi", "cp310", "--abi", "abi3", "--abi", "none"),
+        *platforms,
+        *("--target", str(tmp_path), "--report", str(tmp_path / "report.json")),
+        *wanted,
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert (tmp_path / "report.json").stat().st_size > 1000
+
+
+def test_runtime_dependencies_are_the_agreed_ones(repository: Path) -> None:
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    names = {line.split(">")[0].split("=")[0] for line in project["dependencies"]}
+    assert names == {"numpy", "scipy", "opencv-python-headless", "av", "typer", "rich", "msgspec"}
+    extras = project["optional-dependencies"]
+    assert [line.split(">")[0] for line in extras["cpu"]] == ["onnxruntime"]
+    assert [line.split(">")[0] for line in extras["gpu"]] == ["onnxruntime-gpu"]
+    assert extras["jetson"] == []
