@@ -25,7 +25,7 @@ def filter_taps(feature: Tensor, kernel: Tensor, kernel_size: int, upscale: int 
     total = torch.zeros_like(feature)
     # split, because the gradient of K*K slices is K*K full-size tensors of zeros: training on
     # 160-pixel crops takes 42 ms a step's filter instead of 69.
-    for tap, weight in enumerate(kernel.split(1, dim=1)):
+    for tap, weight in enumerate(torch.split(kernel, 1, dim=1)):
         row, column = divmod(tap, kernel_size)
         total = total + padded[:, :, row : row + height, column : column + width] * weight
     return total

@@ -50,7 +50,8 @@ class MGDNEdge(nn.Module):
         planes = torch.cat((visible, infrared), dim=0)
         filtered = self.filter(planes, kernels)
         of_visible, of_infrared = filtered.chunk(2, dim=0)
-        return of_visible + of_infrared
+        fused: Tensor = of_visible + of_infrared
+        return fused
 
     def _start_at_the_average(self) -> None:
         """Before training each filter is half an identity, so the first output is the mean."""
