@@ -1,0 +1,166 @@
+// The C interface over the CPU kernels: checks the contract, picks the instruction set.
+#include "mgdn.h"
+#include "tiles.h"
+
+namespace {
+
+using mgdn::FilterShape;
+using mgdn::Half;
+
+// Rows of a band. Its K - 1 extra rows of features come from a cache; fewer rows would read them
+// too often, more would leave threads without work at the end.
+constexpr int64_t BAND_ROWS = 16;
+
+const mgdn::TileKernels* find_tiles(int32_t implementation) {
+  switch (implementation) {
+    case MGDN_BASELINE:
+      return &mgdn::baseline_tiles;
+#ifdef MGDN_HAS_X86_TILES
+    case MGDN_AVX2: {  // every processor with AVX2 and FMA has F16C
+      const bool usable = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+      return usable ? &mgdn::avx2_tiles : nullptr;
+    }
+    case MGDN_AVX512: {
+      const bool usable = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+      return usable ? &mgdn::avx512_tiles : nullptr;
+    }
+#endif
+    default:
+      return nullptr;
+  }
+}
+
+// True if the byte size of (N, max(C, K*K), H, W) float32 does not fit.
+bool too_large(const MgdnDynamicFilter& filter) {
+  const int64_t taps = int64_t(filter.kernel_size) * filter.kernel_size;
+  int64_t size = filter.channels > taps ? filter.channels : taps;
+  return __builtin_mul_overflow(size, filter.batch, &size) ||
+         __builtin_mul_overflow(size, filter.height, &size) ||
+         __builtin_mul_overflow(size, filter.width, &size) ||
+         __builtin_mul_overflow(size, int64_t(sizeof(float)), &size);
+}
+
+int32_t check_filter(const MgdnDynamicFilter* filter) {
+  if (!filter || !filter->feature || !filter->kernel || !filter->out) {
+    return MGDN_NULL_POINTER;
+  }
+  const int32_t size = filter->kernel_size;
+  const int32_t upscale = filter->upscale;
+  if ((size != 3 && size != 5 && size != 7) || (upscale != 1 && upscale != 2 && upscale != 4) ||
+      (filter->storage != MGDN_FLOAT32 && filter->storage != MGDN_FLOAT16) ||
+      filter->implementation < MGDN_BEST || filter->implementation > MGDN_AVX512) {
+    return MGDN_BAD_ATTRIBUTE;
+  }
+  if (filter->batch < 1 || filter->channels < 1 || filter->height < 1 || filter->width < 1 ||
+      filter->height % upscale || filter->width % upscale || too_large(*filter)) {
+    return MGDN_BAD_SHAPE;
+  }
+  return mgdn_implementation_usable(filter->implementation) ? MGDN_OK : MGDN_UNSUPPORTED_CPU;
+}
+
+int64_t bands_per_image(const MgdnDynamicFilter& filter) {
+  return (filter.height + BAND_ROWS - 1) / BAND_ROWS;
+}
+
+template <class Scalar>
+void filter_rows_slowly(const FilterShape& shape, const Scalar* feature, const Scalar* kernel,
+                        Scalar* out, int64_t n, int64_t first_row, int64_t last_row) {
+  for (int64_t c = 0; c < shape.channels; ++c) {
+    for (int64_t y = first_row; y < last_row; ++y) {
+      Scalar* row = out + ((n * shape.channels + c) * shape.height + y) * shape.width;
+      for (int64_t x = 0; x < shape.width; ++x) {
+        mgdn::store_scalar(row + x, mgdn::filter_pixel(shape, feature, kernel, n, c, y, x));
+      }
+    }
+  }
+}
+
+template <class Scalar>
+void run_bands(const MgdnDynamicFilter& filter, mgdn::FilterRows<Scalar> filter_rows,
+               int64_t first, int64_t last) {
+  const FilterShape shape = {filter.batch, filter.channels,    filter.height,
+                             filter.width, filter.kernel_size, filter.upscale};
+  for (int64_t band = first; band < last; ++band) {
+    const int64_t n = band / bands_per_image(filter);
+    const int64_t begin = band % bands_per_image(filter) * BAND_ROWS;
+    const int64_t end = begin + BAND_ROWS < filter.height ? begin + BAND_ROWS : filter.height;
+    filter_rows(shape, static_cast<const Scalar*>(filter.feature),
+                static_cast<const Scalar*>(filter.kernel), static_cast<Scalar*>(filter.out), n,
+                begin, end);
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+int32_t mgdn_abi_version(void) { return MGDN_ABI_VERSION; }
+
+const char* mgdn_status_text(int32_t status) {
+  switch (status) {
+    case MGDN_OK:
+      return "no error";
+    case MGDN_NULL_POINTER:
+      return "feature, kernel or out is NULL; all three are needed";
+    case MGDN_BAD_SHAPE:
+      return "N, C, H and W must be at least 1, upscale must divide H and W, and the tensors "
+             "must fit into 64-bit sizes";
+    case MGDN_BAD_ATTRIBUTE:
+      return "kernel_size must be 3, 5 or 7, upscale 1, 2 or 4, and storage float32 or float16";
+    case MGDN_BAD_BANDS:
+      return "bands lie outside what mgdn_dynamic_filter_bands gave";
+    case MGDN_UNSUPPORTED_CPU:
+      return "this machine or build lacks the implementation asked for; ask for MGDN_BEST";
+    default:
+      return "unknown status";
+  }
+}
+
+int32_t mgdn_best_implementation(void) {
+  for (int32_t implementation = MGDN_AVX512; implementation > MGDN_BASELINE; --implementation) {
+    if (find_tiles(implementation)) {
+      return implementation;
+    }
+  }
+  return MGDN_BASELINE;
+}
+
+int32_t mgdn_implementation_usable(int32_t implementation) {
+  return implementation == MGDN_BEST || implementation == MGDN_CORE ||
+         find_tiles(implementation) != nullptr;
+}
+
+int32_t mgdn_dynamic_filter_bands(const MgdnDynamicFilter* filter, int64_t* bands) {
+  const int32_t status = bands ? check_filter(filter) : MGDN_NULL_POINTER;
+  if (status == MGDN_OK) {
+    *bands = filter->batch * bands_per_image(*filter);
+  }
+  return status;
+}
+
+int32_t mgdn_dynamic_filter_run(const MgdnDynamicFilter* filter, int64_t first, int64_t last) {
+  int64_t bands = 0;
+  const int32_t status = mgdn_dynamic_filter_bands(filter, &bands);
+  if (status != MGDN_OK) {
+    return status;
+  }
+  if (first < 0 || first > last || last > bands) {
+    return MGDN_BAD_BANDS;
+  }
+  int32_t implementation = filter->implementation;
+  if (implementation == MGDN_BEST) {
+    implementation = mgdn_best_implementation();
+  }
+  const mgdn::TileKernels* tiles = find_tiles(implementation);  // NULL for MGDN_CORE
+  const int32_t index = filter->kernel_size / 2 - 1;
+  if (filter->storage == MGDN_FLOAT32) {
+    run_bands<float>(*filter, tiles ? tiles->float32[index] : filter_rows_slowly<float>, first,
+                     last);
+  } else {
+    run_bands<Half>(*filter, tiles ? tiles->float16[index] : filter_rows_slowly<Half>, first, last);
+  }
+  return MGDN_OK;
+}
+
+}  // extern "C"

@@ -1,0 +1,25 @@
+// What the instruction sets offer to dispatch.cpp: the same function, compiled once for each.
+#pragma once
+
+#include "dynamic_filter_core.h"
+
+namespace mgdn {
+
+// Filters rows [first_row, last_row) of image n. Pointers are those of whole tensors.
+template <class Scalar>
+using FilterRows = void (*)(const FilterShape& shape, const Scalar* feature, const Scalar* kernel,
+                            Scalar* out, int64_t n, int64_t first_row, int64_t last_row);
+
+// kernel_size 3, 5 and 7 at index kernel_size / 2 - 1.
+struct TileKernels {
+  FilterRows<float> float32[3];
+  FilterRows<Half> float16[3];
+};
+
+extern const TileKernels baseline_tiles;
+#ifdef MGDN_HAS_X86_TILES
+extern const TileKernels avx2_tiles;
+extern const TileKernels avx512_tiles;
+#endif
+
+}  // namespace mgdn
