@@ -2,10 +2,10 @@
 
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+import tomllib
 
 # JetPack 6 is Ubuntu 22.04 with glibc 2.35; pip wants every older platform tag spelled out.
 PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(35, 16, -1)]
