@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from mgdn_edge.plugins import native
 from mgdn_edge.runtime import doctor, networks
 from mgdn_edge.runtime.doctor import DEPENDENCIES, examine_machine
 
@@ -103,6 +104,30 @@ def test_a_jetson_venv_that_hides_tensorrt_is_explained(tmp_path, monkeypatch, s
 
 def test_another_machine_is_no_jetson(tmp_path):
     assert "board" not in findings(tmp_path)
+
+
+@pytest.mark.native
+def test_the_native_library_is_named_with_what_it_uses():
+    finding = findings()["native library"]
+    assert finding.state == "ok"
+    assert native.LIBRARY_NAME in finding.found
+    assert native.best_implementation().name in finding.found
+
+
+def test_a_missing_native_library_is_a_warning(monkeypatch):
+    monkeypatch.setattr(doctor, "find_library", lambda: None)
+    finding = findings()["native library"]
+    assert finding.state == "warning"
+    assert "function body" in finding.found
+    assert "pip install" in finding.fix
+
+
+def test_a_native_library_that_does_not_load_blocks(monkeypatch, tmp_path):
+    broken = tmp_path / native.LIBRARY_NAME
+    broken.write_bytes(b"not a library")
+    monkeypatch.setattr(doctor, "find_library", lambda: broken)
+    monkeypatch.setattr(native, "find_library", lambda: broken)
+    assert findings()["native library"].state == "blocks"
 
 
 def test_a_missing_default_network_blocks(tmp_path, monkeypatch):
