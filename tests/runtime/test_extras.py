@@ -8,7 +8,8 @@ from mgdn_edge.runtime.errors import UserError
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda name: None if "onnx" in name else object())
-    with pytest.raises(UserError, match=r"needs onnx, onnx_ir, .*pip install 'mgdn-edge\[export\]'"):
+    advice = r"needs onnx, onnx_ir, .*pip install 'mgdn-edge\[export\]'"
+    with pytest.raises(UserError, match=advice):
         extras.require_extra("export")
 
 
