@@ -24,9 +24,9 @@ ABI_VERSION = 1  # MGDN_ABI_VERSION of mgdn.h
 HOW_TO_BUILD = (
     "install a C++ compiler (apt install g++), then run: pip install -e . (or pip install .)"
 )
-KERNEL_SIZES = (3, 5, 7)
 
 Storage = npt.NDArray[np.float32] | npt.NDArray[np.float16]
+_UNSUPPORTED_CPU = 5  # MGDN_UNSUPPORTED_CPU
 _STORAGES = (np.dtype(np.float32), np.dtype(np.float16))  # MgdnStorage, in its order
 
 
@@ -141,7 +141,7 @@ def dynamic_filter(
     if threads is not None and threads < 1:
         raise ValueError(f"threads is {threads}; at least 1 is needed")
     library = load_library()
-    feature, kernel = (np.require(each, requirements="CA") for each in (feature, kernel))
+    feature, kernel = (np.require(each, requirements=("C", "A")) for each in (feature, kernel))
     out = np.empty_like(feature)
     filter_ = _Filter(
         feature.ctypes.data,
@@ -173,5 +173,5 @@ def _run_bands(library: ctypes.CDLL, filter_: _Filter, bands: int, threads: int)
 def _check(library: ctypes.CDLL, status: int) -> None:
     if status:
         text = library.mgdn_status_text(status).decode()
-        kind = NativeLibraryError if status == 5 else ValueError
+        kind = NativeLibraryError if status == _UNSUPPORTED_CPU else ValueError
         raise kind(text)

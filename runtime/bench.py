@@ -15,7 +15,7 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.latency import Percentiles, percentiles
 from mgdn_edge.runtime.networks import open_session
-from mgdn_edge.runtime.session import Size
+from mgdn_edge.runtime.session import FilterImplementation, Size
 from mgdn_edge.runtime.versions import installed_versions
 
 SCHEMA = "mgdn.bench/1"
@@ -30,6 +30,7 @@ class NetworkFigures(msgspec.Struct, frozen=True):
     backend: str
     variant: str
     precision: str
+    filter_implementation: FilterImplementation | None
     fuse: Percentiles
     ratio: float
 
@@ -54,12 +55,14 @@ def bench_networks(
     variant: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
+    native: bool | None = None,
 ) -> BenchReport:
     """Time ``Session.fuse`` (copies included) on ``size`` (height, width) frames.
 
     Every network fuses each frame before the next frame comes, so that a busy machine slows
     them alike and the ratios hold. ``warmup`` rounds come first and are not counted.
-    ``backend``, ``variant`` and ``precision`` are the first network's. Raises UserError.
+    ``backend``, ``variant``, ``precision`` and ``native`` (see ``open_session``) are the first
+    network's. Raises UserError.
     """
     if frames < 1 or warmup < 0:
         raise UserError(
@@ -76,6 +79,7 @@ def bench_networks(
                     precision=precision if index == 0 else None,
                     size=size,
                     threads=threads,
+                    native=native if index == 0 else None,
                 )
             )
             for index, network in enumerate(networks)
@@ -98,6 +102,7 @@ def bench_networks(
                     backend=session.backend,
                     variant=session.variant,
                     precision=session.precision,
+                    filter_implementation=session.filter_implementation,
                     fuse=figure,
                     ratio=round(figure.p50 / figures[0].p50, 3),
                 )

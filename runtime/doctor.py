@@ -13,6 +13,12 @@ from typing import Literal
 import msgspec
 
 from mgdn_edge import __version__
+from mgdn_edge.plugins.native import (
+    HOW_TO_BUILD,
+    NativeLibraryError,
+    best_implementation,
+    find_library,
+)
 from mgdn_edge.runtime.bundle.verification import verify_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.networks import BASELINES, packaged_bundles
@@ -136,10 +142,18 @@ def _processor(root: Path) -> Iterator[Finding]:
 
 
 def _native_library() -> Iterator[Finding]:
-    libraries = sorted((Path(__file__).parent.parent / "plugins").glob("*.so"))
-    names = ", ".join(path.name for path in libraries)
-    absent = "none: DynamicFilter runs as the standard operators of its function body"
-    yield Finding("native library", "ok", names or absent)
+    """Its absence only slows; one that does not load stops every network that filters."""
+    path = find_library()
+    if path is None:
+        found = "none: DynamicFilter runs as the standard operators of its function body, slower"
+        yield Finding("native library", "warning", found, HOW_TO_BUILD)
+        return
+    try:
+        implementation = best_implementation()
+    except NativeLibraryError as error:
+        yield Finding("native library", "blocks", str(error), HOW_TO_BUILD)
+        return
+    yield Finding("native library", "ok", f"{path}, using {implementation.name}")
 
 
 def _video() -> Iterator[Finding]:

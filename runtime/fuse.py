@@ -14,7 +14,7 @@ from mgdn_edge.runtime.latency import Percentiles, measure_stages
 from mgdn_edge.runtime.ledger import END_TO_END
 from mgdn_edge.runtime.networks import open_session
 from mgdn_edge.runtime.pairing import Pairs
-from mgdn_edge.runtime.session import Session
+from mgdn_edge.runtime.session import FilterImplementation, Session
 from mgdn_edge.runtime.sinks import open_sink
 from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.stream import Pace, StreamResult, fuse_stream
@@ -45,6 +45,7 @@ class Summary(msgspec.Struct, frozen=True):
     backend: str
     variant: str
     precision: str
+    filter_implementation: FilterImplementation | None
     pace: Pace
     size: str | None
     output: str
@@ -121,6 +122,7 @@ def summarise(
         backend=session.backend,
         variant=session.variant,
         precision=session.precision,
+        filter_implementation=session.filter_implementation,
         pace=pace,
         size=None if size is None else f"{size[1]}x{size[0]}",
         output=output,

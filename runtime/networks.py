@@ -27,21 +27,25 @@ def open_session(
     precision: str | None = None,
     size: Size | None = None,
     threads: int | None = None,
+    native: bool | None = None,
 ) -> Session:
     """A packaged network's name, a baseline's name or a path to a .mgdn file -> Session.
 
     ``size`` is (height, width) of the frames to come and picks the static variant of that size
-    where there is one. What is asked for by name is what is used, else UserError. A bundle's
-    golden pair has been fused and compared before this returns; the caller closes the session.
+    where there is one. What is asked for by name is what is used, else UserError. ``native``
+    True needs the native DynamicFilter, False leaves it out, None takes it where installed. A
+    bundle's golden pair has been fused and compared before this returns; the caller closes the
+    session.
     """
     if network in BASELINES:
         return _open_baseline(str(network), backend, variant, precision)
     if Path(network).suffix == BUNDLE_SUFFIX:
-        return _open_bundle_session(Path(network), backend, variant, precision, size, threads)
+        path = Path(network)
+        return _open_bundle_session(path, backend, variant, precision, size, threads, native)
     packaged = packaged_bundles().get(str(network))
     if packaged is None:
         raise UserError(_unknown_network(str(network)))
-    return _open_bundle_session(packaged, backend, variant, precision, size, threads)
+    return _open_bundle_session(packaged, backend, variant, precision, size, threads, native)
 
 
 def choose_variant(
@@ -102,19 +106,22 @@ def _open_bundle_session(
     precision: str | None,
     size: Size | None,
     threads: int | None,
+    native: bool | None,
 ) -> Session:
     if backend not in (None, DEFAULT_BACKEND):
         raise UserError(f"backend {backend} is unknown; use --backend {DEFAULT_BACKEND}")
     with open_bundle(path) as bundle:
         chosen = choose_variant(bundle.manifest, variant=variant, precision=precision, size=size)
-        return open_variant(bundle, chosen, threads=threads)
+        return open_variant(bundle, chosen, threads=threads, native=native)
 
 
-def open_variant(bundle: Bundle, variant: Variant, *, threads: int | None = None) -> Session:
+def open_variant(
+    bundle: Bundle, variant: Variant, *, threads: int | None = None, native: bool | None = None
+) -> Session:
     """One variant, its golden pair checked; the bundle may be closed afterwards."""
     from mgdn_edge.runtime.bundle.golden_pair import check_golden
 
-    session = start_variant(bundle, variant, threads=threads)
+    session = start_variant(bundle, variant, threads=threads, native=native)
     try:
         check_golden(bundle, variant, session)
     except UserError:
@@ -123,7 +130,9 @@ def open_variant(bundle: Bundle, variant: Variant, *, threads: int | None = None
     return session
 
 
-def start_variant(bundle: Bundle, variant: Variant, *, threads: int | None = None) -> Session:
+def start_variant(
+    bundle: Bundle, variant: Variant, *, threads: int | None = None, native: bool | None = None
+) -> Session:
     """One variant on ONNX Runtime's CPU provider, its golden pair not yet fused."""
     from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
 
@@ -136,6 +145,7 @@ def start_variant(bundle: Bundle, variant: Variant, *, threads: int | None = Non
         variant=variant.name,
         size=size,
         threads=threads,
+        native=native,
     )
     session.network = bundle.manifest.name
     return session

@@ -19,6 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
+from typing import Literal
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane
 
 Size = tuple[int, int]
+FilterImplementation = Literal["native", "function body"]
 MIN_SLOTS = 2  # one being filled or read while the other is being computed
 
 
@@ -79,6 +81,8 @@ class Session(ABC):
     backend: str
     variant: str
     precision: str
+    # What computes DynamicFilter, None where the network has none.
+    filter_implementation: FilterImplementation | None = None
 
     def __init__(self, slots: int = MIN_SLOTS) -> None:
         self._slot_count = max(slots, MIN_SLOTS)

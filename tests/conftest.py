@@ -34,7 +34,23 @@ def missing_network() -> str | None:
     return "needs the package index, which does not answer from here"
 
 
-MISSING = {"data": missing_data, "rtx": missing_rtx, "network": missing_network}
+def missing_native() -> str | None:
+    """Why ``native`` tests cannot run here, or None."""
+    from mgdn_edge.plugins.native import NativeLibraryError, load_library
+
+    try:
+        load_library()
+    except NativeLibraryError as error:
+        return f"needs the native library: {error}"
+    return None
+
+
+MISSING = {
+    "data": missing_data,
+    "rtx": missing_rtx,
+    "network": missing_network,
+    "native": missing_native,
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -42,7 +42,7 @@ bool too_large(const MgdnDynamicFilter& filter) {
 }
 
 int32_t check_filter(const MgdnDynamicFilter* filter) {
-  if (!filter || !filter->feature || !filter->kernel || !filter->out) {
+  if (!filter) {
     return MGDN_NULL_POINTER;
   }
   const int32_t size = filter->kernel_size;
@@ -55,6 +55,9 @@ int32_t check_filter(const MgdnDynamicFilter* filter) {
   if (filter->batch < 1 || filter->channels < 1 || filter->height < 1 || filter->width < 1 ||
       filter->height % upscale || filter->width % upscale || too_large(*filter)) {
     return MGDN_BAD_SHAPE;
+  }
+  if (!filter->feature || !filter->kernel || !filter->out) {  // after shapes: empty tensors are NULL
+    return MGDN_NULL_POINTER;
   }
   return mgdn_implementation_usable(filter->implementation) ? MGDN_OK : MGDN_UNSUPPORTED_CPU;
 }

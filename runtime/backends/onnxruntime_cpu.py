@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 
+from mgdn_edge.plugins.native import NativeLibraryError, find_library, load_library
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.onnx_file import check_self_contained
-from mgdn_edge.runtime.session import MIN_SLOTS, Session, Size, Slot
+from mgdn_edge.runtime.session import MIN_SLOTS, FilterImplementation, Session, Size, Slot
 from mgdn_edge.runtime.spec import METADATA_KEY, FusionSpec, decode_spec
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ BACKEND = "onnxruntime-cpu"
 INPUTS = ("visible", "infrared")
 OUTPUT = "fused"
 INSTALL = "pip install 'mgdn-edge[cpu]'"
+FILTER_OPERATION = b"DynamicFilter"
 ONLY_ERRORS = 3  # ONNX Runtime's severity scale: warnings about unused initialisers say nothing
 
 
@@ -54,11 +56,13 @@ class OnnxRuntimeSession(Session):
         size: Size | None = None,
         threads: int | None = None,
         slots: int = MIN_SLOTS,
+        native: bool | None = None,
     ) -> None:
         """Open verified ONNX bytes; UserError where they are no frame graph of ``spec``.
 
         ``threads`` is the number of CPU threads one frame is spread over; None takes every CPU
-        this process may use.
+        this process may use. ``native`` True needs the native DynamicFilter, False runs the
+        function body in the file, None takes the native one where it is installed.
         """
         super().__init__(slots)
         if threads is not None and threads < 1:
@@ -68,7 +72,10 @@ class OnnxRuntimeSession(Session):
         self.variant = variant
         self.precision = "fp32"
         self.size = size
-        self._session = _open_model(model, variant, threads or usable_cpus())
+        self.filter_implementation = _choose_filter(model, native)
+        self._session = _open_model(
+            model, variant, threads or usable_cpus(), self.filter_implementation
+        )
         self._check_interface(spec)
         self._bound: weakref.WeakKeyDictionary[Slot, _Bound] = weakref.WeakKeyDictionary()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="onnxruntime")
@@ -154,7 +161,25 @@ def usable_cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _open_model(model: bytes, variant: str, threads: int) -> onnxruntime.InferenceSession:
+def _choose_filter(model: bytes, native: bool | None) -> FilterImplementation | None:
+    """What will compute the model's DynamicFilter, None where it has none.
+
+    A library that is there but does not load stops the session: it would be slow silently.
+    """
+    if FILTER_OPERATION not in model:  # protobuf keeps operator names as they are
+        return None
+    if native is False or (native is None and find_library() is None):
+        return "function body"
+    try:
+        load_library()
+    except NativeLibraryError as error:
+        raise UserError(f"no native DynamicFilter: {error}") from error
+    return "native"
+
+
+def _open_model(
+    model: bytes, variant: str, threads: int, filter_implementation: FilterImplementation | None
+) -> onnxruntime.InferenceSession:
     """ONNX bytes -> a session with the options measured to be best."""
     try:
         import onnxruntime
@@ -172,6 +197,9 @@ def _open_model(model: bytes, variant: str, threads: int) -> onnxruntime.Inferen
     # Spinning threads win a little alone and lose more beside a decoder or an encoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
+        if filter_implementation == "native":
+            # The registered operation is taken over the file's function body (1.23.2, 1.31.1).
+            options.register_custom_ops_library(str(find_library()))
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except _runtime_errors() as error:
         raise UserError(

@@ -19,6 +19,8 @@ EPILOG = """Examples:
 
   mgdn bench --network mgdn-edge --size 640x512 --threads 2
 
+  mgdn bench --no-native --compare mgdn-edge
+
   mgdn bench --bundle scene.mgdn --compare mgdn-edge --compare laplacian --json
 """
 
@@ -42,6 +44,14 @@ def bench_command(
     variant: Annotated[str | None, typer.Option(help="Variant of the bundle.")] = None,
     precision: Annotated[str | None, typer.Option(help="Precision of the variant.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for inference.")] = None,
+    native: Annotated[
+        bool | None,
+        typer.Option(
+            "--native/--no-native",
+            help="Need the native DynamicFilter, or leave it out; default: where installed.",
+            show_default=False,
+        ),
+    ] = None,
     compare: Annotated[
         list[str] | None,
         typer.Option(metavar="NETWORK", help="Also time this network, in turns; repeatable."),
@@ -65,6 +75,7 @@ def bench_command(
         variant=variant,
         precision=precision,
         threads=threads,
+        native=native,
     )
     _print_json(report) if json else _print_table(report)
 
@@ -93,8 +104,9 @@ def _print_table(report: BenchReport) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in report.networks:
         times = (row.fuse.p50, row.fuse.p95, row.fuse.p99)
+        filtered = row.filter_implementation and f", {row.filter_implementation} filter"
         table.add_row(
-            f"{row.network} ({row.backend}, {row.variant}, {row.precision})",
+            f"{row.network} ({row.backend}, {row.variant}, {row.precision}{filtered or ''})",
             *(f"{time:.2f}" for time in times),
             str(row.fuse.n),
             f"{row.ratio:.2f}",

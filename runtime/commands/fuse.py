@@ -181,5 +181,7 @@ def print_table(summary: Summary) -> None:
     if summary.end_to_end is None:
         return
     title = ", ".join((summary.network, summary.backend, summary.variant, summary.precision))
+    if summary.filter_implementation is not None:
+        title = f"{title}, {summary.filter_implementation} filter"
     title = f"{title}, pace {summary.pace}"
     Console().print(latency_table({**summary.stages, "end_to_end": summary.end_to_end}, title))
