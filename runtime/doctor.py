@@ -34,6 +34,7 @@ DEPENDENCIES = {
     "typer": "typer",
     "rich": "rich",
     "msgspec": "msgspec",
+    "jinja2": "jinja2",
 }
 BACKENDS = ("onnxruntime", "onnxruntime-gpu")
 INSTALL_CPU = "pip install 'mgdn-edge[cpu]'"

@@ -18,7 +18,9 @@ from mgdn_edge.runtime.session import FilterImplementation, Session
 from mgdn_edge.runtime.sinks import open_sink
 from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.stream import Pace, StreamResult, fuse_stream
+from mgdn_edge.runtime.trace import write_trace
 from mgdn_edge.runtime.versions import installed_versions
+from mgdn_edge.runtime.whole_file import check_side_file
 
 SCHEMA = "mgdn.fuse/1"
 DEFAULT_NETWORK = "mgdn-edge"
@@ -75,11 +77,15 @@ def fuse_files(
     stop: threading.Event | None = None,
     on_start: Callable[[int], None] | None = None,
     on_frame: Callable[[], None] | None = None,
+    report: Path | None = None,
+    trace: Path | None = None,
+    command: str = "",
 ) -> Summary:
     """Fuse VISIBLE and INFRARED (paths or file:// URIs) into OUTPUT; returns the figures.
 
     ``on_start`` gets the number of pairs before the first is fused, ``on_frame`` is called
-    after each. Raises UserError for wrong input; OUTPUT then does not exist.
+    after each. ``report`` becomes an HTML file that states ``command``, ``trace`` a Chrome
+    trace. Raises UserError for wrong input; OUTPUT then does not exist.
     """
     with (
         open_visible(visible) as visible_source,
@@ -95,6 +101,11 @@ def fuse_files(
             [*visible_source.paths, *infrared_source.paths],
             live=pace == "source",
         )
+        taken = [sink.path, *visible_source.paths, *infrared_source.paths]
+        if report is not None:
+            check_side_file(report, "--report", ".html", taken)
+        if trace is not None:
+            check_side_file(trace, "--trace", ".json", taken)
         with open_session(
             network,
             backend=backend,
@@ -105,8 +116,24 @@ def fuse_files(
         ) as session:
             if on_start is not None:
                 on_start(pairs.count)
-            result = fuse_stream(pairs, session, sink, pace=pace, stop=stop, on_frame=on_frame)
-            return summarise(result, session, pairs, str(sink.path), pace)
+            keeper = None
+            if report is not None:
+                from mgdn_edge.runtime.report.kept_frames import KeptFrames
+
+                keeper = KeptFrames(pairs.count, pace)
+            result = fuse_stream(
+                pairs, session, sink, pace=pace, stop=stop, on_frame=on_frame, keeper=keeper
+            )
+            summary = summarise(result, session, pairs, str(sink.path), pace)
+            if trace is not None:
+                write_trace(
+                    trace, result.ledger, {"network": summary.network, "backend": summary.backend}
+                )
+            if report is not None and keeper is not None:
+                from mgdn_edge.runtime.report.fuse_report import write_fuse_report
+
+                write_fuse_report(report, summary, result.ledger, keeper.frames(), command)
+            return summary
 
 
 def summarise(

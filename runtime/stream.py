@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
@@ -49,6 +49,16 @@ class StreamResult:
     interrupted: bool
 
 
+class FrameKeeper(Protocol):
+    """Sees every written frame on the writer's thread, for reports."""
+
+    def hold(self, fused: Plane) -> None:
+        """(H, W) uint8 fused luma, which is gone after this call."""
+
+    def decide(self, pair: Pair) -> None:
+        """The pair whose fused luma was held last, its stamps complete."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Computed:
     pair: Pair
@@ -63,20 +73,21 @@ def fuse_stream(
     pace: Pace = "none",
     stop: threading.Event | None = None,
     on_frame: Callable[[], None] | None = None,
+    keeper: FrameKeeper | None = None,
 ) -> StreamResult:
     """Fuse every pair into ``sink``, then close it; the caller closes the rest.
 
     ``pace`` "none" loses nothing and goes as fast as it can; "source" releases frames by the
     clip's own clock and drops those a newer one has overtaken. ``stop`` ends the stream after
-    the frames already read. ``on_frame`` is called on the writer's thread. An error in any
-    thread stops all, discards the output and is raised here.
+    the frames already read. ``on_frame`` is called on the writer's thread, as is ``keeper``. An
+    error in any thread stops all, discards the output and is raised here.
     """
     if pace == "source" and pairs.visible.info.time_base is None:
         raise UserError(
             f"--pace source needs a clock, and {pairs.visible.info.uri} is a set of images; "
             "pass --pace none"
         )
-    stream = _Stream(pairs, session, sink, pace, stop or threading.Event(), on_frame)
+    stream = _Stream(pairs, session, sink, pace, stop or threading.Event(), on_frame, keeper)
     try:
         stream.run()
         sink.close()
@@ -102,6 +113,7 @@ class _Stream:
         pace: Pace,
         stop: threading.Event,
         on_frame: Callable[[], None] | None,
+        keeper: FrameKeeper | None,
     ) -> None:
         self.ledger = Ledger()
         self.frames_in = 0
@@ -111,6 +123,7 @@ class _Stream:
         self._sink = sink
         self._paced = pace == "source"
         self._on_frame = on_frame
+        self._keeper = keeper
         self._waiting: Channel[Pair] = (
             Channel(1, on_drop=self._record_dropped) if self._paced else Channel(LOSSLESS_CAPACITY)
         )
@@ -198,6 +211,8 @@ class _Stream:
             stamps.collected_ns = now_ns()
             stamps.infer_begin_ns, stamps.infer_end_ns = slot.started_ns, slot.finished_ns
             picture = sink.copy_out(slot.fused, visible)
+            if self._keeper is not None:
+                self._keeper.hold(slot.fused)
         stamps.copied_out_ns = now_ns()
         picture = sink.compose(picture, visible)
         stamps.composed_ns = now_ns()
@@ -206,6 +221,8 @@ class _Stream:
         sink.output(encoded)
         stamps.out_ns = now_ns()
         self.ledger.add(stamps)
+        if self._keeper is not None:
+            self._keeper.decide(pair)
 
     def _record_dropped(self, pair: Pair) -> None:
         self.ledger.add_dropped(pair.stamps.seq, pair.stamps.pts_ns, now_ns())

@@ -122,6 +122,8 @@ def test_the_wheel_holds_one_package_and_the_default_bundle(built: Path) -> None
         "mgdn_edge/py.typed",
         "mgdn_edge/cli.py",
         "mgdn_edge/runtime/fuse.py",
+        "mgdn_edge/runtime/report/templates/page.html",
+        "mgdn_edge/runtime/report/templates/style.css",
         "mgdn_edge/runtime/bundles/mgdn-edge.mgdn",
         "mgdn_edge/export/networks/mgdn.py",
         "mgdn_edge/export/weights/mgdn-edge.safetensors",

@@ -28,6 +28,8 @@ EPILOG = """Examples:
 
   mgdn fuse vi.mp4 ir.mp4 fused.mp4 --pace source --json > figures.json
 
+  mgdn fuse vi.mp4 ir.mp4 fused.mp4 --report report.html --trace trace.json
+
   mgdn fuse vi.mp4 raw16/ fused.mp4 --infrared-span 7200:9100 --resize --shortest
 """
 
@@ -84,12 +86,20 @@ def fuse_command(
         str | None,
         typer.Option(metavar="LOW:HIGH", help="Infrared counts that become 0 and 255."),
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Also write a page to look at.")
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="Also write a Chrome trace, for Perfetto."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
     """Fuse two registered recordings into OUTPUT and report every stage's latency."""
     from mgdn_edge.runtime.fuse import DEFAULT_NETWORK, fuse_files
     from mgdn_edge.runtime.interrupt import stop_on_signal
     from mgdn_edge.runtime.page_retention import retain_pages
+    from mgdn_edge.runtime.report.environment import command_text
     from mgdn_edge.runtime.sources import InfraredOptions
 
     if bundle is not None and network is not None:
@@ -113,6 +123,9 @@ def fuse_command(
             stop=stop,
             on_start=on_start,
             on_frame=on_frame,
+            report=report,
+            trace=trace,
+            command=command_text(sys.argv[1:]),
         )
     _print_json(summary) if json else print_table(summary)
     if summary.interrupted:
