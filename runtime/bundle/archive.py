@@ -72,6 +72,8 @@ def read_directory(stream: IO[bytes]) -> dict[str, Entry]:
         raise UserError(f"it claims {count} files on several disks, or more than {MAX_FILES}")
     if start + size + END.size != total:
         raise UserError("its end record does not fit its length: cut short, or bytes were added")
+    if size > count * (CENTRAL.size + MAX_NAME_LENGTH):
+        raise UserError(f"its zip directory has {size} bytes, too many for {count} files")
     directory = _read_at(stream, start, size)
     entries = _parse_directory(directory, count, start)
     if directory + end != _directory(entries, start):

@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mgdn_edge.runtime.bundle.manifest import Manifest, listed_files
+from mgdn_edge.runtime.errors import printable
 
 SHORT_DIGEST = 16  # characters on the terminal; --json has all
 
@@ -13,10 +14,11 @@ def print_manifest(manifest: Manifest, *, signed: bool, console: Console | None 
     """Print spec, variants, files and provenance."""
     console = console or Console()
     spec, provenance = manifest.spec, manifest.provenance
-    facts = Table(title=f"{manifest.name} ({manifest.network})", show_header=False, box=None)
+    facts = Table(title=Text(f"{manifest.name} ({manifest.network})"), show_header=False, box=None)
 
     def add(label: str, value: str) -> None:
-        facts.add_row(Text(label), Text(value))  # a bundle's words are not markup
+        # A bundle's words are neither markup nor terminal commands.
+        facts.add_row(Text(printable(label)), Text(printable(value)))
 
     add("made by", manifest.created_by)
     add("signature", "present, not checked" if signed else "none")
@@ -48,7 +50,9 @@ def print_manifest(manifest: Manifest, *, signed: bool, console: Console | None 
     for variant in manifest.variants:
         levels = variant.golden.tolerance_levels
         backends = ", ".join(variant.backends)
-        variants.add_row(variant.name, variant.precision, Text(backends), f"{levels} of 255")
+        variants.add_row(
+            variant.name, variant.precision, Text(printable(backends)), f"{levels} of 255"
+        )
     console.print(variants)
 
     files = Table("file", "bytes", "sha256")

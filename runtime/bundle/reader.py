@@ -21,7 +21,7 @@ from mgdn_edge.runtime.bundle.manifest import (
     decode_manifest,
     listed_files,
 )
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.errors import UserError, printable
 
 
 class Bundle:
@@ -41,14 +41,20 @@ class Bundle:
         self._refs = self._match_files()
 
     def read(self, ref: FileRef) -> bytes:
-        """The verified bytes of one listed file; UserError where the digest does not fit."""
+        """The verified bytes of one listed file; UserError where checksum or digest is off."""
         if self._refs.get(ref.path) != ref:
             raise ValueError(f"{ref.path} is not a reference from this bundle's manifest")
-        data = read_entry(self._stream, self._entries[ref.path])
+        entry = self._entries[ref.path]
+        data = read_entry(self._stream, entry)
         if hashlib.sha256(data).hexdigest() != ref.sha256:
             raise UserError(
                 f"bundle {self.path} is damaged: {ref.path} does not have the digest its "
                 "manifest states; copy or create the bundle again"
+            )
+        if zlib.crc32(data) != entry.crc:  # other zip readers would refuse what we accept
+            raise UserError(
+                f"bundle {self.path} is damaged: {ref.path} does not have the checksum the "
+                "archive states; copy or create the bundle again"
             )
         return data
 
@@ -140,7 +146,8 @@ def open_bundle(path: Path | str) -> Bundle:
         return Bundle(path, stream)
     except UserError as error:
         stream.close()
-        raise UserError(f"{path} is not a usable bundle: {error}") from error
+        # The clause may quote what a stranger wrote into the file.
+        raise UserError(f"{path} is not a usable bundle: {printable(str(error), 300)}") from error
     except OSError as error:
         stream.close()
         raise UserError(f"cannot read bundle {path}: {error.strerror}") from error

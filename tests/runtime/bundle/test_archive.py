@@ -161,3 +161,13 @@ def test_a_stranger_writing_the_documented_layout_is_accepted():
     assert data == encode_archive({"a": b"1"})
     (entry,) = read_directory(io.BytesIO(data)).values()
     assert entry.crc == zlib.crc32(b"1")
+
+
+def test_a_directory_too_large_for_its_files_is_refused_unread(tmp_path):
+    size = 1 << 30
+    with (tmp_path / "sparse").open("w+b") as stream:
+        stream.truncate(size)
+        stream.seek(size)
+        stream.write(archive.END.pack(b"PK\5\6", 0, 0, 1, 1, size, 0, 0))
+        with pytest.raises(UserError, match="too many for 1 files"):
+            read_directory(stream)

@@ -2,6 +2,7 @@ import hashlib
 import io
 import json
 import shutil
+import time
 
 import pytest
 
@@ -215,3 +216,23 @@ def test_a_flipped_bit_anywhere_is_noticed(tiny_bundle, tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(UserError), open_bundle(path) as bundle:
             bundle.verify()
+
+
+def test_what_a_stranger_wrote_reaches_the_terminal_as_escapes(rewrite):
+    title = "\x1b]0;evil\x07\nsecond line"
+    with pytest.raises(UserError) as caught:
+        open_bundle(rewrite(edit=lambda m: m.update({title: 1})))
+    assert str(caught.value).isprintable()
+    with pytest.raises(UserError) as caught:
+        open_bundle(rewrite(edit=lambda m: m["files"][0].update(path="long" * 10_000)))
+    assert len(str(caught.value)) < 1000
+
+
+def test_ten_thousand_paths_are_compared_at_once(rewrite):
+    ref = {"path": "x", "sha256": "0" * 64, "bytes": 0}
+    many = [ref, *({**ref, "path": f"y{number}"} for number in range(9000)), ref]
+    path = rewrite(edit=lambda m: m["files"].extend(many))
+    begin = time.process_time()
+    with pytest.raises(UserError, match="twice"):
+        open_bundle(path)
+    assert time.process_time() - begin < 2
