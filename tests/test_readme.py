@@ -12,6 +12,7 @@ import pytest
 
 from mgdn_edge.runtime import demo
 from mgdn_edge.runtime.sources import open_visible
+from mgdn_edge.runtime.synthetic import open_rig
 
 CLIP_FRAMES = 12
 WEIGHTS = "62000_E.safetensors"
@@ -36,11 +37,13 @@ def run(script: list[str], folder: Path) -> str:
 @pytest.fixture
 def recordings(tmp_path: Path) -> Path:
     """A folder with the recordings the README speaks of."""
-    images = {"vi": demo.draw_visible, "ir": demo.draw_infrared}
-    for stream, draw in images.items():
-        pixels = "bgr24" if stream == "vi" else "gray"
-        clip = (draw(number) for number in range(CLIP_FRAMES))
-        demo.write_clip(tmp_path / f"{stream}.mp4", clip, pixels)
+    rig = open_rig(demo.SCENE)
+    pictures = {
+        "vi": lambda number: demo.visible_picture(rig.visible(number)),
+        "ir": lambda number: demo.infrared_picture(rig.infrared(number)),
+    }
+    for stream, draw in pictures.items():
+        demo.write_clip(tmp_path / f"{stream}.mp4", (draw(n) for n in range(CLIP_FRAMES)))
         (tmp_path / stream).mkdir()
         for number in range(2):
             assert cv2.imwrite(str(tmp_path / stream / f"scene{number}.png"), draw(number))

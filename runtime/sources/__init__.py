@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from mgdn_edge.runtime.errors import UserError
@@ -23,6 +23,7 @@ from mgdn_edge.runtime.sources.image_file import is_image
 from mgdn_edge.runtime.sources.images import ImageReader, open_folder
 from mgdn_edge.runtime.sources.raw import RawFrame, Reader
 from mgdn_edge.runtime.sources.video import VideoReader
+from mgdn_edge.runtime.synthetic.options import is_rig
 
 F = TypeVar("F", VisibleFrame, InfraredFrame)
 
@@ -49,7 +50,9 @@ class Source(Generic[F]):
 
     @property
     def paths(self) -> list[Path]:
-        """Every file the source reads."""
+        """Every file the source reads; none for a synthetic scene."""
+        if is_rig(self.info.uri):
+            return []
         if isinstance(self._reader, ImageReader):
             return self._reader.paths
         return [Path(self.info.uri)]
@@ -90,16 +93,22 @@ class Source(Generic[F]):
 
 
 def open_visible(uri: str) -> Source[VisibleFrame]:
-    """Path or file:// URI of a video, an image or a folder of images -> visible frames."""
-    return Source(_open_reader(uri), visible_frame)
+    """Path or file:// URI of a video, an image or a folder of images -> visible frames.
+
+    ``synthetic://SCENE?...`` gives the visible camera of a drawn scene.
+    """
+    return Source(_open_reader(uri, "visible"), visible_frame)
 
 
 def open_infrared(
     uri: str,
     options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
 ) -> Source[InfraredFrame]:
-    """Path or file:// URI of a video, an image or a folder of images -> infrared frames."""
-    return Source(_open_reader(uri), lambda raw: infrared_frame(raw, options))
+    """Path or file:// URI of a video, an image or a folder of images -> infrared frames.
+
+    ``synthetic://SCENE?...`` gives the infrared camera of a drawn scene.
+    """
+    return Source(_open_reader(uri, "infrared"), lambda raw: infrared_frame(raw, options))
 
 
 def local_path(uri: str) -> Path:
@@ -112,7 +121,11 @@ def local_path(uri: str) -> Path:
     return Path(unquote(parts.path))
 
 
-def _open_reader(uri: str) -> Reader:
+def _open_reader(uri: str, camera: Literal["visible", "infrared"]) -> Reader:
+    if is_rig(uri):
+        from mgdn_edge.runtime.synthetic.reader import SyntheticReader
+
+        return SyntheticReader(uri, camera)
     path = local_path(uri)
     try:
         if path.is_dir():
