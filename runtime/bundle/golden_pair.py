@@ -1,19 +1,16 @@
 """The golden pair: two small images and what fusing them must give, checked at every load."""
 
-import struct
-
 import numpy as np
 
 from mgdn_edge.runtime.bundle.manifest import FileRef, Variant
+from mgdn_edge.runtime.bundle.png_file import MAX_PIXELS, MAX_SIDE, is_bounded_grey_png
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.quality import Parity, measure_parity
 from mgdn_edge.runtime.session import Session
 
-MAX_SIDE = 8192  # of a golden image, checked before its pixels are decoded
 PNG_COMPRESSION = 9
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def check_golden(bundle: Bundle, variant: Variant, session: Session) -> Parity:
@@ -57,11 +54,11 @@ def _read_plane(bundle: Bundle, ref: FileRef) -> Plane:
     import cv2
 
     data = bundle.read(ref)
-    problem = f"bundle {bundle.path}: {ref.path} is not a grey 8-bit PNG of at most {MAX_SIDE}"
-    if len(data) < 26 or not data.startswith(PNG_SIGNATURE):
-        raise UserError(problem)
-    width, height, depth, colour = struct.unpack(">2L2B", data[16:26])
-    if max(width, height) > MAX_SIDE or (depth, colour) != (8, 0):
+    problem = (
+        f"bundle {bundle.path}: {ref.path} is not a sound grey 8-bit PNG of at most {MAX_SIDE} "
+        f"pixels a side and {MAX_PIXELS} in all; create the bundle again"
+    )
+    if not is_bounded_grey_png(data):
         raise UserError(problem)
     plane = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if plane is None or plane.ndim != 2 or plane.dtype != np.uint8:

@@ -35,7 +35,7 @@ def command_text(words: Sequence[str]) -> str:
 
 def processor_name(root: Path = Path("/")) -> str:
     """What /proc/cpuinfo calls the processor, or the architecture where it gives no name."""
-    fields = {}
+    fields: dict[str, str] = {}
     for line in _read_text(root / "proc/cpuinfo").splitlines():
         key, _, value = line.partition(":")
         fields.setdefault(key.strip(), value.strip())

@@ -7,6 +7,7 @@ import pytest
 from mgdn_edge.runtime import networks
 from mgdn_edge.runtime.backends import baselines
 from mgdn_edge.runtime.bundle import creation, golden_pair
+from mgdn_edge.runtime.bundle.png_file import PNG_SIGNATURE
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.golden import draw_scene
@@ -136,7 +137,7 @@ def crafted_png(width, height, depth=8, colour=0):
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([depth, colour, 0, 0, 0])
     chunk = b"IHDR" + header
     checksum = zlib.crc32(chunk).to_bytes(4, "big")
-    return golden_pair.PNG_SIGNATURE + b"\0\0\0\r" + chunk + checksum
+    return PNG_SIGNATURE + b"\0\0\0\r" + chunk + checksum
 
 
 @pytest.mark.export
@@ -157,5 +158,5 @@ def test_golden_images_that_are_no_grey_png_are_refused(
     with monkeypatch.context() as patch:
         patch.setattr(creation, "encode_plane", lambda plane: image)
         creation.create_bundle(export_folder, tmp_path / "x.mgdn")
-    with pytest.raises(UserError, match="not a grey 8-bit PNG"):
+    with pytest.raises(UserError, match="not a sound grey 8-bit PNG"):
         open_session(tmp_path / "x.mgdn")
