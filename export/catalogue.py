@@ -1,5 +1,6 @@
 """What can be exported: each network's variants, their adapters and their weight files."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +9,17 @@ from torch import nn
 from mgdn_edge.export.checkpoint import load_mgdn, read_tensors, refuse_differences
 from mgdn_edge.export.networks.edge import UPSCALE, MGDNEdge
 from mgdn_edge.export.networks.mgdn import VARIANTS
+from mgdn_edge.export.networks.mgdn_ir import build_mgdn_ir
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.spec import FusionSpec, InputSpec
 
 EDGE = "edge"
+IR = "ir"
 EDGE_WEIGHTS = Path(__file__).parent / "weights" / "mgdn-edge.safetensors"
 RELEASE_MULTIPLE = 8  # the published script's constant, whatever the window
+
+# What can be trained: network -> its untrained core graph.
+TRAINED: dict[str, Callable[[], nn.Module]] = {"mgdn-edge": MGDNEdge, "mgdn-ir": build_mgdn_ir}
 
 # Names of each published variant's inputs, in the order of its forward pass.
 CORE_INPUTS = {
@@ -27,6 +33,7 @@ CORE_INPUTS = {
 # Two RGB images in, one out: the variants that can take visible and infrared luma. The first
 # stream carries the residual, so it is the visible one.
 FUSING = ("mff", "mef")
+LUMA_SPECS = (InputSpec("visible", "visible", 1), InputSpec("infrared", "infrared", 1))
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,17 @@ class LoadedNetwork:
 
 def list_variants() -> list[str]:
     """Every name ``load_network`` takes."""
-    return [EDGE, *VARIANTS]
+    return [EDGE, IR, *VARIANTS]
+
+
+def build_network(network: str) -> nn.Module:
+    """Network name -> its untrained core graph, (N, 1, H, W) float32 in [0, 1] twice -> one.
+
+    torch's generator decides its start. Raises UserError for a network that is not trained here.
+    """
+    if network not in TRAINED:
+        raise UserError(f"network {network!r} is not trained here; known: {', '.join(TRAINED)}")
+    return TRAINED[network]()
 
 
 def load_network(variant: str, checkpoint: Path | None, release_padding: bool) -> LoadedNetwork:
@@ -59,6 +76,14 @@ def load_network(variant: str, checkpoint: Path | None, release_padding: bool) -
         if release_padding:
             raise UserError("edge has no published script; use --padding minimal")
         return load_edge(checkpoint or EDGE_WEIGHTS)
+    if variant == IR:
+        if release_padding:
+            raise UserError("ir has no published script; use --padding minimal")
+        if checkpoint is None:
+            raise UserError(
+                "ir has no packaged weights; train them with mgdn train --recipe mgdn-ir"
+            )
+        return load_ir(checkpoint)
     if variant not in VARIANTS:
         raise UserError(f"variant {variant!r} is unknown; known: {', '.join(list_variants())}")
     if checkpoint is None:
@@ -87,18 +112,35 @@ def load_network(variant: str, checkpoint: Path | None, release_padding: bool) -
 
 def load_edge(checkpoint: Path) -> LoadedNetwork:
     """The default network from a file written by training."""
-    core = MGDNEdge()
-    tensors = read_tensors(checkpoint)
-    expected = {name: tuple(value.shape) for name, value in core.state_dict().items()}
-    refuse_differences(str(checkpoint), "mgdn-edge", expected, tensors)
-    core.load_state_dict(tensors)
     spec = FusionSpec(
         network="mgdn-edge",
         variant=EDGE,
-        inputs=(InputSpec("visible", "visible", 1), InputSpec("infrared", "infrared", 1)),
+        inputs=LUMA_SPECS,
         output_channels=1,
         multiple=UPSCALE,
         pad_mode="reflect",
     )
-    inputs = (("visible", 1), ("infrared", 1))
-    return LoadedNetwork(core.eval(), "mgdn-edge", EDGE, inputs, spec, fuses=True)
+    return _load_trained(spec, checkpoint)
+
+
+def load_ir(checkpoint: Path) -> LoadedNetwork:
+    """The reference network on luma planes, from a file written by training."""
+    spec = FusionSpec(
+        network="mgdn-ir",
+        variant=IR,
+        inputs=LUMA_SPECS,
+        output_channels=1,
+        multiple=1,  # the core graph pads itself to its window
+        global_statistics=True,
+    )
+    return _load_trained(spec, checkpoint)
+
+
+def _load_trained(spec: FusionSpec, checkpoint: Path) -> LoadedNetwork:
+    core = build_network(spec.network)
+    tensors = read_tensors(checkpoint)
+    expected = {name: tuple(value.shape) for name, value in core.state_dict().items()}
+    refuse_differences(str(checkpoint), spec.network, expected, tensors)
+    core.load_state_dict(tensors)
+    inputs = tuple((stream.name, stream.channels) for stream in spec.inputs)
+    return LoadedNetwork(core.eval(), spec.network, spec.variant, inputs, spec, fuses=True)

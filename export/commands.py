@@ -1,9 +1,13 @@
 """``mgdn export``, ``mgdn check`` and ``mgdn train``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from mgdn_edge.export.train_command import EPILOG as TRAIN_EPILOG
+from mgdn_edge.export.train_command import train
 
 EXTRA = "export"
 
@@ -12,7 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command("export")(export)
     app.command("check")(check)
-    app.command("train")(train)
+    app.command("train", epilog=TRAIN_EPILOG)(train)
 
 
 CheckpointOption = Annotated[
@@ -24,7 +28,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 def export(
     output: Annotated[Path, typer.Argument(help="Folder to create.", metavar="OUT")],
     variant: Annotated[
-        str, typer.Option(help="edge, mff, mef, gdsr-x4, gdsr-x8, gdsr-x16 or deghost.")
+        str, typer.Option(help="edge, ir, mff, mef, gdsr-x4, gdsr-x8, gdsr-x16 or deghost.")
     ] = "edge",
     checkpoint: CheckpointOption = None,
     padding: Annotated[
@@ -91,6 +95,9 @@ def check(
         list[Path] | None, typer.Option(help="Also compare this .mgdn file; may be repeated.")
     ] = None,
     nodes: Annotated[bool, typer.Option("--nodes", help="Compare node by node too.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Also write a page to look at.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare torch with every ONNX graph of an export; exit code 1 where they differ.
@@ -104,12 +111,18 @@ def check(
 
     from mgdn_edge.export.check import check_export
     from mgdn_edge.export.check_frames import draw_frames, read_frames
+    from mgdn_edge.export.check_report import WorstFrame, write_check_report
     from mgdn_edge.export.check_table import print_report
     from mgdn_edge.export.progress import show_steps
     from mgdn_edge.runtime.bundle.export_record import read_export_record
     from mgdn_edge.runtime.errors import UserError
     from mgdn_edge.runtime.networks import open_session
+    from mgdn_edge.runtime.report.environment import command_text
+    from mgdn_edge.runtime.whole_file import check_side_file
 
+    if report is not None:
+        check_side_file(report, "--report", ".html", [])
+    kept = WorstFrame()
     if (visible is None) != (infrared is None):
         raise UserError("only one recording was given; give VISIBLE and INFRARED, or neither")
     pairs = (
@@ -119,45 +132,24 @@ def check(
     )
     sessions = [open_session(path) for path in bundle or ()]
     try:
-        with show_steps() as report:
+        with show_steps() as on_step:
             result = check_export(
                 folder,
                 pairs,
                 checkpoint=checkpoint,
                 nodes=nodes,
                 sessions=sessions,
-                report=report,
+                report=on_step,
+                on_compared=kept.compare,
             )
     finally:
         for session in sessions:
             session.close()
+    if report is not None:
+        write_check_report(report, result, kept, command_text(sys.argv[1:]))
     if as_json:
         typer.echo(msgspec.json.encode(result).decode())
     else:
         print_report(result)
     if not result.passed:
         raise typer.Exit(1)
-
-
-def train(
-    data_root: Annotated[Path, typer.Argument(help="Folder with manifest.csv.", metavar="DATA")],
-    output: Annotated[Path, typer.Argument(help="Checkpoint to write.", metavar="OUT.safetensors")],
-    steps: Annotated[int | None, typer.Option(help="Steps; reproducible from the seed.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="CPU minutes instead of steps.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-) -> None:
-    """Train the edge network without ground truth on a folder of pairs.
-
-    Example: mgdn train data mine.safetensors --minutes 20 --threads 2
-    """
-    from mgdn_edge.runtime.extras import require_extra
-
-    require_extra(EXTRA)
-    from mgdn_edge.export.train import train as run_training
-
-    record = run_training(
-        data_root, output, steps=steps, minutes=minutes, seed=seed, threads=threads
-    )
-    typer.echo(f"wrote {output}: {record.steps} steps, {record.parameters} parameters")
-    typer.echo(f"next: mgdn export --checkpoint {output} exported")

@@ -70,7 +70,7 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
 
     Height and width are at least ``SSIM_WINDOW``.
     """
-    position = torch.arange(SSIM_WINDOW, dtype=first.dtype) - SSIM_WINDOW // 2
+    position = torch.arange(SSIM_WINDOW, dtype=first.dtype, device=first.device) - SSIM_WINDOW // 2
     window = torch.exp(-position.square() / (2 * SSIM_SIGMA**2))
     window = window / window.sum()
 

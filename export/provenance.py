@@ -4,7 +4,7 @@ from pathlib import Path
 
 import safetensors
 
-from mgdn_edge.export.train import METADATA_KEY, TrainingRecord, read_record
+from mgdn_edge.export.training_record import METADATA_KEY, TrainingRecord, read_record
 from mgdn_edge.runtime.bundle.export_record import DataSource, TrainingProvenance
 
 
@@ -29,9 +29,26 @@ def describe_record(record: TrainingRecord) -> TrainingProvenance:
             )
             for name, licence in sorted(record.licences.items())
         ),
-        command=f"mgdn train --steps {record.steps} --seed {record.seed}",
+        command=_command(record),
         notes=(
             f"{record.parameters} parameters, {record.cpu_seconds:.0f} s of CPU time",
+            *record.notes,
             *(f"{name} {number}" for name, number in sorted(record.versions.items())),
         ),
     )
+
+
+def _command(record: TrainingRecord) -> str:
+    words = ["mgdn train"]
+    if "name" in record.recipe:  # checkpoints from before recipes had names lack it
+        words.append(f"--recipe {record.recipe['name']}")
+    if record.minutes is None:
+        words.append(f"--steps {record.steps}")
+    else:
+        words.append(f"--minutes {record.minutes:g}")
+    words.append(f"--seed {record.seed}")
+    if record.threads != 1:
+        words.append(f"--threads {record.threads}")
+    if record.device != "cpu":
+        words.append(f"--device {record.device}")
+    return " ".join(words)

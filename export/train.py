@@ -1,174 +1,135 @@
-"""Train ``mgdn-edge`` without ground truth, on a CPU, reproducibly from a seed.
+"""Train a network without ground truth, on CPU or GPU, reproducibly, resumable to the same bits.
 
-``train`` reads the manifest's train split, runs Adam with a cosine learning rate and keeps an
-exponential moving average of the weights, which is what the checkpoint holds. With ``steps``
-the result depends on the seed and the library versions alone; with ``minutes`` also on the
-machine's speed.
+``train`` follows a ``Recipe``: Adam with a cosine learning rate on seeded crops, and an
+exponential moving average of the weights, which is what the checkpoint holds. With a number of
+steps the result depends on the recipe, the data, the device, the threads and the library
+versions alone; with ``minutes`` also on the machine's speed.
+
+    OUT.safetensors   the weights and their TrainingRecord, at the end
+    OUT.png           visible | infrared | fused of fixed frames, at intervals and at the end
+    OUT.state         the unfinished run, at intervals and when stopped; removed at the end
 """
 
-import math
-import os
-import platform
+import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from mgdn_edge import __version__
-from mgdn_edge.export.losses import LossWeights, fusion_loss
-from mgdn_edge.export.networks.edge import MGDNEdge
-from mgdn_edge.export.training_data import Batch, Jitter, draw_batches, read_training_set
+from mgdn_edge.export.catalogue import build_network
+from mgdn_edge.export.losses import fusion_loss
+from mgdn_edge.export.recipes import Recipe, learning_rate
+from mgdn_edge.export.run_options import RunOptions, check_run, describe_run
+from mgdn_edge.export.training_crops import Batch, draw_batches
+from mgdn_edge.export.training_data import (
+    DataOptions,
+    TrainingData,
+    digest_list,
+    read_training_data,
+)
+from mgdn_edge.export.training_progress import describe_frames, describe_losses, show_progress
+from mgdn_edge.export.training_record import LossLine, TrainingRecord, write_checkpoint
+from mgdn_edge.export.training_state import (
+    Description,
+    TrainingState,
+    restore_state,
+    write_state,
+)
+from mgdn_edge.export.training_validation import (
+    FixedFrames,
+    choose_frames,
+    measure_frames,
+    plain_average,
+    with_weights,
+    write_picture,
+)
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.whole_file import write_whole
 
-METADATA_KEY = "mgdn.training_record"  # in the checkpoint's safetensors metadata
 LOSS_EVERY = 100  # steps a loss line is the mean of
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """Everything about a run but its data, length and seed."""
+class TrainingStoppedError(Exception):
+    """The run was asked to stop; ``state`` continues it from ``step``."""
 
-    batch: int = 8
-    crop: int = 160
-    learning_rate: float = 2e-3
-    final_learning_rate: float = 2e-5
-    warmup_steps: int = 100
-    average: float = 0.998  # decay of the weights' moving average, about 500 steps
-    gradient_norm: float = 1.0  # larger gradients are scaled down to it
-    weights: LossWeights = field(default_factory=LossWeights)
-    jitter: Jitter = field(default_factory=Jitter)
-
-
-class LossLine(msgspec.Struct, frozen=True):
-    """Mean unweighted terms over the ``LOSS_EVERY`` steps that end at ``step``."""
-
-    step: int
-    total: float
-    intensity: float
-    gradient: float
-    structure: float
-
-
-class TrainingRecord(msgspec.Struct, frozen=True):
-    """How a checkpoint came to be; travels in its metadata and in a bundle's provenance."""
-
-    network: str
-    steps: int
-    seed: int
-    cpu_seconds: float
-    parameters: int
-    recipe: dict[str, Any]
-    losses: list[LossLine]
-    licences: dict[str, str]
-    digests: dict[str, str]
-    versions: dict[str, str]
+    def __init__(self, step: int, state: Path) -> None:
+        super().__init__(f"stopped after {step} steps; {state} continues the run")
+        self.step = step
+        self.state = state
 
 
 def train(
-    data_root: Path,
+    data_options: DataOptions,
     output: Path,
+    recipe: Recipe,
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
     *,
-    steps: int | None = None,
-    minutes: float | None = None,
-    seed: int = 0,
-    threads: int = 1,
-    recipe: Recipe | None = None,
+    stop: threading.Event | None = None,
     console: Console | None = None,
 ) -> TrainingRecord:
-    """Folder with ``manifest.csv`` -> ``output`` (.safetensors, written whole) and its record.
+    """Recordings -> ``output`` (.safetensors, written whole) and its record.
 
-    Exactly one of ``steps`` and ``minutes`` is given; minutes are of CPU time of this process,
-    over all ``threads``. Raises UserError for unusable arguments, data or a diverged loss.
+    Raises UserError for unusable arguments, data, state or a diverged loss; once ``stop`` is set
+    it raises TrainingStoppedError after the step being made.
     """
-    if (steps is None) == (minutes is None):
-        raise UserError("give either steps or minutes, not both or neither: --minutes 20")
-    if (steps is not None and steps < 1) or (minutes is not None and not 0 < minutes < math.inf):
-        raise UserError(f"steps={steps}, minutes={minutes}; a length above zero is wanted")
-    if output.suffix != ".safetensors":
-        raise UserError(f"{output} must end in .safetensors; that is what is written")
-    if not os.access(output.parent, os.W_OK) or output.is_dir():  # before the work, not after
-        raise UserError(f"cannot write {output}; give a file in a folder that exists")
-    if threads < 1:
-        raise UserError(f"threads={threads}; at least 1 is needed")
-
-    recipe = recipe or Recipe()
+    state_path = check_run(output, recipe, options)
     console = console or Console(stderr=True)
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    data = read_training_set(data_root)
-    network = MGDNEdge()
+    device = torch.device(options.device)
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(recipe.seed)
+    data = read_training_data(data_options)
+    network = build_network(recipe.network).to(device)
+    state = TrainingState(
+        network=network,
+        optimizer=torch.optim.Adam(network.parameters(), lr=recipe.learning_rate),
+        average={name: value.detach().clone() for name, value in network.state_dict().items()},
+        random=np.random.default_rng(recipe.seed),
+    )
+    description = describe_run(recipe, options, data_options, data)
+    frames = choose_frames(data)
+    notes = list(data.notes)
+    if recipe.data and digest_list(data.training.digests) != recipe.data:
+        notes.append(f"the data are not those of recipe {recipe.name}, so its weights will differ")
     console.print(
-        f"{len(data.pairs)} pairs of {len(data.licences)} sets, "
-        f"{count_parameters(network)} parameters, seed {seed}"
+        f"{len(data.training.pairs)} pairs of {len(data.training.licences)} sets, "
+        f"{count_parameters(network)} parameters, seed {recipe.seed}"
     )
-    batches = draw_batches(
-        data.pairs, batch=recipe.batch, crop=recipe.crop, jitter=recipe.jitter, seed=seed
-    )
-    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
-    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    losses: list[LossLine] = []
-    recent: list[Tensor] = []
-    started = time.process_time()
-    step = 0
-    with _progress(console) as progress:
-        task = progress.add_task("training", total=1.0)
-        while (done := _share_done(step, steps, minutes, started)) < 1:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, done, step)
-            recent.append(_train_step(network, optimizer, next(batches), recipe))
-            step += 1
-            decay = min(recipe.average, step / (step + 10))  # the first weights are soon forgotten
-            for name, value in network.state_dict().items():
-                average[name].lerp_(value, 1 - decay)
-            progress.update(task, completed=done)
-            if len(recent) == LOSS_EVERY:
-                losses.append(_loss_line(step, recent))
-                recent.clear()
-                console.print(_describe(losses[-1]))
-        progress.update(task, completed=1.0)
-    if recent:
-        losses.append(_loss_line(step, recent))
+    if options.resume:
+        notes += restore_state(state_path, state, description)
+        console.print(f"resumed at step {state.step}")
+    for note in notes:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
+    plain, _ = measure_frames(plain_average, frames, 0, recipe.weights, device)
+    console.print(f"average of both inputs: {describe_frames(plain)}", soft_wrap=True)
+
+    _run(state, recipe, options, data, frames, description, output, stop, console)
 
     record = TrainingRecord(
-        network="mgdn-edge",
-        steps=step,
-        seed=seed,
-        cpu_seconds=round(time.process_time() - started, 1),
+        network=recipe.network,
+        steps=state.step,
+        seed=recipe.seed,
+        cpu_seconds=round(state.cpu_seconds, 1),
         parameters=count_parameters(network),
         recipe=msgspec.to_builtins(recipe),
-        losses=losses,
-        licences=data.licences,
-        digests=data.digests,
-        versions={
-            "mgdn-edge": __version__,
-            "torch": str(torch.__version__),
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        losses=state.losses,
+        licences=data.training.licences,
+        digests=data.training.digests,
+        versions=description.versions,
+        device=options.device,
+        threads=options.threads,
+        resumed=state.resumed,
+        minutes=options.minutes,
+        validation=state.validation,
+        validation_digests=data.validation.digests,
+        notes=notes,
     )
-    write_checkpoint(output, average, record)
+    weights = {name: value.cpu() for name, value in state.average.items()}
+    write_checkpoint(output, weights, record)
+    state_path.unlink(missing_ok=True)
     return record
-
-
-def learning_rate(recipe: Recipe, done: float, step: int) -> float:
-    """Share of the run done, in [0, 1], and the step -> cosine from first to final rate.
-
-    The first ``warmup_steps`` rise linearly, as Adam's second moments start from nothing.
-    """
-    cosine = (1 + math.cos(math.pi * min(done, 1.0))) / 2
-    rate = recipe.final_learning_rate + cosine * (recipe.learning_rate - recipe.final_learning_rate)
-    return rate * min(1.0, (step + 1) / recipe.warmup_steps)
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -176,63 +137,84 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def write_checkpoint(path: Path, weights: Mapping[str, Tensor], record: TrainingRecord) -> None:
-    """Weights and record -> ``path``, whole or not at all; the record as JSON metadata."""
-    metadata = {"format": "pt", METADATA_KEY: msgspec.json.encode(record).decode()}
-    write_whole(path, safetensors.torch.save(dict(weights), metadata))
+def _run(
+    state: TrainingState,
+    recipe: Recipe,
+    options: RunOptions,
+    data: TrainingData,
+    frames: FixedFrames,
+    description: Description,
+    output: Path,
+    stop: threading.Event | None,
+    console: Console,
+) -> None:
+    """Steps from ``state`` to the end, with loss lines, validation, pictures and state files."""
+    batches = draw_batches(
+        data.training.pairs,
+        batch=recipe.batch,
+        crop=recipe.crop,
+        jitter=recipe.jitter,
+        random=state.random,
+    )
+    device = next(state.network.parameters()).device
+    fuse = with_weights(state.network, state.average)
+    before, started, saved = state.cpu_seconds, time.process_time(), time.monotonic()
+
+    def share_done() -> float:
+        state.cpu_seconds = before + time.process_time() - started
+        if options.minutes is not None:
+            return state.cpu_seconds / (60 * options.minutes)
+        return state.step / recipe.steps
+
+    def validate() -> None:
+        line, fused = measure_frames(fuse, frames, state.step, recipe.weights, device)
+        state.validation.append(line)
+        console.print(f"step {line.step}  {describe_frames(line)}", soft_wrap=True)
+        write_picture(output.with_suffix(".png"), frames, fused)
+
+    with show_progress(console) as progress:
+        task = progress.add_task("training", total=1.0)
+        while (done := share_done()) < 1:
+            asked = stop is not None and stop.is_set()
+            if asked or time.monotonic() - saved > 60 * options.save_minutes:
+                write_state(output.with_suffix(".state"), state, description)
+                saved = time.monotonic()
+            if asked:
+                raise TrainingStoppedError(state.step, output.with_suffix(".state"))
+            for group in state.optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, done, state.step)
+            state.recent.append(_train_step(state, next(batches).to(device), recipe))
+            state.step += 1
+            # The first weights are soon forgotten.
+            decay = min(recipe.average, state.step / (state.step + 10))
+            for name, value in state.network.state_dict().items():
+                state.average[name].lerp_(value, 1 - decay)
+            progress.update(task, completed=done)
+            if len(state.recent) == LOSS_EVERY:
+                state.losses.append(_loss_line(state.step, state.recent))
+                state.recent.clear()
+                console.print(describe_losses(state.losses[-1]))
+            if state.step % recipe.validate_every == 0:
+                validate()
+        progress.update(task, completed=1.0)
+        if state.recent:
+            state.losses.append(_loss_line(state.step, state.recent))
+        if not state.validation or state.validation[-1].step != state.step:
+            validate()
 
 
-def read_record(path: Path) -> TrainingRecord:
-    """Checkpoint -> the record in its metadata; UserError where there is none."""
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (OSError, safetensors.SafetensorError) as error:
-        raise UserError(f"{path} is not a readable .safetensors file: {error}") from error
-    if METADATA_KEY not in metadata:
-        raise UserError(f"{path} carries no training record; write it with mgdn train")
-    return msgspec.json.decode(metadata[METADATA_KEY], type=TrainingRecord)
-
-
-def _share_done(step: int, steps: int | None, minutes: float | None, started: float) -> float:
-    if steps is not None:
-        return step / steps
-    assert minutes is not None
-    return (time.process_time() - started) / (60 * minutes)
-
-
-def _train_step(
-    network: MGDNEdge, optimizer: torch.optim.Optimizer, batch: Batch, recipe: Recipe
-) -> Tensor:
+def _train_step(state: TrainingState, batch: Batch, recipe: Recipe) -> Tensor:
     """One update -> (4,) total, intensity, gradient and structure."""
-    fused = network(batch.visible, batch.infrared)
+    fused = state.network(batch.visible, batch.infrared)
     loss = fusion_loss(fused, batch.clean_visible, batch.clean_infrared, recipe.weights)
     if not torch.isfinite(loss.total):
         raise UserError("the loss is not finite; lower the learning rate")
-    optimizer.zero_grad()
+    state.optimizer.zero_grad()
     loss.total.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_norm)
-    optimizer.step()
+    nn.utils.clip_grad_norm_(state.network.parameters(), recipe.gradient_norm)
+    state.optimizer.step()
     return torch.stack((loss.total, loss.intensity, loss.gradient, loss.structure)).detach()
 
 
 def _loss_line(step: int, recent: list[Tensor]) -> LossLine:
     return LossLine(step, *(round(float(value), 5) for value in torch.stack(recent).mean(0)))
-
-
-def _describe(line: LossLine) -> str:
-    return (
-        f"step {line.step}  loss {line.total:.4f}  intensity {line.intensity:.4f}  "
-        f"gradient {line.gradient:.4f}  structure {line.structure:.4f}"
-    )
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )

@@ -1,31 +1,36 @@
-"""Training pairs: the manifest's train split as luma planes, and seeded crops of them."""
+"""Training and validation pairs as luma planes, read as the runtime reads them."""
 
-import csv
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
+from mgdn_edge.export.recordings import NOT_STATED, Recording, list_recordings, manifests
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.sources import open_infrared, open_visible
+from mgdn_edge.runtime.pairing import Pairs
+from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
 
-MANIFEST = "manifest.csv"
-# What each set's origin states about its terms; a set that is not named here is not trained on.
-LICENCES = {
-    "roadscene": "RoadScene states no licence (its README asks for citation)",
-    "msrs": "MSRS by way of MIT repositories (it derives from MFNet)",
-    "msrs_gray": "MSRS by way of WaveFusionNet, MIT",
-    "sequences/0117_1605_mp4": "M3SVD, MIT",
-    "sequences/1230_1202_mp4": "M3SVD, MIT",
-}
 FRAMES_PER_CLIP = 24  # neighbours in a clip differ little; these are spread evenly over it
 
 Plane = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which recordings are read, and how; ``data`` and ``validation`` as in ``recordings``.
+
+    ``frames`` limits each recording to that many pairs, spread evenly over it; without it a
+    clip gives ``FRAMES_PER_CLIP`` and a folder of images all of them.
+    """
+
+    data: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+    licence: str | None = None
+    frames: int | None = None
+    shortest: bool = False
+    infrared: InfraredOptions = field(default_factory=InfraredOptions)
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,8 @@ class TrainingPair:
 
 
 @dataclass(frozen=True)
-class TrainingSet:
-    """Pairs in manifest order; ``digests`` maps each file read to its sha256."""
+class PairSet:
+    """Pairs in the order read; ``digests`` maps each file read to its sha256."""
 
     pairs: list[TrainingPair]
     digests: dict[str, str]
@@ -47,153 +52,107 @@ class TrainingSet:
 
 
 @dataclass(frozen=True)
-class Jitter:
-    """Photometric changes, drawn per crop and per input, so other cameras look familiar.
+class TrainingData:
+    """What is learnt from, what is only looked at, and what should be said about it."""
 
-    Bounds are for exp(uniform) gain and gamma, a uniform offset and the standard deviation of
-    Gaussian noise, in units of [0, 1]. ``share`` of the crops are changed. Polarity is never
-    flipped: hot is bright. Noise goes to what the network reads and not to what the loss
-    compares with, so noise is not rewarded as gradient.
+    training: PairSet
+    validation: PairSet
+    notes: tuple[str, ...]
+
+
+def read_training_data(options: DataOptions) -> TrainingData:
+    """Options -> every pair, in memory.
+
+    Raises UserError where a file, a licence or every pair is missing, sizes or lengths differ,
+    or a file is in both sets: validation on what was learnt says nothing.
     """
+    if not options.data:
+        raise UserError("no training data; give a folder of pairs: mgdn train DATA OUT.safetensors")
+    if options.frames is not None and options.frames < 1:
+        raise UserError(f"--frames {options.frames} asks for no frame; give 1 or more")
+    training = _read_set(list_recordings(options.data, "train", options.licence), options)
+    if not training.pairs:
+        raise UserError(f"{options.data[0]}: no pair with split=train; nothing to train on")
+    validation = _read_set(
+        [
+            *list_recordings(manifests(options.data), "val", options.licence),
+            *list_recordings(options.validation, "val", options.licence),
+        ],
+        options,
+    )
+    if options.validation and not validation.pairs:
+        raise UserError(f"{options.validation[0]}: no pair with split=val; give other data")
+    learnt = {digest: name for name, digest in training.digests.items()}
+    for name, digest in validation.digests.items():
+        if digest in learnt:
+            raise UserError(
+                f"validation file {name} is training file {learnt[digest]}; "
+                "give validation data that is not trained on"
+            )
+    return TrainingData(training, validation, _notes(training))
 
-    share: float = 0.5
-    log_gain: float = 0.3
-    log_gamma: float = 0.3
-    offset: float = 0.05
-    noise: float = 0.005
+
+def _notes(training: PairSet) -> tuple[str, ...]:
+    unstated = [name for name, licence in training.licences.items() if licence == NOT_STATED]
+    if not unstated:
+        return ()
+    return (f'licence of {", ".join(unstated)} not stated; state it with --licence "TEXT"',)
 
 
-@dataclass(frozen=True)
-class Batch:
-    """(N, 1, S, S) float32 in [0, 1] each: what the network reads, and the same without noise."""
-
-    visible: Tensor
-    infrared: Tensor
-    clean_visible: Tensor
-    clean_infrared: Tensor
-
-
-def read_training_set(data_root: Path) -> TrainingSet:
-    """Folder with ``manifest.csv`` -> every pair whose split is ``train``.
-
-    Raises UserError where the manifest, a file or a licence entry is missing, or sizes differ.
-    """
-    manifest = data_root / MANIFEST
-    if not manifest.is_file():
-        raise UserError(f"no {MANIFEST} in {data_root}; give the folder that holds it")
-    with manifest.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
-    if not rows:
-        raise UserError(f"{manifest} lists no pair with split=train; nothing to train on")
-
+def _read_set(recordings: list[Recording], options: DataOptions) -> PairSet:
     pairs: list[TrainingPair] = []
     digests: dict[str, str] = {}
     licences: dict[str, str] = {}
-    for row in rows:
-        dataset = row["dataset"]
-        if dataset not in LICENCES:
-            raise UserError(
-                f"{manifest}: set {dataset!r} has split=train but no licence is recorded for it; "
-                "add it to LICENCES in export/training_data.py"
-            )
-        licences[dataset] = LICENCES[dataset]
-        visible, infrared = data_root / row["vi"], data_root / row["ir"]
-        for path in (visible, infrared):
-            digests[str(path.relative_to(data_root))] = _digest(path)
-        for index, (luma, heat) in enumerate(_read_pair(visible, infrared)):
-            if luma.shape != heat.shape:
-                raise UserError(
-                    f"{visible} is {luma.shape} and {infrared} {heat.shape} (height, width); "
-                    "training pairs must be of one size"
-                )
-            pairs.append(TrainingPair(f"{dataset}/{row['name']}#{index}", luma, heat))
-    return TrainingSet(pairs, digests, licences)
+    for recording in recordings:
+        licences[recording.dataset] = recording.licence
+        pairs += _read_recording(recording, options, digests)
+    return PairSet(pairs, digests, licences)
 
 
-def _digest(path: Path) -> str:
-    if not path.is_file():
-        raise UserError(f"{path} is in the manifest but not on disk; complete the data folder")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _read_pair(visible: Path, infrared: Path) -> Iterator[tuple[Plane, Plane]]:
-    """Two images, or ``FRAMES_PER_CLIP`` frames spread evenly over two clips of one length.
+def _read_recording(
+    recording: Recording, options: DataOptions, digests: dict[str, str]
+) -> Iterator[TrainingPair]:
+    """Pairs of one recording; the digests of the files they come from go to ``digests``.
 
     Luma as the runtime's sources give it, so training sees what fusing will see.
     """
-    with open_visible(str(visible)) as seen, open_infrared(str(infrared)) as felt:
-        frames, partners = seen.info.frames, felt.info.frames
-        if frames is None or frames != partners:
-            raise UserError(
-                f"{visible} has {frames} frames and {infrared} {partners}; "
-                "clips of a training pair must be of one length"
-            )
-        wanted = set(np.linspace(0, frames - 1, FRAMES_PER_CLIP).round().astype(int).tolist())
-        pairs = zip(seen.frames(), felt.frames(), strict=True)
-        for index, (frame, partner) in enumerate(pairs):
-            if index in wanted:
-                # Copies, as a source's planes may be views of the decoder's memory.
-                yield frame.y.copy(), partner.plane.astype(np.uint8)
+    with (
+        open_visible(str(recording.visible)) as seen,
+        open_infrared(str(recording.infrared), options.infrared) as felt,
+    ):
+        # Sizes are compared below, as pairs of any two sizes are never resized to train on.
+        pairs = Pairs(seen, felt, shortest=options.shortest, resize=True)
+        count, stems = pairs.count, pairs.visible.stems
+        of_images = stems is not None and pairs.infrared.stems is not None
+        limit = options.frames or (count if of_images else FRAMES_PER_CLIP)
+        wanted = set(np.linspace(0, count - 1, min(limit, count)).round().astype(int).tolist())
+        if stems is not None and of_images:
+            chosen = [stem for index, stem in enumerate(stems) if index in wanted]
+            pairs = Pairs(pairs.visible.only(chosen), pairs.infrared.only(chosen), resize=True)
+            wanted = set(range(len(chosen)))
+        for source, key in (
+            (pairs.visible, recording.visible_key),
+            (pairs.infrared, recording.infrared_key),
+        ):
+            for path in source.paths:
+                name = key if source.stems is None else f"{key}/{path.name}"
+                digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        for index, pair in enumerate(pairs.read()):
+            if index not in wanted:
+                continue
+            luma, heat = pair.visible.y, pair.infrared.plane
+            if luma.shape != heat.shape:
+                where = pair.visible.stem or recording.visible
+                raise UserError(
+                    f"{where} is {luma.shape} and its infrared partner {heat.shape} "
+                    "(height, width); training pairs must be of one size"
+                )
+            name = "/".join(filter(None, (recording.dataset, recording.name)))
+            # Copies, as a source's planes may be views of the decoder's memory.
+            yield TrainingPair(f"{name}#{index}", luma.copy(), heat.astype(np.uint8))
 
 
-def draw_batches(
-    pairs: list[TrainingPair], *, batch: int, crop: int, jitter: Jitter, seed: int
-) -> Iterator[Batch]:
-    """Pairs -> an endless, seeded stream of batches of ``crop`` x ``crop`` pixels.
-
-    Pairs smaller than the crop are left out; UserError if none is left.
-    """
-    usable = [pair for pair in pairs if min(pair.visible.shape) >= crop]
-    if not usable:
-        raise UserError(f"no training pair is at least {crop} pixels high and wide; use less")
-    random = np.random.default_rng(seed)
-    while True:
-        crops = [
-            _draw_crop(usable[int(random.integers(len(usable)))], crop, jitter, random)
-            for _ in range(batch)
-        ]
-        planes = (torch.from_numpy(np.stack(plane)[:, None]) for plane in zip(*crops, strict=True))
-        yield Batch(*planes)
-
-
-def _draw_crop(
-    pair: TrainingPair, crop: int, jitter: Jitter, random: np.random.Generator
-) -> tuple[npt.NDArray[np.float32], ...]:
-    height, width = pair.visible.shape
-    top, left = random.integers(height - crop + 1), random.integers(width - crop + 1)
-    window = np.s_[top : top + crop, left : left + crop]
-    planes = [
-        plane[window].astype(np.float32) / np.float32(255)
-        for plane in (pair.visible, pair.infrared)
-    ]
-    for axis in (0, 1):
-        if random.random() < 0.5:
-            planes = [np.flip(plane, axis) for plane in planes]
-    if random.random() < 0.5:
-        planes = [plane.T for plane in planes]
-    clean = [_change(plane, jitter, random) for plane in planes]
-    noisy = [_add_noise(plane, jitter, random) for plane in clean]
-    return (*noisy, *clean)
-
-
-def _change(
-    plane: npt.NDArray[np.float32], jitter: Jitter, random: np.random.Generator
-) -> npt.NDArray[np.float32]:
-    if random.random() >= jitter.share:
-        return np.ascontiguousarray(plane)
-    gamma = np.exp(random.uniform(-jitter.log_gamma, jitter.log_gamma))
-    gain = np.exp(random.uniform(-jitter.log_gain, jitter.log_gain))
-    offset = random.uniform(-jitter.offset, jitter.offset)
-    changed: npt.NDArray[np.float32] = np.clip(plane**gamma * gain + offset, 0, 1)
-    return changed.astype(np.float32, copy=False)
-
-
-def _add_noise(
-    plane: npt.NDArray[np.float32], jitter: Jitter, random: np.random.Generator
-) -> npt.NDArray[np.float32]:
-    if random.random() >= jitter.share:
-        return plane
-    deviation = random.uniform(0, jitter.noise)
-    noise = deviation * random.standard_normal(plane.shape, dtype=np.float32)
-    noisy: npt.NDArray[np.float32] = np.clip(plane + noise, 0, 1)
-    return noisy.astype(np.float32, copy=False)
+def digest_list(digests: dict[str, str]) -> str:
+    """Names and sha256 of files, in order -> sha256 of the list as 64 hexadecimal digits."""
+    lines = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
+    return hashlib.sha256(lines.encode()).hexdigest()

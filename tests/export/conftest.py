@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from mgdn_edge.export.export_network import export_network
@@ -29,3 +31,19 @@ def mff_export(tmp_path_factory: pytest.TempPathFactory, official_weights: Path)
     folder = tmp_path_factory.mktemp("exports") / "mff"
     export_network("mff", folder, checkpoint=official_weights, sizes=[(64, 80)])
     return folder
+
+
+@pytest.fixture
+def data_root(tmp_path: Path) -> Path:
+    """A folder with a manifest of two 64x48 pairs to train on and one to measure on."""
+    root = tmp_path / "data"
+    root.mkdir()
+    random = np.random.default_rng(0)
+    lines = ["dataset,name,ir,vi,split\n"]
+    for name, split in (("a", "train"), ("b", "train"), ("c", "val")):
+        for stream in ("vi", "ir"):
+            noise = random.integers(0, 256, (12, 12)).astype(np.uint8)
+            cv2.imwrite(str(root / f"{name}_{stream}.png"), cv2.resize(noise, (64, 48)))
+        lines.append(f"msrs,{name},{name}_ir.png,{name}_vi.png,{split}\n")
+    (root / "manifest.csv").write_text("".join(lines))
+    return root

@@ -6,7 +6,8 @@ import torch
 
 from mgdn_edge.export.catalogue import EDGE_WEIGHTS, load_network
 from mgdn_edge.export.networks.edge import FILTER_SIZE, UPSCALE, MGDNEdge
-from mgdn_edge.export.train import count_parameters, read_record
+from mgdn_edge.export.train import count_parameters
+from mgdn_edge.export.training_record import read_record
 
 pytestmark = pytest.mark.export
 

@@ -1,0 +1,127 @@
+"""``mgdn train``: parses, calls one public function, says what to do next."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXTRA = "export"
+INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
+
+EPILOG = """Examples:
+
+  mgdn train data mine.safetensors
+
+  mgdn train day/ night/ mine.safetensors --licence "our own recordings" --threads 4
+
+  mgdn train vi.mp4,ir.mp4 mine.safetensors --validation held_out/ --minutes 20
+
+  mgdn train data mine.safetensors --resume
+
+  mgdn train data ir.safetensors --recipe mgdn-ir --device cuda
+"""
+
+
+def train(
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            help="Folder with manifest.csv, or with vi and ir (folders or videos), or VI,IR.",
+            metavar="DATA",
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(help="Checkpoint to write.", metavar="OUT.safetensors")],
+    recipe: Annotated[
+        str, typer.Option(metavar="NAME", help="mgdn-edge or mgdn-ir; repeats a weight file.")
+    ] = "mgdn-edge",
+    steps: Annotated[int | None, typer.Option(help="Steps instead of the recipe's.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="CPU minutes instead of steps; not repeatable.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed instead of the recipe's.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    validation: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATA", help="Pairs to measure on; may be repeated [split=val]."),
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Terms of data that no manifest states.")
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Pairs of each recording, evenly spread [24 of a clip, else all]."
+        ),
+    ] = None,
+    shortest: Annotated[
+        bool, typer.Option("--shortest", help="Stop at the shorter clip; common stems only.")
+    ] = False,
+    infrared_luma: Annotated[
+        bool, typer.Option("--infrared-luma", help="Take false-colour infrared by its luma.")
+    ] = False,
+    infrared_span: Annotated[
+        str | None, typer.Option(metavar="LOW:HIGH", help="Sensor counts that become 0 and 255.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from OUT.state, to the same bits.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start again although OUT.state exists.")
+    ] = False,
+    save_minutes: Annotated[
+        float, typer.Option(min=0, help="Minutes between writing OUT.state.")
+    ] = 5.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the training record.")] = False,
+) -> None:
+    """Train a network without ground truth on pairs of images and clips.
+
+    Writes OUT.safetensors, and OUT.png: visible, infrared and fused of fixed frames. Ctrl-C
+    keeps OUT.state for --resume.
+    """
+    from mgdn_edge.runtime.errors import UserError
+    from mgdn_edge.runtime.extras import require_extra
+
+    require_extra(EXTRA)
+    import msgspec
+
+    from mgdn_edge.export.recipes import find_recipe
+    from mgdn_edge.export.run_options import RunOptions
+    from mgdn_edge.export.train import TrainingStoppedError
+    from mgdn_edge.export.train import train as run_training
+    from mgdn_edge.export.training_data import DataOptions
+    from mgdn_edge.runtime.commands.fuse import parse_span
+    from mgdn_edge.runtime.interrupt import stop_on_signal
+    from mgdn_edge.runtime.sources import InfraredOptions
+
+    if steps is not None and minutes is not None:
+        raise UserError("give either steps or minutes, not both: --minutes 20")
+    try:
+        with stop_on_signal() as stop:
+            record = run_training(
+                DataOptions(
+                    data=tuple(data),
+                    validation=tuple(validation or ()),
+                    licence=licence,
+                    frames=frames,
+                    shortest=shortest,
+                    infrared=InfraredOptions(infrared_luma, parse_span(infrared_span)),
+                ),
+                output,
+                find_recipe(recipe, steps=steps, seed=seed),
+                RunOptions(minutes, threads, device, resume, restart, save_minutes),
+                stop=stop,
+            )
+    except TrainingStoppedError as stopped:
+        typer.echo(
+            f"stopped after {stopped.step} steps; the same command with --resume continues "
+            f"from {stopped.state}",
+            err=True,
+        )
+        raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
+    if as_json:
+        typer.echo(msgspec.json.encode(record).decode())
+        return
+    typer.echo(f"wrote {output}: {record.steps} steps, {record.parameters} parameters")
+    variant = "" if record.network == "mgdn-edge" else "--variant ir "
+    typer.echo(f"next: mgdn export {variant}--checkpoint {output} exported")
