@@ -1,0 +1,117 @@
+"""``mgdn evaluate``: parses, calls evaluate_networks, prints a table over networks and seeds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mgdn_edge.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.evaluate import EvaluateReport
+    from mgdn_edge.runtime.truth_quality import TruthQuality
+
+MOST_SEEDS = 1000
+
+EPILOG = """Examples:
+
+  mgdn evaluate synthetic://night --seeds 1-5 --compare average --compare laplacian
+
+  mgdn evaluate 'synthetic://smoke?seed=3&size=320x256' --network guided --json
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``mgdn evaluate``."""
+    app.command("evaluate", epilog=EPILOG)(evaluate_command)
+
+
+def evaluate_command(
+    scene: Annotated[
+        str, typer.Argument(metavar="SCENE", help="synthetic://night, dusk, day or smoke.")
+    ] = "synthetic://night",
+    bundle: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Network as a .mgdn file.")
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Network by name; default mgdn-edge.")
+    ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NETWORK", help="Also judge this network; repeatable."),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="A-B", help="Seeds A to B instead of the scene's own.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frames a seed, spread over it.")] = 6,
+    json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
+) -> None:
+    """Judge networks on drawn scenes whose truth is known: contrast, noise, overshoot."""
+    import msgspec
+
+    from mgdn_edge.runtime.evaluate import evaluate_networks
+    from mgdn_edge.runtime.fuse import DEFAULT_NETWORK
+    from mgdn_edge.runtime.page_retention import retain_pages
+
+    if bundle is not None and network is not None:
+        raise UserError("both --bundle and --network were given; pass one of them")
+    retain_pages()
+    report = evaluate_networks(
+        scene,
+        [bundle or network or DEFAULT_NETWORK, *(compare or [])],
+        seeds=parse_seeds(seeds),
+        frames=frames,
+    )
+    if json:
+        print(msgspec.json.encode(report).decode())
+    else:
+        _print_table(report)
+
+
+def parse_seeds(text: str | None) -> list[int] | None:
+    """A-B or A -> every seed from A to B; raises UserError for anything else."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text)
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    if not first <= last < first + MOST_SEEDS:
+        raise UserError(f"--seeds {text} is not A-B with A up to B; such as --seeds 1-5")
+    return list(range(first, last + 1))
+
+
+def _print_table(report: EvaluateReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from mgdn_edge.runtime.evaluate import mean_quality
+
+    table = Table(title=f"{report.scene}, against truth", title_justify="left")
+    table.add_column("network")
+    for heading in ("seed", "person", "text", "noise gain", "overshoot", "PSNR dB", "SSIM"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for network in dict.fromkeys(row.network for row in report.rows):
+        rows = [row for row in report.rows if row.network == network]
+        for row in rows:
+            table.add_row(network, str(row.seed), *_cells(row.quality))
+        if len(rows) > 1:
+            mean = mean_quality([row.quality for row in rows])
+            table.add_row(network, "mean", *_cells(mean), end_section=True)
+    Console().print(table)
+
+
+def _cells(quality: TruthQuality) -> list[str]:
+    return [
+        _text(quality.person_contrast, "{:.1%}"),
+        _text(quality.text_contrast, "{:.1%}"),
+        _text(quality.noise_gain, "{:.2f}"),
+        _text(quality.overshoot, "{:.1%}"),
+        f"{quality.psnr:.2f}",
+        f"{quality.ssim:.3f}",
+    ]
+
+
+def _text(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
