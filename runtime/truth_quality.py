@@ -124,13 +124,23 @@ def contrasts_kept(
         everything |= mask
     kept = []
     for mask in instances:
-        around = _grow(mask, RING_GAP + RING) & ~_grow(mask, RING_GAP) & ~everything
+        around = surroundings(mask) & ~everything
         if mask.sum() < LEAST_PIXELS or around.sum() < LEAST_PIXELS:
             continue
-        better = max((_contrast(plane, mask, around) for plane in sources), key=abs)
+        better = max((contrast(plane, mask, around) for plane in sources), key=abs)
         if abs(better) >= LEAST_CONTRAST:
-            kept.append(float(np.clip(_contrast(fused, mask, around) / better, 0, 1)))
+            kept.append(float(np.clip(contrast(fused, mask, around) / better, 0, 1)))
     return kept
+
+
+def surroundings(mask: Mask) -> Mask:
+    """(H, W) bool -> the ring around it, clear of its smoothed outline."""
+    return _grow(mask, RING_GAP + RING) & ~_grow(mask, RING_GAP)
+
+
+def contrast(plane: Plane, inside: Mask, around: Mask) -> float:
+    """(H, W) uint8, where -> levels, positive where the inside is brighter."""
+    return float(plane[inside].mean() - plane[around].mean())
 
 
 def noise_gain(
@@ -157,11 +167,6 @@ def overshoot(fused: Plane, sources: tuple[Plane, Plane], people: list[Mask]) ->
     if not sites.any():
         return []
     return [float((peak[sites] / (high - low)[sites]).mean())]
-
-
-def _contrast(plane: Plane, inside: Mask, around: Mask) -> float:
-    """Levels: positive where the inside is brighter."""
-    return float(plane[inside].mean() - plane[around].mean())
 
 
 def _noise(noisy: Plane, clean: Plane, flat: Mask) -> float:

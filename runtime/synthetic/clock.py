@@ -8,13 +8,15 @@ repeats the last picture under new stamps.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 from mgdn_edge.runtime.synthetic.options import RigOptions
 
 NS = 1_000_000_000
-FFC_SECONDS = 0.4  # uncooled cores close their shutter for 0.3 to 0.5 s
-FIRST_FFC = 0.5  # of the period: a short clip sees one too
+FFC_SECONDS = Fraction(2, 5)  # uncooled cores close their shutter for 0.3 to 0.5 s
+FIRST_FFC = Fraction(1, 2)  # of the period: a short clip sees one too
 # Salts keep the streams of random numbers apart.
 JITTER, INFRARED_LOSS, VISIBLE_LOSS, GAIN = 1, 2, 3, 4
 
@@ -47,11 +49,11 @@ class Clocks:
 
     def shown(self, number: int) -> int:
         """Number of the picture that frame ``number`` shows: an earlier one during an FFC."""
-        period = self._options.ffc
-        if not period:
+        if not self._options.ffc:
             return number
-        since = (number / float(self._options.fps) + FIRST_FFC * period) % period
-        frames_since = int(since * float(self._options.fps) + 1e-6)
+        period = Fraction(self._options.ffc).limit_denominator(1000)
+        since = (number / self._options.fps + FIRST_FFC * period) % period
+        frames_since = int(since * self._options.fps)
         inside = since < min(FFC_SECONDS, period / 2) and number > frames_since
         return number - frames_since - 1 if inside else number
 

@@ -113,7 +113,7 @@ def add_infrared_noise(heat: Floats, seed: int, noise: float, random: np.random.
 
 def counts_span(span: tuple[float, float]) -> tuple[float, float]:
     """Celsius (low, high) -> sensor counts (low, high)."""
-    low, high = (COUNTS_AT_ZERO + COUNTS_PER_KELVIN * heat for heat in span)
+    low, high = (float(COUNTS_AT_ZERO + COUNTS_PER_KELVIN * heat) for heat in span)
     return low, high
 
 
