@@ -74,26 +74,27 @@ def _paint_sky(materials: Materials, traced: trace.Traced, street: Street) -> No
     if not mask.any():
         return
     look = street.look
-    rays = traced.rays / np.linalg.norm(traced.rays, axis=2, keepdims=True)
-    height = np.clip(rays[:, :, 1], 0.02, 1)
+    rays = traced.rays[mask]
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    up = rays[:, 1]
+    height = np.clip(up, 0.02, 1)
     # A cloud layer overhead, seen in perspective: coordinates shrink towards the horizon.
-    clouds = sample_noise(rays[:, :, 0] / height, rays[:, :, 2] / height, 24.0, street.seed + 21)
-    cover = smooth_step(-0.2, 1.6, clouds)[:, :, None]
-    share = smooth_step(0.0, 0.45, np.asarray(rays[:, :, 1], np.float32))[:, :, None]
+    clouds = sample_noise(rays[:, 0] / height, rays[:, 2] / height, 24.0, street.seed + 21)
+    cover = smooth_step(-0.2, 1.6, clouds)
+    share = smooth_step(0.0, 0.45, up)
     low, top = np.array(look.sky_low, np.float32), np.array(look.sky_top, np.float32)
-    sky = low + (top - low) * share
-    sky = sky + (low * np.float32(1.05) - sky) * cover * np.float32(0.75)
-    materials.emission[mask] = sky[mask]
+    sky = low + (top - low) * share[:, None]
+    sky += (low * np.float32(1.05) - sky) * cover[:, None] * np.float32(0.75)
+    materials.emission[mask] = sky
     zenith, horizon = look.sky
-    warmth = horizon + (zenith - horizon) * share[:, :, 0] + 9.0 * cover[:, :, 0] * share[:, :, 0]
-    materials.heat[mask] = warmth[mask]
+    materials.heat[mask] = horizon + (zenith - horizon) * share + 9.0 * cover * share
 
 
 def _paint_ground(
     materials: Materials, traced: trace.Traced, positions: Floats, street: Street
 ) -> None:
     mask = traced.surface == trace.GROUND
-    x, z = positions[:, :, 0], positions[:, :, 2]
+    x, z = positions[:, :, 0][mask], positions[:, :, 2][mask]
     seed = street.seed
     coarse = sample_noise(x, z, 23.0, seed + 31)
     fine = sample_noise(x, z, 2.6, seed + 32, coarsest=32)
@@ -101,23 +102,23 @@ def _paint_ground(
     across = np.abs(x)
     tracks = np.exp(-(((across - 1.9) / 0.95) ** 4))
     asphalt = 0.115 + 0.014 * coarse + 0.02 * fine - 0.018 * tracks
-    paint = 0.42 + 0.05 * fine
     marks = (across < 0.07) & (np.mod(z, 6.0) < 3.0) & ((z < 7.7) | (z > 13.3))
     marks |= np.abs(across - 3.95) < 0.06
     marks |= (z > 8.0) & (z < 13.0) & (np.mod(x + 0.25, 1.0) < 0.5) & (across < 4.0)
     marks |= (np.abs(z - 13.8) < 0.18) & (x < 0) & (across < 3.9)
-    worn = marks & (coarse + fine > -1.6)
-    road = np.where(worn, paint, asphalt)
+    # Paint wears off in patches.
+    paint = marks * (0.35 + 0.65 * smooth_step(-2.2, 0.2, coarse + 0.6 * fine))
+    road = asphalt + (0.42 + 0.05 * fine - asphalt) * paint
     joints = (np.mod(x, 0.9) < 0.04) | (np.mod(z, 0.9) < 0.04)
     pavement = 0.2 + 0.014 * coarse + 0.014 * fine - 0.05 * (joints & (z < FINE_SEEN))
     kerb = np.abs(across - KERB_X - 0.12) < 0.12
     grey = np.where(across < KERB_X, road, np.where(kerb, 0.27, pavement))
     tint = np.array([0.98, 1.0, 1.03], np.float32)
-    materials.reflectance[mask] = (np.maximum(grey, 0.02)[:, :, None] * tint)[mask]
+    materials.reflectance[mask] = np.maximum(grey, 0.02)[:, None] * tint
     # The road keeps the day's heat where tyres pass; the pavement has cooled further.
-    heat = street.look.road + 0.5 * coarse + 0.9 * tracks - 0.3 * worn
+    heat = street.look.road + 0.5 * coarse + 0.9 * tracks - 0.3 * paint
     heat = np.where(across < KERB_X, heat, street.look.road - 1.6 + 0.4 * coarse)
-    materials.heat[mask] = (heat - 1.8 * np.clip(z / 120, 0, 1))[mask]
+    materials.heat[mask] = heat - 1.8 * np.clip(z / 120, 0, 1)
 
 
 def _paint_house(

@@ -156,6 +156,7 @@ def _stand_tree(
     near = (np.abs(across) < 2 * radius) & (np.abs(up) < 2 * radius)
     if not near.any():
         return
+    across, up = across[near], up[near]
     rough = sample_noise(across + 3 * z, up, 6.0, street.seed + 11)
-    inside = (across / radius) ** 2 + (up / (1.2 * radius)) ** 2 < 1 + 0.38 * rough
-    _keep_nearer(traced, depth, np.asarray(near & inside), CROWN)
+    near[near] = (across / radius) ** 2 + (up / (1.2 * radius)) ** 2 < 1 + 0.38 * rough
+    _keep_nearer(traced, depth, near, CROWN)
