@@ -3,10 +3,9 @@
 import re
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.session import Size
 
 
-def parse_size(text: str) -> Size:
+def parse_size(text: str) -> tuple[int, int]:
     """WIDTHxHEIGHT -> (height, width) in pixels; raises UserError for anything else."""
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     if found is None or not int(found[1]) or not int(found[2]):
