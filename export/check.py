@@ -25,6 +25,7 @@ from mgdn_edge.runtime.session import Session
 CORE_TOLERANCE = 1e-5  # of 0..1: float32 sums in another order; measured 7e-7 on the mff weights
 FRAME_TOLERANCE = 1.0  # levels of 255: a value on a rounding boundary may fall either way
 
+Array = npt.NDArray[np.generic]
 FramePair = tuple[str, Plane, Plane]  # name, (H, W) uint8 visible luma, (H, W) uint8 infrared
 
 
@@ -57,13 +58,15 @@ def check_export(
     nodes: bool = False,
     sessions: Sequence[Session] = (),
     report: Callable[[str], None] = lambda step: None,
+    on_compared: Callable[[CheckRow, Array, Array], None] = lambda row, got, wanted: None,
 ) -> CheckReport:
     """Export folder and frame pairs -> parity of every graph that takes the frame's size.
 
     Compares torch with ONNX Runtime on the core graph (float32, 0..1) and each frame graph
     (uint8 levels), and with any further ``sessions`` (other backends, opened bundles) on the
     frame. With ``nodes`` or on failure the frame graph is compared node by node on the first
-    frame that failed, or on the first frame. Raises UserError for unusable input.
+    frame that failed, or on the first frame. ``on_compared`` gets each row with what was got
+    and what was wanted. Raises UserError for unusable input.
     """
     record = read_export_record(folder)
     loaded = load_recorded(record, checkpoint)
@@ -71,7 +74,7 @@ def check_export(
     suspect: FramePair | None = None
     for frame in frames:
         report(f"frame {frame[0]}")
-        added = check_frame(folder, record, loaded, frame, sessions)
+        added = check_frame(folder, record, loaded, frame, sessions, on_compared)
         rows += added
         if suspect is None and (nodes or not all(row.parity.passed for row in added)):
             suspect = frame
@@ -110,8 +113,15 @@ def check_frame(
     loaded: LoadedNetwork,
     frame: FramePair,
     sessions: Sequence[Session],
+    on_compared: Callable[[CheckRow, Array, Array], None],
 ) -> list[CheckRow]:
     """One frame pair through torch and through every graph that takes its size."""
+    rows: list[CheckRow] = []
+
+    def compare(graph: str, backend: str, got: Array, wanted: Array, parity: Parity) -> None:
+        rows.append(CheckRow(name, graph, backend, parity))
+        on_compared(rows[-1], got, wanted)
+
     name, visible, infrared = frame
     core = core_file(record)
     images = core_images(loaded, frame)
@@ -119,7 +129,7 @@ def check_frame(
         wanted = PaddedNetwork(loaded.core, loaded.spec)(*map(torch.from_numpy, images)).numpy()
     feed = {key: image for (key, _), image in zip(loaded.inputs, images, strict=True)}
     got = run_graph(folder / core, feed)
-    rows = [CheckRow(name, core, "onnxruntime-cpu", float_parity(got, wanted))]
+    compare(core, "onnxruntime-cpu", got, wanted, float_parity(got, wanted))
     if not loaded.fuses:
         return rows
     with torch.no_grad():
@@ -130,11 +140,12 @@ def check_frame(
             continue
         planes_in = {"visible": visible[None, None], "infrared": infrared[None, None]}
         output = run_graph(folder / model.file, planes_in)[0, 0]
-        rows.append(CheckRow(name, model.file, "onnxruntime-cpu", level_parity(output, fused)))
+        parity = level_parity(output, fused)
+        compare(model.file, "onnxruntime-cpu", output, fused, parity)
     for session in sessions:
         label = f"{session.network} {session.variant} {session.precision}"
         output = session.fuse(visible, infrared)
-        rows.append(CheckRow(name, label, session.backend, level_parity(output, fused)))
+        compare(label, session.backend, output, fused, level_parity(output, fused))
     return rows
 
 

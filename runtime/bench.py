@@ -13,10 +13,12 @@ import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.golden import draw_scene
 from mgdn_edge.runtime.latency import Percentiles, percentiles
 from mgdn_edge.runtime.networks import open_session
 from mgdn_edge.runtime.session import FilterImplementation, Size
 from mgdn_edge.runtime.versions import installed_versions
+from mgdn_edge.runtime.whole_file import check_side_file
 
 SCHEMA = "mgdn.bench/1"
 SCENES = 4  # different frames, so that no run is favoured by one picture
@@ -56,14 +58,18 @@ def bench_networks(
     precision: str | None = None,
     threads: int | None = None,
     native: bool | None = None,
+    report: Path | None = None,
+    command: str = "",
 ) -> BenchReport:
     """Time ``Session.fuse`` (copies included) on ``size`` (height, width) frames.
 
     Every network fuses each frame before the next frame comes, so that a busy machine slows
     them alike and the ratios hold. ``warmup`` rounds come first and are not counted.
     ``backend``, ``variant``, ``precision`` and ``native`` (see ``open_session``) are the first
-    network's. Raises UserError.
+    network's. ``report`` becomes an HTML file that states ``command``. Raises UserError.
     """
+    if report is not None:
+        check_side_file(report, "--report", ".html", [])
     if frames < 1 or warmup < 0:
         raise UserError(
             f"--frames {frames} --warmup {warmup} measures nothing; give --frames 1 or more"
@@ -92,7 +98,7 @@ def bench_networks(
                 session.fuse(visible, infrared)
                 row[turn] = time.perf_counter_ns() - begin
         figures = [percentiles(row, warmup) for row in times]
-        return BenchReport(
+        result = BenchReport(
             schema=SCHEMA,
             size=f"{size[1]}x{size[0]}",
             threads=threads,
@@ -110,6 +116,14 @@ def bench_networks(
             ],
             versions=installed_versions(),
         )
+        if report is not None:
+            from mgdn_edge.runtime.report.bench_report import write_bench_report
+
+            scene = draw_scene(*size)
+            fused = [session.fuse(scene.visible, scene.infrared) for session in sessions]
+            pair = (scene.visible, scene.infrared)
+            write_bench_report(report, result, times[:, warmup:], pair, fused, command)
+        return result
 
 
 def draw_pair(size: Size, seed: int) -> tuple[Plane, Plane]:

@@ -1,6 +1,7 @@
 """Markers say what a test needs; a skip says what is missing and how to get it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -45,11 +46,19 @@ def missing_native() -> str | None:
     return None
 
 
+def missing_browser() -> str | None:
+    """Why ``browser`` tests cannot run here, or None."""
+    if shutil.which("chromium") is not None:
+        return None
+    return "needs Chromium: apt-get install -y chromium"
+
+
 MISSING = {
     "data": missing_data,
     "rtx": missing_rtx,
     "network": missing_network,
     "native": missing_native,
+    "browser": missing_browser,
 }
 
 

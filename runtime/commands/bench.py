@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mgdn_edge.runtime.commands.options import parse_size
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ EPILOG = """Examples:
 
   mgdn bench --network mgdn-edge --size 640x512 --threads 2
 
-  mgdn bench --no-native --compare mgdn-edge
+  mgdn bench --no-native --compare mgdn-edge --report bench.html
 
   mgdn bench --bundle scene.mgdn --compare mgdn-edge --compare laplacian --json
 """
@@ -56,17 +57,21 @@ def bench_command(
         list[str] | None,
         typer.Option(metavar="NETWORK", help="Also time this network, in turns; repeatable."),
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Also write a page to look at.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
     """Time fusion alone on drawn frames: no decoding, no encoding."""
     from mgdn_edge.runtime.bench import bench_networks
     from mgdn_edge.runtime.fuse import DEFAULT_NETWORK
     from mgdn_edge.runtime.page_retention import retain_pages
+    from mgdn_edge.runtime.report.environment import command_text
 
     if bundle is not None and network is not None:
         raise UserError("both --bundle and --network were given; pass one of them")
     retain_pages()
-    report = bench_networks(
+    figures = bench_networks(
         [bundle or network or DEFAULT_NETWORK, *(compare or [])],
         size=parse_size(size),
         frames=frames,
@@ -76,16 +81,10 @@ def bench_command(
         precision=precision,
         threads=threads,
         native=native,
+        report=report,
+        command=command_text(sys.argv[1:]),
     )
-    _print_json(report) if json else _print_table(report)
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """WIDTHxHEIGHT -> (height, width) in pixels; raises UserError for anything else."""
-    found = re.fullmatch(r"(\d+)x(\d+)", text)
-    if found is None or not int(found[1]) or not int(found[2]):
-        raise UserError(f"--size {text} is not WIDTHxHEIGHT; two numbers, such as 640x480")
-    return int(found[2]), int(found[1])
+    _print_json(figures) if json else _print_table(figures)
 
 
 def _print_json(report: BenchReport) -> None:

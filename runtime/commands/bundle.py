@@ -11,9 +11,7 @@ BundleArgument = Annotated[Path, typer.Argument(help="A .mgdn file.", metavar="B
 
 def register(app: typer.Typer) -> None:
     """Add the ``bundle`` group to ``app``."""
-    group = typer.Typer(
-        name="bundle", help="Create, inspect and verify bundles.", no_args_is_help=True
-    )
+    group = typer.Typer(name="bundle", help="Create, inspect and verify bundles.")
     group.command("create")(create)
     group.command("inspect")(inspect)
     group.command("verify")(verify)

@@ -2,10 +2,12 @@
 
 import importlib
 import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import typer
 
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.errors import UserError, printable
 
 # Each module holds thin commands and imports nothing heavy at its top, so --help is instant.
 COMMAND_MODULES = (
@@ -21,13 +23,16 @@ COMMAND_MODULES = (
 USAGE_EXIT_CODE = 2
 INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
 
+# typer 0.26 and later carry their own copy of click, older ones import it: the class all usage
+# errors share is reached through one that every version exports.
+UsageError: Any = typer.BadParameter.__mro__[1]
+
 
 def build_app() -> typer.Typer:
     """The command tree; importing every command module here costs milliseconds."""
     app = typer.Typer(
         name="mgdn",
         help="Infrared-visible fusion: export, bundle, run, measure.",
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -38,12 +43,49 @@ def build_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Entry point: UserError becomes one line on stderr and exit code 2."""
+    """Entry point: wrong words and UserError become one line on stderr and exit code 2."""
+    app, words = build_app(), sys.argv[1:]
     try:
-        build_app()()
+        code = app(words or ["--help"], standalone_mode=False)
     except UserError as error:
-        message = " ".join(str(error).split())
-        print(f"mgdn: error: {message}", file=sys.stderr)
-        raise SystemExit(USAGE_EXIT_CODE) from None
-    except KeyboardInterrupt:
+        _fail(str(error))
+    except UsageError as error:
+        _fail(usage_sentence(error, words, command_of(app, words)))
+    except (KeyboardInterrupt, typer.Abort):
         raise SystemExit(INTERRUPTED_EXIT_CODE) from None
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def usage_sentence(error: typer.BadParameter, words: Sequence[str], command: str) -> str:
+    """A usage error of typer's -> what was got, what was wanted and what to type."""
+    refused, option = getattr(error, "message", ""), getattr(error, "param", None)
+    name, value = given_option(getattr(option, "opts", ()), words)
+    wrong = f"{name} {value}: {refused}" if name else error.format_message()
+    wrong = wrong.strip().rstrip(".").replace("Value error, ", "")
+    return f"{wrong[0].lower()}{wrong[1:]}; see: {command} --help"
+
+
+def given_option(names: Sequence[str], words: Sequence[str]) -> tuple[str, str]:
+    """(name, value) as typed, two empty strings where none of ``names`` was."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name in names and name.startswith("-"):
+            return name, value if equals else following
+    return "", ""
+
+
+def command_of(app: typer.Typer, words: Sequence[str]) -> str:
+    """The words before the first that names no command: the one whose help is needed."""
+    found: list[str] = ["mgdn"]
+    commands = getattr(typer.main.get_command(app), "commands", {})
+    for word in words:
+        if word not in commands:
+            break
+        found.append(word)
+        commands = getattr(commands[word], "commands", {})
+    return " ".join(found)
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"mgdn: error: {printable(sentence)}", file=sys.stderr)
+    raise SystemExit(USAGE_EXIT_CODE) from None

@@ -1,5 +1,6 @@
 """Hypothesis strategies that damage a bundle: blindly, by zip field, by manifest field, by file."""
 
+import copy
 import hashlib
 import io
 import json
@@ -123,15 +124,16 @@ def apply_json(manifest, edits) -> bytes:
 
 
 def edit_json(changed, manifest, kind, path, value, other) -> None:
+    value = copy.deepcopy(value)  # a later edit may lie inside it
     parent = reach(changed, path[:-1])
     if kind == "delete":
         del parent[path[-1]]
     elif kind == "add" and isinstance(parent, dict):
         parent[str(value)[:50]] = value
-    elif kind == "add":
+    elif kind == "add" and isinstance(parent, list):
         parent.append(value)
     else:
-        parent[path[-1]] = reach(manifest, other) if kind == "copy" else value
+        parent[path[-1]] = copy.deepcopy(reach(manifest, other)) if kind == "copy" else value
 
 
 def reach(value, path):

@@ -6,10 +6,16 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 
+import av
+import cv2
+import numpy as np
 import pytest
+
+from mgdn_edge.cli import main
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -94,8 +100,10 @@ class Chromium:
 
         for domain in ("Page", "Runtime", "Log", "Network"):
             call(f"{domain}.enable")
-        metrics = {"height": 844, "deviceScaleFactor": 1, "mobile": width < 600}
+        metrics = {"height": 844, "deviceScaleFactor": 1, "mobile": False}
+        # A mobile viewport grows to what overflows it, which would hide the overflow.
         call("Emulation.setDeviceMetricsOverride", width=width, **metrics)
+        call("Emulation.setScrollbarsHidden", hidden=True)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         call("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
@@ -136,3 +144,65 @@ def chromium(tmp_path_factory):
     browser = Chromium(tmp_path_factory.mktemp("chromium"))
     yield browser
     browser.close()
+
+
+@dataclass
+class Finished:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run_mgdn(monkeypatch, capfd):
+    """``run_mgdn("fuse", ...)`` in this process -> code, out, err."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["mgdn", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Finished(end.value.code, *capfd.readouterr())
+
+    return run
+
+
+def draw_clip(path, grey):
+    """40 frames of 64x48 at 100 a second: long enough for warm-up, short enough to pace."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=100)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        generator = np.random.default_rng(3)
+        for _ in range(40):
+            picture = generator.integers(0, 256, (48, 64, 3), np.uint8)
+            picture[:, :, 1:] = picture[:, :, :1] if grey else picture[:, :, 1:]
+            frame = av.VideoFrame.from_ndarray(picture, "bgr24").reformat(format="yuv420p")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def make_report_clips():
+    """``make_report_clips(folder)`` -> paths of a visible and an infrared clip."""
+
+    def make(folder):
+        return draw_clip(folder / "vi.mkv", False), draw_clip(folder / "ir.mkv", True)
+
+    return make
+
+
+@pytest.fixture
+def report_clips(tmp_path, make_report_clips):
+    return make_report_clips(tmp_path)
+
+
+@pytest.fixture
+def folder_pair(tmp_path):
+    """vi/ with colour and ir/ with grey PNG, every size different, one a single pixel."""
+    generator = np.random.default_rng(5)
+    for name, channels in (("vi", 3), ("ir", 1)):
+        (tmp_path / name).mkdir()
+        for stem, (height, width) in (("1", (21, 33)), ("2", (1, 1)), ("10", (17, 40))):
+            image = generator.integers(0, 256, (height, width, channels), np.uint8)
+            cv2.imwrite(str(tmp_path / name / f"{stem}.png"), image)
+    return tmp_path / "vi", tmp_path / "ir"

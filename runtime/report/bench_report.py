@@ -1,0 +1,91 @@
+"""What `mgdn bench --report` shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.report.document import write_document
+from mgdn_edge.runtime.report.environment import describe_environment
+from mgdn_edge.runtime.report.pictures import encode_picture
+from mgdn_edge.runtime.report.plots import draw_bars, plot_frames
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.bench import BenchReport, NetworkFigures
+
+
+def write_bench_report(
+    path: Path,
+    report: BenchReport,
+    times_ns: npt.NDArray[np.int64],
+    pair: tuple[Plane, Plane],
+    fused: list[Plane],
+    command: str,
+) -> None:
+    """Figures, (networks, frames) nanoseconds, a pair and what each network makes of it."""
+    names = label_networks(report.networks)
+    numbers = np.arange(times_ns.shape[1])
+    none = np.zeros(0, np.int64)
+    plots = [
+        plot_frames(row, numbers, none, {"95 % within": each.fuse.p95}, name)
+        for row, each, name in zip(times_ns, report.networks, names, strict=True)
+    ]
+    figures = {name: each.fuse for name, each in zip(names, report.networks, strict=True)}
+    pictures = [
+        encode_picture(pair[0], "visible", "a drawn scene as a visible camera sees it"),
+        encode_picture(pair[1], "infrared", "the same scene in infrared"),
+        *(
+            encode_picture(plane, f"fused by {name}", f"what {name} makes of the two")
+            for plane, name in zip(fused, names, strict=True)
+        ),
+    ]
+    write_document(
+        path,
+        "bench.html",
+        verdict=verdict(report, names),
+        flawed=False,
+        report=report,
+        rows=list(zip(names, report.networks, plots, strict=True)),
+        bars=draw_bars(figures, {}),
+        pictures=pictures,
+        environment=describe_environment(
+            report.versions,
+            {
+                "frame size": report.size,
+                "threads": "every usable CPU" if report.threads is None else str(report.threads),
+            },
+        ),
+        command=command,
+    )
+
+
+def verdict(report: BenchReport, names: list[str]) -> str:
+    """One plain sentence: the first network's time, and the others beside it."""
+    first = report.networks[0].fuse
+    rate = 1000 / first.p50
+    parts = [
+        f"{names[0]} fuses a {report.size} frame in {first.p50:.1f} ms ({rate:.0f} per second), "
+        f"95 % within {first.p95:.1f} ms"
+    ]
+    others = zip(names[1:], report.networks[1:], strict=True)
+    parts += [f"{name} takes {each.ratio:.2f} times as long" for name, each in others]
+    return f"{'; '.join(parts)}."
+
+
+def label_networks(networks: list[NetworkFigures]) -> list[str]:
+    """Each network's name, with what sets it apart where two have the same."""
+    labels = []
+    for each in networks:
+        alike = [other for other in networks if other.network == each.network]
+        traits = ("backend", "variant", "precision", "filter_implementation")
+        differing = [t for t in traits if len({getattr(other, t) for other in alike}) > 1]
+        told = ", ".join(str(getattr(each, trait)) for trait in differing)
+        labels.append(f"{each.network} ({told})" if told else each.network)
+    return [
+        f"{label}, run {labels[: index + 1].count(label)}" if labels.count(label) > 1 else label
+        for index, label in enumerate(labels)
+    ]
