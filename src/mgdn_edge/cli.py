@@ -46,7 +46,7 @@ def main() -> None:
     """Entry point: wrong words and UserError become one line on stderr and exit code 2."""
     app, words = build_app(), sys.argv[1:]
     try:
-        code = app(words or ["--help"], standalone_mode=False)
+        code = app(words or ["--help"], prog_name="mgdn", standalone_mode=False)
     except UserError as error:
         _fail(str(error))
     except UsageError as error:

@@ -1,0 +1,212 @@
+"""Every wrong thing typed: exit code 2, one line that says what to do, nothing written."""
+
+import shutil
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from mgdn_edge.cli import main
+from mgdn_edge.runtime.networks import packaged_bundles
+
+# words -> what the line must say. Paths are those of the folder `wrong` makes; {x} is its file x.
+USAGE = {
+    "nonsense": "no such command 'nonsense'; see: mgdn --help",
+    "fuse --nope": "no such option: --nope",
+    "--version": "no such option: --version; see: mgdn --help",
+    "bundle": "missing command; see: mgdn bundle --help",
+    "bundle nonsense": "no such command 'nonsense'; see: mgdn bundle --help",
+    "fuse": "missing argument 'VISIBLE'; see: mgdn fuse --help",
+    "fuse {vi}": "missing argument 'INFRARED'",
+    "fuse {vi} {ir}": "missing argument 'OUTPUT'",
+    "fuse {vi} {ir} {out} more": "unexpected extra argument",
+    "fuse {vi} {ir} {out} --frames": "'--frames' requires an argument; see: mgdn fuse --help",
+    "fuse {vi} {ir} {out} --frames x": "--frames x: ",
+    "fuse {vi} {ir} {out} --frames 1.5": "--frames 1.5: ",
+    "fuse {vi} {ir} {out} --threads 0": "--threads 0: ",
+    "fuse {vi} {ir} {out} --threads=-1": "--threads -1: ",
+    "fuse {vi} {ir} {out} --pace fast": "--pace fast: 'fast' is not one of 'none', 'source'",
+    "fuse {vi} {ir} {out} --resize=yes": "--resize",
+    "fuse -x {vi} {ir} {out}": "no such option: -x",
+    "bench --size": "'--size' requires an argument",
+    "bench --frames many": "--frames many: ",
+    "bench --threads 0": "--threads 0: ",
+    "bench more": "unexpected extra argument",
+    "export": "missing argument 'OUT'",
+    "export {new} --nope 1": "no such option: --nope",
+    "check": "missing argument 'EXPORT_DIR'",
+    "check {empty} --frames 0": "--frames 0: ",
+    "train": "missing argument 'DATA",
+    "train {empty} {new}.safetensors --steps x": "--steps x: ",
+    "bundle create": "missing argument 'EXPORT_DIR'",
+    "bundle create {empty}": "missing argument 'OUT.mgdn'",
+    "bundle inspect": "missing argument 'BUNDLE.mgdn'",
+    "bundle verify": "missing argument 'BUNDLE.mgdn'",
+    "bundle verify {bundle} more": "unexpected extra argument",
+    "doctor more": "unexpected extra argument",
+    "doctor --fix": "no such option: --fix",
+    "demo a b": "unexpected extra argument",
+    "demo --frames 3": "no such option: --frames",
+}
+FUSE = {
+    "fuse nowhere.png {ir} {out}": "does not exist",
+    "fuse {vi} nowhere.png {out}": "does not exist",
+    "fuse {text} {ir} {out}": "text.png",
+    "fuse {cut} {ir} {out}": "truncated",
+    "fuse {empty} {ir} {out}": "holds no images",
+    "fuse {vi} {small} {out}": "--resize",
+    "fuse {vi} {colour} {out}": "--infrared-luma",
+    "fuse {vi} {ir} {folder}/no/out.png": "mkdir -p",
+    "fuse {vi} {ir} {vi}/out.png": "is not a folder",
+    "fuse {vi} {ir} {vi}": "would overwrite",
+    "fuse {vi} {ir} {ir}": "would overwrite",
+    "fuse {vi} {ir} {folder}/out.gif": "no kind of output",
+    "fuse {vi} {ir} {out} --network avrage": "did you mean average",
+    "fuse {vi} {ir} {out} --network average --bundle {bundle}": "pass one of them",
+    "fuse {vi} {ir} {out} --bundle nowhere.mgdn": "nowhere.mgdn",
+    "fuse {vi} {ir} {out} --bundle {text}": "text.png",
+    "fuse {vi} {ir} {out} --bundle {cutbundle}": "not a usable bundle",
+    "fuse {vi} {ir} {out} --network average --backend cuda": "has no backend cuda",
+    "fuse {vi} {ir} {out} --backend cuda": "backend cuda",
+    "fuse {vi} {ir} {out} --variant 1x1": "variant 1x1",
+    "fuse {vi} {ir} {out} --precision int3": "precision int3",
+    "fuse {vi} {ir} {out} --frames 0": "asks for no frame",
+    "fuse {vi} {ir} {out} --infrared-span 9": "LOW:HIGH",
+    "fuse {vi} {ir} {out} --infrared-span a:b": "LOW:HIGH",
+    "fuse {vi} {ir} {out} --pace source": "needs a clock",
+    "fuse {vi} {ir} {out} --report r.txt": "does not end in .html",
+    "fuse {vi} {ir} {out} --report {folder}/no/r.html": "mkdir -p",
+    "fuse {vi} {ir} {out} --report {htmlfolder}": "is a folder",
+    "fuse {vi} {ir} {out} --trace {vi}": "does not end in .json",
+    "fuse {vi} {ir} {out} --trace {folder}/no/t.json": "mkdir -p",
+    "fuse gopher://x {ir} {out}": "gopher://x",
+}
+OTHERS = {
+    "bench --size 640": "WIDTHxHEIGHT",
+    "bench --size 0x5": "WIDTHxHEIGHT",
+    "bench --size 640x": "WIDTHxHEIGHT",
+    "bench --frames 0": "--frames 1 or more",
+    "bench --warmup -1": "--frames 1 or more",
+    "bench --network nope": "'nope' is unknown",
+    "bench --compare nope": "'nope' is unknown",
+    "bench --bundle {text} --network average": "pass one of them",
+    "bench --bundle {cutbundle}": "not a usable bundle",
+    "bench --network average --report {folder}/no/r.html": "mkdir -p",
+    "bench --network average --report r.pdf": "does not end in .html",
+    "bundle create nowhere {new}.mgdn": "export.json",
+    "bundle create {empty} {new}.mgdn": "export.json",
+    "bundle create {empty} {new}.zip": "must end in .mgdn",
+    "bundle inspect nowhere.mgdn": "nowhere.mgdn",
+    "bundle inspect {text}": "not a usable bundle",
+    "bundle inspect {empty}": "cannot open bundle",
+    "bundle inspect {cutbundle}": "not a usable bundle",
+    "bundle verify {cutbundle}": "not a usable bundle",
+    "bundle verify {flipped}": "damaged",
+    "demo {vi}": "cannot write to",
+}
+EXPORT = {
+    "export {new} --variant nope": "nope",
+    "export {new} --padding nope": "--padding nope is unknown",
+    "export {new} --size 640": "WIDTHxHEIGHT",
+    "export {new} --checkpoint nowhere.safetensors": "nowhere.safetensors",
+    "export {new} --checkpoint {text}": "text.png",
+    "export {new} --variant mff": "--checkpoint",
+    "export {vi}": "vi.png",
+    "check nowhere": "export.json",
+    "check {empty}": "export.json",
+    "check {empty} {vi}": "give VISIBLE and INFRARED",
+    "check {empty} {vi} {ir}": "export.json",
+    "check {empty} --report r.txt": "does not end in .html",
+    "check {empty} --bundle {cutbundle}": "",
+    "train nowhere {new}.safetensors": "nowhere",
+    "train {empty} {new}.safetensors": "empty",
+    "train {empty} {new}.safetensors --recipe nope": "nope",
+    "train {empty} {new}.safetensors --steps 1 --minutes 1": "",
+}
+
+
+@pytest.fixture
+def wrong(tmp_path, monkeypatch):
+    """A folder of things to get wrong; the working directory is an empty folder inside."""
+    names = {
+        name: tmp_path / name
+        for name in ("vi.png", "ir.png", "small.png", "colour.png", "text.png", "cut.png")
+    }
+    generator = np.random.default_rng(2)
+    for name, shape in (
+        ("vi.png", (24, 32)), ("ir.png", (24, 32)), ("small.png", (12, 16)),
+        ("colour.png", (24, 32, 3)), ("cut.png", (24, 32)),
+    ):  # fmt: skip
+        cv2.imwrite(str(names[name]), generator.integers(0, 256, shape, np.uint8))
+    names["cut.png"].write_bytes(names["cut.png"].read_bytes()[:300])
+    names["text.png"].write_text("no picture in here\n" * 30)
+    packaged = packaged_bundles()["mgdn-edge"]
+    bundle, cut, flipped = (tmp_path / f"{name}.mgdn" for name in ("bundle", "cut", "flipped"))
+    shutil.copyfile(packaged, bundle)
+    data = bytearray(packaged.read_bytes())
+    cut.write_bytes(data[:-100])
+    data[5000] ^= 1
+    flipped.write_bytes(data)
+    for name in ("empty", "here", "page.html"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return {
+        **{name.removesuffix(".png"): path for name, path in names.items()},
+        "bundle": bundle, "cutbundle": cut, "flipped": flipped, "empty": tmp_path / "empty",
+        "folder": tmp_path, "htmlfolder": tmp_path / "page.html", "out": tmp_path / "out.png",
+        "new": tmp_path / "new",
+    }  # fmt: skip
+
+
+def snapshot(folder):
+    """Every path below ``folder`` with its bytes, None for folders."""
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def check_refusal(words, message, wrong, monkeypatch, capfd):
+    given = [word.format_map(wrong) for word in words.split()]
+    before = snapshot(wrong["folder"])
+    monkeypatch.setattr(sys, "argv", ["mgdn", *given])
+    with pytest.raises(SystemExit) as end:
+        main()
+    out, err = capfd.readouterr()
+    assert end.value.code == 2, err
+    assert out == ""
+    assert err.startswith("mgdn: error: ") and err.endswith("\n") and err.count("\n") == 1, err
+    assert message in err
+    assert err.strip().isprintable() and len(err) < 1000
+    assert snapshot(wrong["folder"]) == before
+
+
+@pytest.mark.parametrize("words", [*USAGE, *FUSE, *OTHERS])
+def test_wrong_words_are_one_line_and_leave_nothing(wrong, monkeypatch, capfd, words):
+    check_refusal(words, {**USAGE, **FUSE, **OTHERS}[words], wrong, monkeypatch, capfd)
+
+
+@pytest.mark.export
+@pytest.mark.parametrize("words", EXPORT)
+def test_wrong_words_of_export_check_and_train(wrong, monkeypatch, capfd, words):
+    check_refusal(words, EXPORT[words], wrong, monkeypatch, capfd)
+
+
+@pytest.mark.parametrize("words", ["", "--help", "fuse --help", "bundle create --help"])
+def test_help_is_no_error(monkeypatch, capfd, words):
+    monkeypatch.setattr(sys, "argv", ["mgdn", *words.split()])
+    with pytest.raises(SystemExit) as end:
+        main()
+    out, err = capfd.readouterr()
+    assert (end.value.code, err) == (0, "")
+    assert "Usage: mgdn" in out
+
+
+def test_names_that_are_no_text_are_shown_as_escapes(monkeypatch, capfd, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    words = ["mgdn", "fuse", "a\x1b[31m\nb\udcff.mp4", "ir.mp4", "out.mp4"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as end:
+        main()
+    _, err = capfd.readouterr()
+    assert end.value.code == 2
+    assert err.count("\n") == 1 and err.strip().isprintable()
+    assert list(tmp_path.iterdir()) == []
