@@ -87,6 +87,7 @@ def mean_quality(qualities: list[TruthQuality]) -> TruthQuality:
         text_contrast=mean("text_contrast"),
         noise_gain=mean("noise_gain"),
         overshoot=mean("overshoot"),
+        overshoot_p95=mean("overshoot_p95"),
         psnr=sum(each.psnr for each in qualities) / len(qualities),
         ssim=sum(each.ssim for each in qualities) / len(qualities),
     )

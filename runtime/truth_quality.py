@@ -14,7 +14,9 @@ the larger of the two sources' deviations there: 1 for a copy of the noisier sou
 
 Overshoot is that of a step response (IEEE Std 181: peak beyond the levels, relative to the step):
 at every pixel of a person's outline the furthest that the clean fused plane leaves the range both
-clean sources span nearby, over that range; the mean over all outlines.
+clean sources span nearby, over that range. The mean over all outlines is the figure of the goal;
+it is forgiving where only some outlines have halos (sharpening infrared by its difference from a
+Gaussian of sigma 2 means 8 %), so the 95th percentile stands beside it.
 """
 
 from __future__ import annotations
@@ -53,9 +55,9 @@ class TruthQuality(msgspec.Struct, frozen=True):
     """Means over frames; None where the frames hold nothing to measure.
 
     ``person_contrast`` and ``text_contrast`` 0..1 kept of the better source, over ``persons``
-    and ``words`` seen; ``noise_gain`` 1 as the noisier source; ``overshoot`` share of the local
-    step. ``psnr`` in dB against both clean sources (their mean squared errors averaged), ``ssim``
-    the mean over both, in [-1, 1].
+    and ``words`` seen; ``noise_gain`` 1 as the noisier source; ``overshoot`` and its 95th
+    percentile shares of the local step. ``psnr`` in dB against both clean sources (their mean
+    squared errors averaged), ``ssim`` the mean over both, in [-1, 1].
     """
 
     frames: int
@@ -65,6 +67,7 @@ class TruthQuality(msgspec.Struct, frozen=True):
     text_contrast: float | None
     noise_gain: float | None
     overshoot: float | None
+    overshoot_p95: float | None
     psnr: float
     ssim: float
 
@@ -82,7 +85,7 @@ def measure_truth(session: Session, rig: Rig, frames: Iterable[int]) -> TruthQua
     people: list[float] = []
     words: list[float] = []
     gains: list[float] = []
-    overshoots: list[float] = []
+    overshoots: list[tuple[float, float]] = []
     decibels: list[float] = []
     similarities: list[float] = []
     for number in frames:
@@ -109,7 +112,8 @@ def measure_truth(session: Session, rig: Rig, frames: Iterable[int]) -> TruthQua
         person_contrast=_mean_or_none(people),
         text_contrast=_mean_or_none(words),
         noise_gain=_mean_or_none(gains),
-        overshoot=_mean_or_none(overshoots),
+        overshoot=_mean_or_none([mean for mean, _ in overshoots]),
+        overshoot_p95=_mean_or_none([high for _, high in overshoots]),
         psnr=_mean(decibels),
         ssim=_mean(similarities),
     )
@@ -153,8 +157,10 @@ def noise_gain(
     return [_noise(*fused, flat) / before] if before > 0 else []
 
 
-def overshoot(fused: Plane, sources: tuple[Plane, Plane], people: list[Mask]) -> list[float]:
-    """Clean (H, W) uint8 planes, people -> [mean overshoot], or [] where no outline is seen."""
+def overshoot(
+    fused: Plane, sources: tuple[Plane, Plane], people: list[Mask]
+) -> list[tuple[float, float]]:
+    """Clean uint8 planes, people -> [(mean, 95th percentile)], or [] where no outline is seen."""
     window = np.ones((NEARBY, NEARBY), np.uint8)
     high = cv2.dilate(cv2.max(*sources), window).astype(np.float64)
     low = cv2.erode(cv2.min(*sources), window).astype(np.float64)
@@ -166,7 +172,8 @@ def overshoot(fused: Plane, sources: tuple[Plane, Plane], people: list[Mask]) ->
     sites &= high - low >= LEAST_STEP
     if not sites.any():
         return []
-    return [float((peak[sites] / (high - low)[sites]).mean())]
+    shares = peak[sites] / (high - low)[sites]
+    return [(float(shares.mean()), float(np.percentile(shares, 95)))]
 
 
 def _noise(noisy: Plane, clean: Plane, flat: Mask) -> float:

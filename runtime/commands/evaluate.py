@@ -90,7 +90,7 @@ def _print_table(report: EvaluateReport) -> None:
 
     table = Table(title=f"{report.scene}, against truth", title_justify="left")
     table.add_column("network")
-    for heading in ("seed", "person", "text", "noise gain", "overshoot", "PSNR dB", "SSIM"):
+    for heading in ("seed", "person", "text", "noise gain", "overshoot", "p95", "PSNR dB", "SSIM"):
         table.add_column(heading, justify="right", no_wrap=True)
     for network in dict.fromkeys(row.network for row in report.rows):
         rows = [row for row in report.rows if row.network == network]
@@ -108,6 +108,7 @@ def _cells(quality: TruthQuality) -> list[str]:
         _text(quality.text_contrast, "{:.1%}"),
         _text(quality.noise_gain, "{:.2f}"),
         _text(quality.overshoot, "{:.1%}"),
+        _text(quality.overshoot_p95, "{:.1%}"),
         f"{quality.psnr:.2f}",
         f"{quality.ssim:.3f}",
     ]

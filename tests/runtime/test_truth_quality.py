@@ -132,9 +132,12 @@ def test_overshoot_is_a_share_of_the_step() -> None:
     infrared = np.where(person, 150, 50).astype(np.uint8)
     visible = np.full(infrared.shape, 60, np.uint8)
     halo = np.where(person, 170, 40).astype(np.uint8)  # 20 beyond 150, 10 beyond 50
-    assert overshoot(infrared, (visible, infrared), [person]) == [0.0]
-    (value,) = overshoot(halo, (visible, infrared), [person])
-    assert value == pytest.approx(0.2)
+    assert overshoot(infrared, (visible, infrared), [person]) == [(0.0, 0.0)]
+    ((mean, high),) = overshoot(halo, (visible, infrared), [person])
+    assert mean == high == pytest.approx(0.2)
+    halo[:30] = infrared[:30]  # above, no halo: the mean halves, the percentile does not
+    ((mean, high),) = overshoot(halo, (visible, infrared), [person])
+    assert 0.06 < mean < 0.16 and high == pytest.approx(0.2)
     assert overshoot(halo, (visible, visible), [person]) == []
 
 
@@ -169,8 +172,8 @@ def test_a_tiny_scene_measures_what_there_is() -> None:
 
 
 def test_means_leave_out_what_was_not_measured() -> None:
-    first = TruthQuality(1, 1, 0, 0.5, None, 1.0, 0.1, 20.0, 0.5)
-    second = TruthQuality(2, 3, 1, 0.7, 0.9, None, 0.3, 10.0, 0.7)
+    first = TruthQuality(1, 1, 0, 0.5, None, 1.0, 0.1, 0.2, 20.0, 0.5)
+    second = TruthQuality(2, 3, 1, 0.7, 0.9, None, 0.3, 0.4, 10.0, 0.7)
     mean = mean_quality([first, second])
     assert (mean.frames, mean.persons, mean.words) == (3, 4, 1)
     assert mean.person_contrast == pytest.approx(0.6) and mean.text_contrast == 0.9
