@@ -83,14 +83,15 @@ def parse_seeds(text: str | None) -> list[int] | None:
 
 
 def _print_table(report: EvaluateReport) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     from mgdn_edge.runtime.evaluate import mean_quality
 
-    table = Table(title=f"{report.scene}, against truth", title_justify="left")
-    table.add_column("network")
-    for heading in ("seed", "person", "text", "noise gain", "overshoot", "p95", "PSNR dB", "SSIM"):
+    table = Table(title=f"{report.scene}, against truth", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("network", overflow="fold")
+    for heading in ("seed", "person", "text", "noise", "overshoot", "p95", "PSNR", "SSIM"):
         table.add_column(heading, justify="right", no_wrap=True)
     for network in dict.fromkeys(row.network for row in report.rows):
         rows = [row for row in report.rows if row.network == network]
