@@ -32,8 +32,8 @@ class KeptFrames:
     """Never more than three frames and one spare plane, however long the stream.
 
     Sources hand out frames they do not touch again, so holding one copies nothing; the fused
-    plane belongs to its slot and is copied once a frame (30 us at 640x480, beside milliseconds
-    of encoding). Both methods are called on the writer's thread.
+    plane belongs to its slot and is copied once a frame (640x480: 12 us alone, 50 us beside a
+    busy encoder, medians of four clips in turns). Both methods are called on the writer's thread.
     """
 
     count: int
