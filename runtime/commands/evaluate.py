@@ -89,7 +89,12 @@ def _print_table(report: EvaluateReport) -> None:
 
     from mgdn_edge.runtime.evaluate import mean_quality
 
-    table = Table(title=f"{report.scene}, against truth", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title=f"{report.scene}, against truth",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
     table.add_column("network", overflow="fold")
     for heading in ("seed", "person", "text", "noise", "overshoot", "p95", "PSNR", "SSIM"):
         table.add_column(heading, justify="right", no_wrap=True)
