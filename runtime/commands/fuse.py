@@ -47,8 +47,8 @@ def register(app: typer.Typer) -> None:
 
 
 def fuse_command(
-    visible: Annotated[str, typer.Argument(metavar="VISIBLE", help="Video, image or folder.")],
-    infrared: Annotated[str, typer.Argument(metavar="INFRARED", help="Video, image or folder.")],
+    visible: Annotated[str, typer.Argument(metavar="VISIBLE", help="Video, image, folder or synthetic://night.")],
+    infrared: Annotated[str, typer.Argument(metavar="INFRARED", help="Video, image, folder or synthetic://night.")],
     output: Annotated[
         str,
         typer.Argument(
