@@ -47,8 +47,12 @@ def register(app: typer.Typer) -> None:
 
 
 def fuse_command(
-    visible: Annotated[str, typer.Argument(metavar="VISIBLE", help="Video, image, folder or synthetic://night.")],
-    infrared: Annotated[str, typer.Argument(metavar="INFRARED", help="Video, image, folder or synthetic://night.")],
+    visible: Annotated[
+        str, typer.Argument(metavar="VISIBLE", help="Video, image, folder or synthetic://night.")
+    ],
+    infrared: Annotated[
+        str, typer.Argument(metavar="INFRARED", help="Video, image, folder or synthetic://night.")
+    ],
     output: Annotated[
         str,
         typer.Argument(
