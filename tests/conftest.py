@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -46,6 +47,19 @@ def missing_native() -> str | None:
     return None
 
 
+def missing_kernels(name: str) -> str | None:
+    """Why tests of one instruction set's kernels cannot run here, or None."""
+    from mgdn_edge.plugins.native import Implementation, NativeLibraryError, usable_implementations
+
+    try:
+        usable = usable_implementations()
+    except NativeLibraryError as error:
+        return f"needs the native library: {error}"
+    if Implementation[name] in usable:
+        return None
+    return f"needs a processor with {name} and a build for it"
+
+
 def missing_browser() -> str | None:
     """Why ``browser`` tests cannot run here, or None."""
     if shutil.which("chromium") is not None:
@@ -58,6 +72,8 @@ MISSING = {
     "rtx": missing_rtx,
     "network": missing_network,
     "native": missing_native,
+    "avx2": partial(missing_kernels, "AVX2"),
+    "avx512": partial(missing_kernels, "AVX512"),
     "browser": missing_browser,
 }
 
