@@ -1,5 +1,7 @@
 """Training pairs: the split is respected, crops are seeded and aligned, bad files are named."""
 
+import hashlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,6 +146,20 @@ def test_batches_continue_from_the_generators_state() -> None:
     other.bit_generator.state = random.bit_generator.state
     continued = draw_batches([ramp_pair(40, 61)], random=other, **arguments)
     assert torch.equal(next(stream).visible, next(continued).visible)
+
+
+def test_the_draws_are_those_the_shipped_weights_were_trained_on() -> None:
+    """Places, flips and jitter in their order: a recipe's weights depend on every draw."""
+    pairs = [ramp_pair(40, 61), ramp_pair(33, 47)]
+    plain = batches(pairs, batch=4, crop=16, jitter=NO_JITTER)
+    seen = hashlib.sha256()
+    for batch in itertools.islice(plain, 3):
+        seen.update(np.round(batch.visible.numpy() * 255).astype(np.uint8).tobytes())
+    assert seen.hexdigest() == "ea1b598c87a414a8261a85395dd8a02500781fef85a809a45c9ec32b590c7041"
+    third = next(itertools.islice(batches(pairs, batch=4, crop=16, jitter=Jitter()), 2, None))
+    planes = (third.visible, third.infrared, third.clean_visible, third.clean_infrared)
+    means = [float(plane.mean()) for plane in planes]
+    assert means == pytest.approx([0.492471, 0.517254, 0.492531, 0.517298], abs=2e-6)
 
 
 def folder_of_pairs(root: Path, visible: str, infrared: str, stems: str) -> Path:
