@@ -81,7 +81,8 @@ def load_network(variant: str, checkpoint: Path | None, release_padding: bool) -
             raise UserError("ir has no published script; use --padding minimal")
         if checkpoint is None:
             raise UserError(
-                "ir has no packaged weights; train them with mgdn train --recipe mgdn-ir"
+                "ir needs a weight file; add --checkpoint FILE, as written by "
+                "mgdn train --recipe mgdn-ir"
             )
         return load_ir(checkpoint)
     if variant not in VARIANTS:
