@@ -107,6 +107,9 @@ def check(
     from mgdn_edge.runtime.extras import require_extra
 
     require_extra(EXTRA)
+    from mgdn_edge.runtime.page_retention import retain_pages
+
+    retain_pages()  # eager torch maps and unmaps every activation otherwise
     import msgspec
 
     from mgdn_edge.export.check import check_export
