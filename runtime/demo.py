@@ -4,7 +4,7 @@ A fresh machine has no thermal camera. The street has what fusion is for: people
 infrared sees, signs and lamps only the visible camera sees.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from fractions import Fraction
 from itertools import islice
@@ -24,7 +24,7 @@ from mgdn_edge.runtime.sources import open_infrared, open_visible
 from mgdn_edge.runtime.synthetic import open_rig
 from mgdn_edge.runtime.whole_file import write_whole
 
-FRAMES = 150
+FRAMES = 100
 RATE = 25  # frames per second
 SCENE = f"synthetic://night?seed=1&fps={RATE}"
 PICTURE_FRAME = 66  # everybody and both moving cars are in view
@@ -37,12 +37,13 @@ def run_demo(
     folder: Path,
     *,
     on_step: Callable[[str], None] = lambda step: None,
-    on_start: Callable[[int], None] | None = None,
-    on_frame: Callable[[], None] | None = None,
+    on_start: Callable[[int], None] = lambda count: None,
+    on_frame: Callable[[], None] = lambda: None,
 ) -> Summary:
     """Leave visible.mp4, infrared.mp4, demo.mp4, demo.png and demo.json in ``folder``.
 
-    ``on_step`` is told what is being done; the others are ``fuse_files``'s. Returns the figures.
+    ``on_step`` is told what is being done, ``on_start`` how many frames will be drawn or fused,
+    ``on_frame`` after each. Returns the figures.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,13 +52,18 @@ def run_demo(
     visible, infrared = folder / "visible.mp4", folder / "infrared.mp4"
     fused = folder / "demo.mp4"
     on_step(f"filming {FRAMES} frames of {SCENE} into {visible} and {infrared}")
+    on_start(3 * FRAMES)
     rig = open_rig(SCENE)
-    write_clip(visible, (visible_picture(rig.visible(number)) for number in range(FRAMES)))
-    write_clip(infrared, (infrared_picture(rig.infrared(number)) for number in range(FRAMES)))
+
+    def filmed(take: Callable[[int], Image]) -> Iterator[Image]:
+        for number in range(FRAMES):
+            yield take(number)
+            on_frame()
+
+    write_clip(visible, filmed(lambda number: visible_picture(rig.visible(number))))
+    write_clip(infrared, filmed(lambda number: infrared_picture(rig.infrared(number))))
     on_step(f"fusing them into {fused} with {DEFAULT_NETWORK}")
-    summary = fuse_files(
-        str(visible), str(infrared), str(fused), on_start=on_start, on_frame=on_frame
-    )
+    summary = fuse_files(str(visible), str(infrared), str(fused), on_frame=on_frame)
     write_whole(folder / "demo.json", msgspec.json.format(msgspec.json.encode(summary)))
     picture = strip([read_visible(visible), read_infrared(infrared), read_visible(fused)])
     write_whole(folder / "demo.png", cv2.imencode(".png", picture)[1].tobytes())

@@ -20,8 +20,13 @@ def short_demo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_demo_leaves_a_clip_a_picture_and_figures(short_demo: None, tmp_path: Path) -> None:
-    summary = demo.run_demo(tmp_path / "new" / "out")
+    announced: list[int] = []
+    done: list[None] = []
+    summary = demo.run_demo(
+        tmp_path / "new" / "out", on_start=announced.append, on_frame=lambda: done.append(None)
+    )
     assert summary.frames.in_ == summary.frames.out == 6
+    assert announced == [18] and len(done) == 18
     with open_visible(str(tmp_path / "new/out/demo.mp4")) as clip:
         assert clip.info.frames == 6 and clip.info.size == (480, 640)
     picture = cv2.imread(str(tmp_path / "new/out/demo.png"))
