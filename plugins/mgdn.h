@@ -24,6 +24,7 @@ typedef enum MgdnStatus {
   MGDN_BAD_ATTRIBUTE = 3,    /* kernel_size, upscale, storage or implementation out of range */
   MGDN_BAD_BANDS = 4,        /* bands outside [0, number of bands) */
   MGDN_UNSUPPORTED_CPU = 5,  /* this machine or build lacks the implementation asked for */
+  MGDN_CUDA_FAILED = 6,      /* the CUDA runtime refused the launch */
 } MgdnStatus;
 
 typedef enum MgdnStorage {

@@ -115,6 +115,8 @@ const char* mgdn_status_text(int32_t status) {
       return "bands lie outside what mgdn_dynamic_filter_bands gave";
     case MGDN_UNSUPPORTED_CPU:
       return "this machine or build lacks the implementation asked for; ask for MGDN_BEST";
+    case MGDN_CUDA_FAILED:
+      return "the CUDA runtime refused the launch; cudaGetLastError has the reason";
     default:
       return "unknown status";
   }
