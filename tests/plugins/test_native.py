@@ -76,7 +76,7 @@ def count_bands(filter_):
 @pytest.mark.native
 def test_an_image_is_cut_into_bands(call):
     status, bands = count_bands(call)
-    assert (status, bands) == (0, 3)  # 40 rows in bands of 16
+    assert (status, bands) == (0, 4)  # 40 rows in bands of 12
 
 
 @pytest.mark.native
@@ -113,7 +113,7 @@ def test_an_upscale_that_does_not_divide_is_refused(call):
 
 
 @pytest.mark.native
-@pytest.mark.parametrize("bands", [(-1, 1), (0, 4), (2, 1)])
+@pytest.mark.parametrize("bands", [(-1, 1), (0, 5), (2, 1)])
 def test_bands_outside_the_image_are_refused(call, bands):
     assert native.load_library().mgdn_dynamic_filter_run(call, *bands) == 4
 
@@ -145,8 +145,8 @@ def test_only_the_bands_asked_for_are_written(implementation, h, w):
     assert (memory[:guard] == 77).all()
     assert (memory[-guard:] == 77).all()
     out = memory[guard:-guard].reshape(feature.shape)
-    assert (out[:, :, 16:] == 77).all()
-    assert not (out[:, :, :16] == 77).any()
+    assert (out[:, :, 12:] == 77).all()
+    assert not (out[:, :, :12] == 77).any()
 
 
 def test_a_missing_library_says_how_to_build_it(monkeypatch):
