@@ -39,7 +39,7 @@ inline __m512 read_wide(const Half* from, __mmask16 lanes) {
 }
 
 inline void write_wide(float* to, __m512 value, __mmask16 lanes, bool stream) {
-  if (stream) {
+  if (stream && lanes == ALL) {
     _mm512_stream_ps(to, value);
   } else {
     _mm512_mask_storeu_ps(to, lanes, value);
@@ -57,18 +57,18 @@ inline __mmask16 first_lanes(int64_t count) {
 // 16 columns of pixels and the 32 columns of features from K / 2 left of them. At a border these
 // are picked, some repeatedly, from the 32 columns at `base` that lie in the image.
 struct Columns {
-  int64_t x;
   int64_t base;
-  __mmask16 pixels;  // inside the image
+  __mmask16 pixels;  // that are computed
   bool at_border;
   __mmask16 inside[2];
   __m512i picks[2];
 };
 
+// The columns [x, end) of an image, at most 16.
 template <int K>
-Columns place_columns(int64_t x, int64_t width) {
+Columns place_columns(int64_t x, int64_t end, int64_t width) {
   const int64_t first = x - K / 2;
-  Columns at = {x, first, first_lanes(width - x), false, {ALL, ALL}, {}};
+  Columns at = {first, first_lanes(end - x), false, {ALL, ALL}, {}};
   if (first >= 0 && first + 2 * WIDE <= width) {
     return at;
   }
@@ -108,7 +108,8 @@ struct Step {
   int64_t width;
   int channels;
   int rows_stored;  // fewer than DOWN at the end of a band
-  bool stream;
+  bool stream;      // out bypasses the caches; lead: columns before its first whole cache line
+  int64_t lead;
   float* sums;  // CHANNELS x DOWN vectors
 };
 
@@ -188,8 +189,10 @@ void filter_strip(Step<K, Scalar>& step, const FilterShape& shape, const Scalar*
   constexpr int LAST_ROW = K + DOWN - 2;
   // 60 channels are 30 + 30, not 32 + 28.
   const int64_t groups = (shape.channels + CHANNELS - 1) / CHANNELS;
-  for (int64_t x = first; x < last; x += WIDE) {
-    step.at = place_columns<K>(x, shape.width);
+  int64_t end = 0;
+  for (int64_t x = first; x < last; x = end) {
+    end = x < step.lead ? step.lead : x + WIDE < last ? x + WIDE : last;
+    step.at = place_columns<K>(x, end, shape.width);
     for (int r = 0; r < DOWN; ++r) {  // rows beyond the last are computed but not stored
       step.kernel[r] = kernel + (r < step.rows_stored ? y + r : y) * shape.width + x;
     }
@@ -220,17 +223,21 @@ void filter_rows_wide(const FilterShape& shape, const Scalar* feature, const Sca
   step.plane = shape.height * shape.width;
   step.width = shape.width;
   const int64_t image = shape.channels * step.plane;
-  const bool aligned = reinterpret_cast<uintptr_t>(out) % 64 == 0 && shape.width % WIDE == 0;
-  step.stream = aligned && sizeof(Scalar) == sizeof(float) &&
+  // Only whole lines may bypass the caches, so all rows must begin at the same place of a line.
+  step.stream = shape.width % WIDE == 0 && sizeof(Scalar) == sizeof(float) &&
                 shape.batch * image * int64_t(sizeof(Scalar)) >= STREAM_BYTES;
+  const int64_t beyond = int64_t(reinterpret_cast<uintptr_t>(out) % 64 / sizeof(Scalar));
+  step.lead = step.stream ? (WIDE - beyond) % WIDE : 0;
   feature += n * image;
   out += n * image;
   kernel += n * K * K * step.plane;
   const int64_t column_bytes = (K + DOWN - 1) * shape.channels * int64_t(sizeof(Scalar));
   const int64_t strips = 1 + shape.width * column_bytes / STRIP_BYTES;
   const int64_t strip = (shape.width / strips + WIDE - 1) / WIDE * WIDE;
-  for (int64_t x = 0; x < shape.width; x += strip) {
-    const int64_t end = x + strip < shape.width ? x + strip : shape.width;
+  int64_t end = 0;
+  for (int64_t x = 0; x < shape.width; x = end) {
+    end = x + strip + (x == 0 ? step.lead : 0);
+    end = end < shape.width ? end : shape.width;
     for (int64_t y = first_row; y < last_row; y += DOWN) {
       step.rows_stored = last_row - y < DOWN ? int(last_row - y) : DOWN;
       for (int i = 0; i < K + DOWN - 1; ++i) {

@@ -72,8 +72,9 @@ def test_any_width(host, width):
 
 
 @pytest.mark.parametrize("width", [624, 631])
-def test_a_result_larger_than_caches(host, width):
-    feature, kernel = draw_case((1, 7, 247, width), 3, 1)
+@pytest.mark.parametrize("channels", [7, 70])  # in one strip, in several
+def test_a_result_larger_than_caches(host, width, channels):
+    feature, kernel = draw_case((1, channels, 1700 // channels, width), 3, 1)
     assert_close(host(feature, kernel, 3, 1), feature, kernel, 3, 1)
 
 

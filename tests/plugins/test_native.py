@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 import pytest
 
-from mgdn_edge.plugins import native
+from mgdn_edge.plugins import native, reference
 from mgdn_edge.plugins.native import Implementation, NativeLibraryError
 
 
@@ -147,6 +147,23 @@ def test_only_the_bands_asked_for_are_written(implementation, h, w):
     out = memory[guard:-guard].reshape(feature.shape)
     assert (out[:, :, 12:] == 77).all()
     assert not (out[:, :, :12] == 77).any()
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("misalignment", range(0, 64, 4))
+def test_a_large_result_may_begin_anywhere_in_a_cache_line(misalignment):
+    feature, kernel = arrays(1, 9, 241, 496)
+    memory = np.full(feature.nbytes + 192, 7, np.uint8)
+    begin = -memory.ctypes.data % 64 + misalignment
+    out = memory[begin : begin + feature.nbytes].view(np.float32).reshape(feature.shape)
+    pointers = feature.ctypes.data, kernel.ctypes.data, out.ctypes.data
+    filter_ = native._Filter(*pointers, *feature.shape, 3, 1, 0, int(Implementation.BEST))
+    status, bands = count_bands(filter_)
+    assert status == 0
+    assert native.load_library().mgdn_dynamic_filter_run(filter_, 0, bands) == 0
+    np.testing.assert_allclose(out, reference.dynamic_filter(feature, kernel, 3), atol=1e-5)
+    assert (memory[:begin] == 7).all()
+    assert (memory[begin + feature.nbytes :] == 7).all()
 
 
 def test_a_missing_library_says_how_to_build_it(monkeypatch):
