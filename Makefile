@@ -18,7 +18,7 @@ help:
 	@echo 'make demo           fuse a drawn clip: out/demo.mp4, out/demo.png, a latency table'
 	@echo 'make test           every test this machine can run'
 	@echo 'make check          lint, types, tests, and the tests on JetPack 6 versions'
-	@echo 'make bench          time the networks on this machine'
+	@echo 'make bench          time networks, filters and the published code (8 GB) on this machine'
 	@echo 'make test-jetpack6  the runtime tests on Python 3.10 with JetPack 6 versions'
 
 $(BIN)/python:
@@ -51,8 +51,10 @@ lint: $(VENV)/.dev
 
 check: lint test $(if $(PYTHON310),test-jetpack6,)
 
-bench: $(VENV)/.runtime
+bench: $(VENV)/.dev
 	$(BIN)/mgdn bench --compare average --compare laplacian --compare guided
+	$(BIN)/mgdn bench filter
+	$(BIN)/mgdn bench published
 
 test-jetpack6: $(JETPACK6_VENV)/.dev
 	$(JETPACK6_VENV)/bin/python -m pytest -m 'not export and not network' tests/runtime tests/plugins

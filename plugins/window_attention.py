@@ -40,7 +40,8 @@ def window_attention(
     weights /= weights.sum(-1, keepdims=True)
     out = (weights @ value).reshape(batch, rows, columns, heads, window, window, size)
     out = out.transpose(0, 1, 4, 2, 5, 3, 6).reshape(batch, height, width, triple // 3)
-    return np.roll(out, (shift, shift), axis=(1, 2)).astype(np.float32)
+    moved_back: npt.NDArray[np.float64] = np.roll(out, (shift, shift), axis=(1, 2))
+    return moved_back.astype(np.float32)
 
 
 def region_mask(height: int, width: int, window: int, shift: int) -> npt.NDArray[np.float64]:

@@ -107,10 +107,11 @@ def pad_predictors(network: nn.Module, multiple: int = 4) -> None:
         widen(module.TCA.project_out, width, padded)
         for name, predictor in module.named_children():
             if name.startswith("kernel_predictor"):
-                (first, _), (second, _), last = predictor
-                widen(first, padded, padded)
-                widen(second, padded, padded)
-                widen(last, padded, FILTER_SIZE * FILTER_SIZE)
+                layers = [part for part in predictor.modules() if isinstance(part, nn.Conv2d)]
+                for layer, outputs in zip(
+                    layers, (padded, padded, FILTER_SIZE * FILTER_SIZE), strict=True
+                ):
+                    widen(layer, padded, outputs)
 
 
 def widen(convolution: nn.Conv2d, inputs: int, outputs: int) -> None:
