@@ -36,6 +36,12 @@ def missing_network() -> str | None:
     return "needs the package index, which does not answer from here"
 
 
+def missing_compiler() -> str | None:
+    """Why ``compiler`` tests cannot run here, or None."""
+    missing = [name for name in ("cmake", "c++") if shutil.which(name) is None]
+    return f"needs {' and '.join(missing)}: apt-get install -y cmake g++" if missing else None
+
+
 def missing_native() -> str | None:
     """Why ``native`` tests cannot run here, or None."""
     from mgdn_edge.plugins.native import NativeLibraryError, load_library
@@ -72,10 +78,30 @@ MISSING = {
     "rtx": missing_rtx,
     "network": missing_network,
     "native": missing_native,
+    "compiler": missing_compiler,
     "avx2": partial(missing_kernels, "AVX2"),
     "avx512": partial(missing_kernels, "AVX512"),
     "browser": missing_browser,
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--native-library FILE``: a build of the library other than the installed one."""
+    parser.addoption("--native-library", type=Path, help="the native library to test")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the library asked for in place of the installed one, before anything imports its path."""
+    library = config.getoption("--native-library")
+    if library is None:
+        return
+    from mgdn_edge.plugins import native
+
+    installed = native.find_library
+    if not library.is_file():
+        raise pytest.UsageError(f"--native-library {library} is no file")
+    # Tests of the search itself give folders and keep it.
+    native.find_library = lambda *folders: installed(*folders) if folders else library.resolve()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
