@@ -72,6 +72,8 @@ AARCH64 := build/aarch64
 CROSS_CXX := aarch64-linux-gnu-g++
 NVCC ?= $(shell command -v nvcc || ls $${CUDA_HOME:-/usr/local/cuda}/bin/nvcc 2>/dev/null)
 CUDART := plugins/requirements-aarch64-cuda.txt
+CUDA_KERNEL := $(if $(wildcard plugins/cuda/*.cu),$(NVCC),)
+READ_SYMBOLS := aarch64-linux-gnu-nm -D $(AARCH64)/package/mgdn_edge/plugins/mgdn_native.so
 
 aarch64: $(AARCH64)/self_test
 	@echo "built $$(ls dist/*-linux_aarch64.whl); the library alone: $(AARCH64)/package/mgdn_edge/plugins"
@@ -80,17 +82,19 @@ aarch64: $(AARCH64)/self_test
 PACKAGE := $(shell find src/mgdn_edge/*.py calibration export plugins runtime -type f -not -name '*.pyc')
 
 $(AARCH64)/self_test: pyproject.toml CMakeLists.txt $(PACKAGE) tests/plugins/self_test.cpp \
-		$(if $(NVCC),$(AARCH64)/cudart/.complete,) | $(BIN)/python
+		$(if $(CUDA_KERNEL),$(AARCH64)/cudart/.complete,) | $(BIN)/python
 	@command -v $(CROSS_CXX) > /dev/null || { echo 'no compiler for aarch64; as root: apt install g++-aarch64-linux-gnu'; exit 1; }
-	@echo "$(if $(NVCC),with the CUDA kernel: $(NVCC),without the CUDA kernel: no nvcc found, set NVCC)"
+	@echo "$(if $(CUDA_KERNEL),with the CUDA kernel by $(NVCC),without a CUDA kernel: no nvcc found; set NVCC)"
 	rm -rf $(AARCH64)/wheel $(AARCH64)/package
 	_PYTHON_HOST_PLATFORM=linux-aarch64 MGDN_AARCH64_CUDART=$(CURDIR)/$(AARCH64)/cudart/nvidia/cu13/lib \
 		$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w $(AARCH64)/wheel . \
 		-C build-dir=$(AARCH64)/cmake -C cmake.args=-DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/plugins/aarch64.cmake \
-		-C cmake.define.MGDN_CUDA=$(if $(NVCC),ON,OFF) $(if $(NVCC),-C cmake.define.MGDN_NVCC=$(NVCC)) \
-		-C 'cmake.define.MGDN_CUDA_ARCHITECTURES=87-real;110'
-	@ls $(AARCH64)/wheel/*-linux_aarch64.whl
+		$(if $(CUDA_KERNEL),-C cmake.define.MGDN_NVCC=$(NVCC)) \
+		-C cmake.define.MGDN_CUDA=$(if $(CUDA_KERNEL),ON,OFF) -C 'cmake.define.MGDN_CUDA_ARCHITECTURES=87-real;110'
+	@ls $(AARCH64)/wheel/*-linux_aarch64.whl > /dev/null
 	$(BIN)/python -m zipfile -e $(AARCH64)/wheel/*.whl $(AARCH64)/package
+	@$(READ_SYMBOLS) | grep -q ' T RegisterCustomOps'
+	@$(if $(CUDA_KERNEL),$(READ_SYMBOLS) | grep -q ' T mgdn_dynamic_filter_enqueue',true)
 	$(CROSS_CXX) -std=c++14 -O2 -Wall -Wextra -pthread -Iplugins tests/plugins/self_test.cpp \
 		$(AARCH64)/package/mgdn_edge/plugins/mgdn_native.so '-Wl,-rpath,$$ORIGIN/package/mgdn_edge/plugins' -o $@
 	@mkdir -p dist && cp $(AARCH64)/wheel/*.whl dist

@@ -36,7 +36,8 @@ if [ ! -e "$root/.complete" ]; then
   [ "$(id -u)" = 0 ] || { echo 'debootstrap needs root, once: sudo make aarch64-test' && exit 1; }
   rm -rf "$root"
   debootstrap --arch=arm64 --variant=minbase --foreign --include=python3 \
-    $suite "$root" "$mirror" > "$build/debootstrap.log" || { tail "$build/debootstrap.log" && exit 1; }
+    $suite "$root" "$mirror" \
+    > "$build/debootstrap.log" || { tail "$build/debootstrap.log" && exit 1; }
   for package in "$root"/var/cache/apt/archives/*.deb; do
     dpkg-deb --extract "$package" "$root"
     rm "$package"
@@ -71,8 +72,16 @@ step 'the network of the package, fused here and in emulation'
 emulate tests/aarch64/fused_frames.py write "$build/emulated.npz"
 "$python" tests/aarch64/fused_frames.py compare "$build/emulated.npz" "$build/here.npz"
 
+step 'mgdn fuse, from drawn cameras to H.264, here and in emulation'
+mgdn='from mgdn_edge.cli import main; main()' # its script would start this machine's Python
+street='synthetic://night?seed=1&size=320x240&frames=4'
+"$python" -c "$mgdn" fuse "$street" "$street" "$build/here.mp4" > /dev/null
+emulate -c "$mgdn" fuse "$street" "$street" "$build/emulated.mp4" > /dev/null
+"$python" tests/aarch64/fused_frames.py compare-clips "$build/emulated.mp4" "$build/here.mp4"
+
 step 'the tests of the native library and its ONNX Runtime operation'
 emulate -m pytest -q -p no:cacheprovider -r fE \
   -m 'not compiler and not network and not avx2 and not avx512' \
-  tests/plugins tests/runtime/backends tests/runtime/test_golden.py tests/runtime/bundle/test_reader.py
+  tests/plugins tests/runtime/backends tests/runtime/test_golden.py \
+  tests/runtime/bundle/test_reader.py
 step 'done'
