@@ -40,6 +40,9 @@ int main(void) {
 """
 
 
+COMPILER = os.environ.get("CXX", "g++")
+
+
 def run(*words, **options):
     done = subprocess.run(
         [str(word) for word in words], capture_output=True, text=True, check=False, **options
@@ -51,7 +54,7 @@ def run(*words, **options):
 def build_self_test(repository, library, program):
     source = repository / "tests" / "plugins" / "self_test.cpp"
     flags = ["-std=c++14", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]
-    run("c++", *flags, f"-I{repository / 'plugins'}", source, library, "-o", program)
+    run(COMPILER, *flags, f"-I{repository / 'plugins'}", source, library, "-o", program)
 
 
 @pytest.mark.native
@@ -67,7 +70,15 @@ def test_the_library_passes_its_self_test(repository, tmp_path):
 def test_the_self_test_notices_a_library_that_does_nothing(repository, tmp_path):
     (tmp_path / "idle.c").write_text(IDLE)
     library = tmp_path / native.LIBRARY_NAME
-    run("cc", "-shared", "-fPIC", f"-I{repository / 'plugins'}", tmp_path / "idle.c", "-o", library)
+    run(
+        COMPILER,
+        "-shared",
+        "-fPIC",
+        f"-I{repository / 'plugins'}",
+        tmp_path / "idle.c",
+        "-o",
+        library,
+    )
     build_self_test(repository, library, tmp_path / "self_test")
     done = subprocess.run(
         [str(tmp_path / "self_test"), "2"], capture_output=True, text=True, check=False
@@ -77,8 +88,9 @@ def test_the_self_test_notices_a_library_that_does_nothing(repository, tmp_path)
     assert done.stdout.endswith("FAILED\n")
 
 
+@pytest.mark.cmake
 def test_a_c_program_needs_cmake_and_no_python(repository, tmp_path):
-    """Configured with nothing but the compiler's and CMake's own folders on the path."""
+    """Built with nothing on the path but the compiler's and CMake's programs."""
     tools = tmp_path / "bin"
     tools.mkdir()
     for tool in ("cmake", "make", "c++", "cc", "as", "ld", "ar", "ranlib", "sh"):
