@@ -36,6 +36,20 @@ def missing_network() -> str | None:
     return "needs the package index, which does not answer from here"
 
 
+def missing_compiler() -> str | None:
+    """Why ``compiler`` tests cannot run here, or None."""
+    if shutil.which(os.environ.get("CXX", "g++")) is not None:
+        return None
+    return "needs a C++ compiler: apt-get install -y g++"
+
+
+def missing_cmake() -> str | None:
+    """Why ``cmake`` tests cannot run here, or None."""
+    if shutil.which("cmake") and shutil.which("make"):
+        return None
+    return "needs CMake and make: apt-get install -y cmake make"
+
+
 def missing_native() -> str | None:
     """Why ``native`` tests cannot run here, or None."""
     from mgdn_edge.plugins.native import NativeLibraryError, load_library
@@ -72,10 +86,31 @@ MISSING = {
     "rtx": missing_rtx,
     "network": missing_network,
     "native": missing_native,
+    "compiler": missing_compiler,
+    "cmake": missing_cmake,
     "avx2": partial(missing_kernels, "AVX2"),
     "avx512": partial(missing_kernels, "AVX512"),
     "browser": missing_browser,
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--native-library FILE``: a build of the library other than the installed one."""
+    parser.addoption("--native-library", type=Path, help="the native library to test")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the library asked for in place of the installed one, before anything imports its path."""
+    library = config.getoption("--native-library")
+    if library is None:
+        return
+    from mgdn_edge.plugins import native
+
+    installed = native.find_library
+    if not library.is_file():
+        raise pytest.UsageError(f"--native-library {library} is no file")
+    # Tests of the search itself give folders and keep it.
+    native.find_library = lambda *folders: installed(*folders) if folders else library.resolve()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
