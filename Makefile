@@ -26,7 +26,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
 
 # Reinstalled when what is built or required changes; Python files are read in place.
-NATIVE := $(shell find plugins -name '*.cpp' -o -name '*.h' -o -name '*.cu')
+NATIVE := $(shell find plugins -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cmake')
 
 $(VENV)/.runtime: pyproject.toml CMakeLists.txt $(NATIVE) | $(BIN)/python
 	@echo 'installing the runtime into $(VENV)'
