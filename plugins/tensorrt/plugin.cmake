@@ -6,37 +6,41 @@ if(NOT MGDN_TENSORRT)
   return()
 endif()
 
-find_path(TENSORRT_INCLUDE_DIR NvInferRuntime.h
+find_path(TENSORRT_INCLUDE_DIR NvInferVersion.h
   PATHS "/usr/include/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu" /usr/local/tensorrt/include
-  DOC "Folder of TensorRT's NvInferRuntime.h, 10.0 or newer")
+  DOC "Folder of TensorRT's headers, 10.0 or newer")
 
-set(missing)
-if(NOT TENSORRT_INCLUDE_DIR)
-  list(APPEND missing "TensorRT's headers (apt install libnvinfer-headers-dev, or pass \
--DTENSORRT_INCLUDE_DIR=)")
+# The first thing that is missing, with what to type.
+set(missing "")
+set(version_file "${TENSORRT_INCLUDE_DIR}/NvInferVersion.h")
+if(NOT EXISTS "${version_file}")
+  set(missing "TensorRT's headers: apt install libnvinfer-headers-dev, or pass \
+-DTENSORRT_INCLUDE_DIR=")
 else()
   # Before 10.13 the number itself, since then a macro of the second name.
-  file(STRINGS "${TENSORRT_INCLUDE_DIR}/NvInferVersion.h" version_lines
+  file(STRINGS "${version_file}" version_lines
     REGEX "^#define +(NV_TENSORRT_MAJOR|TRT_MAJOR_ENTERPRISE) +[0-9]+")
   string(REGEX MATCH "[0-9]+" tensorrt_major "${version_lines}")
   if(NOT tensorrt_major OR tensorrt_major LESS 10)
-    list(APPEND missing "TensorRT 10.0 or newer (${TENSORRT_INCLUDE_DIR} has \
-'${tensorrt_major}'; JetPack 6.1 brings 10.3)")
+    set(missing "TensorRT 10.0 or newer: ${version_file} says '${tensorrt_major}', \
+JetPack 6.1 brings 10.3")
   endif()
 endif()
-if(NOT CMAKE_CUDA_COMPILER)
-  list(APPEND missing "nvcc (export PATH=/usr/local/cuda/bin:$PATH, or pass \
--DCMAKE_CUDA_COMPILER=)")
-endif()
-if(missing)
-  list(JOIN missing ", " missing)
-  if(MGDN_TENSORRT STREQUAL "AUTO")
-    message(STATUS "No TensorRT plugin, for want of ${missing}")
-    return()
+if(NOT missing AND NOT CMAKE_CUDA_COMPILER)
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(NOT CMAKE_CUDA_COMPILER)
+    set(missing "nvcc: export PATH=/usr/local/cuda/bin:$PATH, or pass -DCMAKE_CUDA_COMPILER=")
   endif()
-  message(FATAL_ERROR "MGDN_TENSORRT is ${MGDN_TENSORRT}; the plugin needs ${missing}")
+endif()
+if(missing AND MGDN_TENSORRT STREQUAL "AUTO")
+  message(STATUS "No TensorRT plugin, for want of ${missing}")
+  return()
+elseif(missing)
+  message(FATAL_ERROR "MGDN_TENSORRT is ${MGDN_TENSORRT}, but no plugin for want of ${missing}")
 endif()
 
+enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
 set(MGDN_CUDA_INCLUDE_DIR "${CUDAToolkit_INCLUDE_DIRS}")
 include("${CMAKE_CURRENT_LIST_DIR}/adapter.cmake")
