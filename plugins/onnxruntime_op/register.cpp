@@ -6,6 +6,7 @@
 
 #include <atomic>
 
+#include "attention_op.h"
 #include "mgdn.h"
 #include "onnxruntime_abi.h"
 
@@ -233,6 +234,7 @@ Status* check_table(const Api& api) {
 // Operations and their domain, kept for the life of the process: sessions refer to them.
 struct Registration {
   DynamicFilterOp ops[2];
+  attention::Op attention_ops[2];
   CustomOpDomain* domain;
 };
 
@@ -245,8 +247,15 @@ Status* make_registration(const Api& api, const void* table, Registration** resu
   }
   made->ops[0] = make_op(MGDN_FLOAT32, table);
   made->ops[1] = make_op(MGDN_FLOAT16, table);
+  made->attention_ops[0] = attention::make_op(false);
+  made->attention_ops[1] = attention::make_op(true);
   Status* status = api.create_custom_op_domain(DOMAIN_NAME, &made->domain);
   for (const DynamicFilterOp& each : made->ops) {
+    if (!status) {
+      status = api.custom_op_domain_add(made->domain, &each.op);
+    }
+  }
+  for (const attention::Op& each : made->attention_ops) {
     if (!status) {
       status = api.custom_op_domain_add(made->domain, &each.op);
     }

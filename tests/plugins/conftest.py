@@ -55,6 +55,28 @@ def filter_model(kernel_size, upscale, half=False, body=None, attributes=None):
 
 
 @cache
+def attention_model(heads, window, shifted):
+    """ONNX bytes of one attention node."""
+    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install onnx")
+    helper, element = onnx.helper, onnx.TensorProto.FLOAT
+    node = helper.make_node(
+        "ShiftedWindowAttention" if shifted else "WindowAttention",
+        ["qkv", "bias"],
+        ["attended"],
+        domain="mgdn",
+        heads=heads,
+        window=window,
+    )
+    values = [
+        helper.make_tensor_value_info(name, element, [None] * rank)
+        for name, rank in (("qkv", 4), ("bias", 3), ("attended", 4))
+    ]
+    graph = helper.make_graph([node], "attention", values[:2], values[2:])
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("mgdn", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+
+
+@cache
 def open_model(model, registered=True, threads=2):
     import onnxruntime
 
@@ -104,6 +126,11 @@ def host(request):
 @pytest.fixture
 def build_filter_model():
     return filter_model
+
+
+@pytest.fixture
+def build_attention_model():
+    return attention_model
 
 
 @pytest.fixture
