@@ -35,7 +35,9 @@ class BodyNodes:
         self.nodes.append(helper.make_node("Constant", [], [name], value=tensor))
         return name
 
-    def add(self, operator: str, inputs: list[str], output: str, **attributes: str) -> str:
+    def add(
+        self, operator: str, inputs: list[str], output: str, **attributes: str | int | list[int]
+    ) -> str:
         """Add a node with one output and return the output's name."""
         node = helper.make_node(operator, inputs, [output])
         node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())

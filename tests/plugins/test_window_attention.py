@@ -127,7 +127,9 @@ def test_the_mask_is_that_of_the_published_regions(shared):
 
     golden = load_file(shared / "golden" / "mgdn" / "window_tables.safetensors")
     (name,) = (key for key in golden if "mask" in key)
-    np.testing.assert_array_equal(region_mask(24, 20, 4, 2).reshape(golden[name].shape), golden[name])
+    np.testing.assert_array_equal(
+        region_mask(24, 20, 4, 2).reshape(golden[name].shape), golden[name]
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,5 +145,5 @@ def test_the_mask_is_that_of_the_published_regions(shared):
 )
 def test_what_does_not_fit_is_refused(shape, bias, heads, window, shift):
     qkv, bias = np.zeros(shape, np.float32), np.zeros(bias, np.float32)
-    with pytest.raises(ValueError, match="needed|must be"):
+    with pytest.raises(ValueError, match=r"needed|must be"):
         native_attention.window_attention(qkv, bias, heads, window, shift)
