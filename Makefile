@@ -12,13 +12,14 @@ JETPACK6_VENV ?= .venv-jetpack6
 PYTHON310 ?= $(shell for p in python3.10 $$(ls -d $$(pyenv root 2>/dev/null)/versions/3.10*/bin/python 2>/dev/null); do \
 	$$p -c '' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test check lint bench test-jetpack6 aarch64 aarch64-test sanitize clean
+.PHONY: help demo test check lint bench tensorrt test-jetpack6 aarch64 aarch64-test sanitize clean
 
 help:
 	@echo 'make demo           fuse a drawn clip: out/demo.mp4, out/demo.png, a latency table'
 	@echo 'make test           every test this machine can run'
 	@echo 'make check          lint, types, tests, and the tests on JetPack 6 versions'
 	@echo 'make bench          time networks, filters and the published code (8 GB) on this machine'
+	@echo 'make tensorrt       what the tests of the TensorRT plugin need, without a GPU'
 	@echo 'make test-jetpack6  the runtime tests on Python 3.10 with JetPack 6 versions'
 	@echo 'make aarch64        the wheel for aarch64 boards, cross-built, into dist/'
 	@echo 'make aarch64-test   that wheel in emulation; installs an emulator, as root'
@@ -28,7 +29,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
 
 # Reinstalled when what is built or required changes; Python files are read in place.
-NATIVE := $(shell find plugins -name '*.cpp' -o -name '*.h' -o -name '*.cu')
+NATIVE := $(shell find plugins -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cmake')
 
 $(VENV)/.runtime: pyproject.toml CMakeLists.txt $(NATIVE) | $(BIN)/python
 	@echo 'installing the runtime into $(VENV)'
@@ -41,10 +42,22 @@ $(VENV)/.dev: $(VENV)/.runtime constraints.txt tests/requirements-rtx.txt
 	-[ "$$(uname -m)" != x86_64 ] || $(PIP) -r tests/requirements-rtx.txt
 	@touch $@
 
+# TensorRT's headers and NVIDIA's lean runtimes, beside the environment's own packages: 90 MB to
+# fetch. Where one cannot be had, its tests say they were skipped, and the next run tries again.
+TENSORRT := headers lean-10 lean-11
+
+$(VENV)/tensorrt/%/.installed: tests/requirements-tensorrt-%.txt | $(BIN)/python
+	@echo 'fetching TensorRT $* for tests'
+	@rm -rf $(@D)
+	@$(PIP) --no-deps --no-compile --only-binary :all: --target $(@D) -r $< && touch $@ || \
+	  echo 'no TensorRT $* here: those tests are skipped'
+
+tensorrt: $(TENSORRT:%=$(VENV)/tensorrt/%/.installed)
+
 demo: $(VENV)/.runtime
 	$(BIN)/mgdn demo out
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev tensorrt
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev

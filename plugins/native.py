@@ -62,14 +62,14 @@ class _Filter(ctypes.Structure):
     )
 
 
-def find_library(folders: Iterable[str] = plugin_folders) -> Path | None:
-    """The built library, None where there is none.
+def find_library(folders: Iterable[str] = plugin_folders, name: str = LIBRARY_NAME) -> Path | None:
+    """The built library called ``name``, None where there is none.
 
     ``folders`` are those of this package: an editable install has two, the source tree and the
     one in site-packages where the build puts the library.
     """
     for folder in folders:
-        path = Path(folder) / LIBRARY_NAME
+        path = Path(folder) / name
         if path.is_file():
             return path.resolve()
     return None

@@ -12,6 +12,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA_ROOT = Path(os.environ.get("MGDN_SHARED", REPOSITORY.parent / "shared"))
+TENSORRT_ROOT = Path(sys.prefix) / "tensorrt"  # made by `make tensorrt`
 
 
 def missing_data() -> str | None:
@@ -81,6 +82,16 @@ def missing_browser() -> str | None:
     return "needs Chromium: apt-get install -y chromium"
 
 
+def missing_tensorrt(*folders: str) -> str | None:
+    """Why tests with these folders of `make tensorrt` cannot run here, or None."""
+    absent = [name for name in folders if not (TENSORRT_ROOT / name / ".installed").is_file()]
+    if absent:
+        return f"needs TensorRT {' and '.join(absent)} in {TENSORRT_ROOT}: make tensorrt"
+    if shutil.which("cmake") is None or shutil.which(os.environ.get("CXX", "c++")) is None:
+        return "needs cmake and a C++ compiler: apt-get install -y cmake g++"
+    return None
+
+
 MISSING = {
     "data": missing_data,
     "rtx": missing_rtx,
@@ -91,6 +102,8 @@ MISSING = {
     "avx2": partial(missing_kernels, "AVX2"),
     "avx512": partial(missing_kernels, "AVX512"),
     "browser": missing_browser,
+    "tensorrt_headers": partial(missing_tensorrt, "headers"),
+    "lean": partial(missing_tensorrt, "headers", "lean-10", "lean-11"),
 }
 
 
@@ -126,6 +139,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shared() -> Path:
     """Folder with ``data/`` and ``golden/``; only for tests marked ``data``."""
     return DATA_ROOT
+
+
+@pytest.fixture(scope="session")
+def tensorrt_root() -> Path:
+    """Folder with ``headers``, ``lean-10`` and ``lean-11``; see `make tensorrt`."""
+    return TENSORRT_ROOT
 
 
 @pytest.fixture(scope="session")
