@@ -1,9 +1,10 @@
 """The hosts of DynamicFilter: everything that computes it natively, behind one signature."""
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
+from cuda_on_host import build_library, filter_with, open_library
 
 from mgdn_edge.plugins import native
 
@@ -71,6 +72,12 @@ def filter_with_onnxruntime(feature, kernel, kernel_size, upscale=1):
     return run_model(session, feature, kernel)
 
 
+@pytest.fixture(scope="session")
+def cuda_on_host(tmp_path_factory):
+    """The CUDA kernel built for this CPU."""
+    return open_library(build_library(tmp_path_factory.mktemp("cuda_on_host")))
+
+
 @pytest.fixture(
     params=[
         "core",
@@ -78,12 +85,15 @@ def filter_with_onnxruntime(feature, kernel, kernel_size, upscale=1):
         pytest.param("avx2", marks=pytest.mark.avx2),
         pytest.param("avx512", marks=pytest.mark.avx512),
         "onnxruntime",
+        pytest.param("cuda-on-host", marks=pytest.mark.compiler),
     ]
 )
 def host(request):
     """feature, kernel, kernel_size, upscale -> filtered, by one native host."""
     if request.param == "onnxruntime":
         return filter_with_onnxruntime
+    if request.param == "cuda-on-host":
+        return partial(filter_with, request.getfixturevalue("cuda_on_host"))
     implementation = native.Implementation[request.param.upper()]
 
     def filter_natively(feature, kernel, kernel_size, upscale=1):
