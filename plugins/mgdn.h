@@ -1,4 +1,5 @@
-/* The C interface of the native library: DynamicFilter and WindowAttention on CPUs.
+/* The C interface of the native library: DynamicFilter and WindowAttention on CPUs. Its CUDA
+ * function, where it was built, is declared in cuda/dynamic_filter_cuda.h.
  *
  * Every function returns an MgdnStatus unless said, never throws, allocates nothing, starts no
  * thread, keeps no state, and may be called from any thread. The work is cut into bands the
@@ -15,7 +16,7 @@ extern "C" {
 #define MGDN_EXPORT __attribute__((visibility("default")))
 
 /* Raised when a struct or a function below changes; plugins/native.py refuses any other. */
-#define MGDN_ABI_VERSION 1
+#define MGDN_ABI_VERSION 2
 
 typedef enum MgdnStatus {
   MGDN_OK = 0,
@@ -73,6 +74,10 @@ MGDN_EXPORT int32_t mgdn_implementation_usable(int32_t implementation);
 
 /* What MGDN_BEST means here, an MgdnImplementation; not a status. */
 MGDN_EXPORT int32_t mgdn_best_implementation(void);
+
+/* The CUDA architectures this library was built for, as CMake names them: "87-real,110-real", or
+ * "75-virtual", PTX that a driver compiles for any newer GPU. "" without CUDA; static memory. */
+MGDN_EXPORT const char* mgdn_cuda_architectures(void);
 
 /* Check the whole contract above except the memory; bands: where to write their number, >= 1. */
 MGDN_EXPORT int32_t mgdn_dynamic_filter_bands(const MgdnDynamicFilter* filter, int64_t* bands);

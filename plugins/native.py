@@ -1,7 +1,8 @@
 """The native library: where it is, whether it fits, and DynamicFilter through it.
 
-It is one shared library without dependencies: the CPU kernels behind a C interface (mgdn.h) and
-the ONNX Runtime operation that calls them. pip builds it where a C++ compiler is installed.
+It is one shared library without dependencies: the CPU kernels behind a C interface (mgdn.h), the
+CUDA kernel where nvcc was found, and the ONNX Runtime operation that calls them. pip builds it
+where a C++ compiler is installed.
 """
 
 import ctypes
@@ -20,7 +21,7 @@ from mgdn_edge.plugins import __path__ as plugin_folders
 from mgdn_edge.plugins.reference import check_shapes
 
 LIBRARY_NAME = "mgdn_native.so"
-ABI_VERSION = 1  # MGDN_ABI_VERSION of mgdn.h
+ABI_VERSION = 2  # MGDN_ABI_VERSION of mgdn.h
 HOW_TO_BUILD = (
     "install a C++ compiler (apt install g++), then run: pip install -e . (or pip install .)"
 )
@@ -96,6 +97,7 @@ def _load(path: Path) -> ctypes.CDLL:
             f"build it again: {HOW_TO_BUILD}"
         )
     library.mgdn_status_text.restype = ctypes.c_char_p
+    library.mgdn_cuda_architectures.restype = ctypes.c_char_p
     pointer = ctypes.POINTER(_Filter)
     library.mgdn_dynamic_filter_bands.argtypes = (pointer, ctypes.POINTER(ctypes.c_int64))
     library.mgdn_dynamic_filter_run.argtypes = (pointer, ctypes.c_int64, ctypes.c_int64)
@@ -116,6 +118,16 @@ def usable_implementations() -> list[Implementation]:
 def best_implementation() -> Implementation:
     """What ``Implementation.BEST`` means on this machine. Raises NativeLibraryError."""
     return Implementation(load_library().mgdn_best_implementation())
+
+
+def cuda_architectures() -> tuple[str, ...]:
+    """The CUDA architectures in the library, as CMake names them; none where it has no CUDA.
+
+    ``87-real`` runs on GPUs of compute capability 8.7, ``75-virtual`` is compiled by the driver for
+    any from 7.5 on. Raises NativeLibraryError.
+    """
+    text = load_library().mgdn_cuda_architectures().decode()
+    return tuple(text.split(",")) if text else ()
 
 
 def dynamic_filter(

@@ -17,6 +17,7 @@ from mgdn_edge.plugins.native import (
     HOW_TO_BUILD,
     NativeLibraryError,
     best_implementation,
+    cuda_architectures,
     find_library,
 )
 from mgdn_edge.plugins.tensorrt_plugin import (
@@ -158,10 +159,12 @@ def _native_library() -> Iterator[Finding]:
         return
     try:
         implementation = best_implementation()
+        architectures = cuda_architectures()
     except NativeLibraryError as error:
         yield Finding("native library", "blocks", str(error), HOW_TO_BUILD)
         return
-    yield Finding("native library", "ok", f"{path}, using {implementation.name}")
+    cuda = f"CUDA kernel for {', '.join(architectures)}" if architectures else "no CUDA kernel"
+    yield Finding("native library", "ok", f"{path}, using {implementation.name}; {cuda}")
 
 
 def _tensorrt_plugin() -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """Markers say what a test needs; a skip says what is missing and how to get it."""
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -62,6 +63,37 @@ def missing_native() -> str | None:
     return None
 
 
+def missing_compiler() -> str | None:
+    """Why ``compiler`` tests cannot run here, or None."""
+    if shutil.which(os.environ.get("CXX", "g++")) is not None:
+        return None
+    return "needs a C++ compiler: apt-get install -y g++"
+
+
+def find_nvcc() -> str | None:
+    """The CUDA compiler, also where a Jetson keeps it off the path."""
+    return shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
+
+
+def missing_nvcc() -> str | None:
+    """Why ``nvcc`` tests cannot run here, or None."""
+    if find_nvcc() is not None:
+        return None
+    return "needs nvcc: apt-get install -y cuda-nvcc-13-0 (NVIDIA's repository), or JetPack's"
+
+
+def missing_gpu() -> str | None:
+    """Why ``gpu`` tests cannot run here, or None: the driver is asked, no library needed."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "needs an NVIDIA GPU: no driver (libcuda.so.1) here"
+    count = ctypes.c_int()
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+        return "needs an NVIDIA GPU: the driver finds none"
+    return None
+
+
 def missing_kernels(name: str) -> str | None:
     """Why tests of one instruction set's kernels cannot run here, or None."""
     from mgdn_edge.plugins.native import Implementation, NativeLibraryError, usable_implementations
@@ -99,6 +131,8 @@ MISSING = {
     "native": missing_native,
     "compiler": missing_compiler,
     "cmake": missing_cmake,
+    "nvcc": missing_nvcc,
+    "gpu": missing_gpu,
     "avx2": partial(missing_kernels, "AVX2"),
     "avx512": partial(missing_kernels, "AVX512"),
     "browser": missing_browser,
@@ -145,6 +179,12 @@ def shared() -> Path:
 def tensorrt_root() -> Path:
     """Folder with ``headers``, ``lean-10`` and ``lean-11``; see `make tensorrt`."""
     return TENSORRT_ROOT
+
+
+@pytest.fixture(scope="session")
+def nvcc() -> str | None:
+    """The CUDA compiler; only for tests marked ``nvcc``."""
+    return find_nvcc()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
 // The C interface over the CPU kernels: checks the contract, picks the instruction set.
+#include "contract.h"
 #include "mgdn.h"
 #include "tiles.h"
 
@@ -32,33 +33,10 @@ const mgdn::TileKernels* find_tiles(int32_t implementation) {
   }
 }
 
-// True if the byte size of (N, max(C, K*K), H, W) float32 does not fit.
-bool too_large(const MgdnDynamicFilter& filter) {
-  const int64_t taps = int64_t(filter.kernel_size) * filter.kernel_size;
-  int64_t size = filter.channels > taps ? filter.channels : taps;
-  return __builtin_mul_overflow(size, filter.batch, &size) ||
-         __builtin_mul_overflow(size, filter.height, &size) ||
-         __builtin_mul_overflow(size, filter.width, &size) ||
-         __builtin_mul_overflow(size, int64_t(sizeof(float)), &size);
-}
-
 int32_t check_filter(const MgdnDynamicFilter* filter) {
-  if (!filter) {
-    return MGDN_NULL_POINTER;
-  }
-  const int32_t size = filter->kernel_size;
-  const int32_t upscale = filter->upscale;
-  if ((size != 3 && size != 5 && size != 7) || (upscale != 1 && upscale != 2 && upscale != 4) ||
-      (filter->storage != MGDN_FLOAT32 && filter->storage != MGDN_FLOAT16) ||
-      filter->implementation < MGDN_BEST || filter->implementation > MGDN_AVX512) {
-    return MGDN_BAD_ATTRIBUTE;
-  }
-  if (filter->batch < 1 || filter->channels < 1 || filter->height < 1 || filter->width < 1 ||
-      filter->height % upscale || filter->width % upscale || too_large(*filter)) {
-    return MGDN_BAD_SHAPE;
-  }
-  if (!filter->feature || !filter->kernel || !filter->out) {  // after shapes: empty tensors are NULL
-    return MGDN_NULL_POINTER;
+  const int32_t status = mgdn::check_contract(filter);
+  if (status != MGDN_OK) {
+    return status;
   }
   return mgdn_implementation_usable(filter->implementation) ? MGDN_OK : MGDN_UNSUPPORTED_CPU;
 }
@@ -101,6 +79,14 @@ void run_bands(const MgdnDynamicFilter& filter, mgdn::FilterRows<Scalar> filter_
 extern "C" {
 
 int32_t mgdn_abi_version(void) { return MGDN_ABI_VERSION; }
+
+const char* mgdn_cuda_architectures(void) {
+#ifdef MGDN_CUDA_ARCHITECTURES
+  return MGDN_CUDA_ARCHITECTURES;
+#else
+  return "";
+#endif
+}
 
 const char* mgdn_status_text(int32_t status) {
   switch (status) {

@@ -15,6 +15,7 @@ extern "C" {
  *
  * filter   as in mgdn.h, with device pointers and `implementation` MGDN_BEST. Pointers aligned to
  *          their element are enough; 16 bytes are faster. The struct is read before returning.
+ *          The width is at most 2^25.
  * returns  MGDN_OK, a status of the contract of mgdn.h, or MGDN_CUDA_FAILED with the launch's
  *          cudaError_t left for cudaGetLastError.
  */

@@ -7,7 +7,7 @@
 // version 17, the first with KernelContext_ParallelFor): struct layouts, argument orders and the
 // indices below, which count the entries of `struct OrtApi` from 0. The runtime's own source
 // asserts several of them, such as ReleaseCustomOpDomain at 101, so that they cannot move.
-// register.cpp checks the runtime found against them before it uses the table.
+// table_check.h checks the runtime found against them before the table is used.
 #pragma once
 
 #include <stddef.h>
@@ -24,11 +24,13 @@ struct KernelInfo;
 struct KernelContext;
 struct ShapeInferContext;
 struct Value;
+struct MemoryInfo;
 struct TensorInfo;          // OrtTensorTypeAndShapeInfo
 
 enum ErrorCode : int32_t { FAIL = 1, INVALID_ARGUMENT = 2 };
 enum ElementType : int32_t { FLOAT = 1, FLOAT16 = 10 };
 enum MemoryType : int32_t { DEFAULT_MEMORY = 0 };
+enum AllocatorType : int32_t { DEVICE_ALLOCATOR = 0 };
 enum Characteristic : int32_t { REQUIRED = 0 };
 
 enum TableIndex : size_t {
@@ -38,15 +40,23 @@ enum TableIndex : size_t {
   CREATE_CUSTOM_OP_DOMAIN = 26,
   CUSTOM_OP_DOMAIN_ADD = 27,
   ADD_CUSTOM_OP_DOMAIN = 28,
+  CREATE_TENSOR_WITH_DATA = 49,
   GET_TENSOR_MUTABLE_DATA = 51,
   GET_DIMENSIONS_COUNT = 61,
   GET_DIMENSIONS = 62,
   GET_TENSOR_TYPE_AND_SHAPE = 65,
+  CREATE_CPU_MEMORY_INFO = 69,
+  COMPARE_MEMORY_INFO = 70,
   KERNEL_INFO_GET_ATTRIBUTE_INT64 = 86,
   KERNEL_CONTEXT_GET_INPUT = 90,
   KERNEL_CONTEXT_GET_OUTPUT = 91,
   RELEASE_STATUS = 93,
+  RELEASE_MEMORY_INFO = 94,
+  RELEASE_VALUE = 96,
   RELEASE_TENSOR_TYPE_AND_SHAPE_INFO = 99,
+  HAS_VALUE = 192,
+  KERNEL_CONTEXT_GET_GPU_COMPUTE_STREAM = 193,
+  GET_TENSOR_MEMORY_INFO = 194,
   SHAPE_INFER_CONTEXT_GET_INPUT_TYPE_SHAPE = 268,
   SHAPE_INFER_CONTEXT_SET_OUTPUT_TYPE_SHAPE = 270,
   KERNEL_CONTEXT_PARALLEL_FOR = 274,
@@ -105,6 +115,34 @@ class Api {
   void release_tensor_info(TensorInfo* info) const {
     call<void>(RELEASE_TENSOR_TYPE_AND_SHAPE_INFO, info);
   }
+
+  // The CUDA provider's cudaStream_t; nullptr for its default stream and for other providers.
+  Status* get_gpu_stream(const KernelContext* context, void** stream) const {
+    return call<Status*>(KERNEL_CONTEXT_GET_GPU_COMPUTE_STREAM, context, stream);
+  }
+
+  Status* create_cpu_memory_info(MemoryInfo** info) const {
+    return call<Status*>(CREATE_CPU_MEMORY_INFO, int32_t(DEVICE_ALLOCATOR), int32_t(DEFAULT_MEMORY),
+                         info);
+  }
+  // `equal` becomes 0 if they are.
+  Status* compare_memory_info(const MemoryInfo* one, const MemoryInfo* other, int* equal) const {
+    return call<Status*>(COMPARE_MEMORY_INFO, one, other, equal);
+  }
+  void release_memory_info(MemoryInfo* info) const { call<void>(RELEASE_MEMORY_INFO, info); }
+  // A tensor over memory that stays the caller's.
+  Status* create_tensor(const MemoryInfo* info, void* data, size_t bytes, const int64_t* sizes,
+                        size_t count, ElementType type, Value** value) const {
+    return call<Status*>(CREATE_TENSOR_WITH_DATA, info, data, bytes, sizes, count, int32_t(type),
+                         value);
+  }
+  Status* has_value(const Value* value, int* present) const {
+    return call<Status*>(HAS_VALUE, value, present);
+  }
+  Status* get_memory_info(const Value* value, const MemoryInfo** info) const {
+    return call<Status*>(GET_TENSOR_MEMORY_INFO, value, info);
+  }
+  void release_value(Value* value) const { call<void>(RELEASE_VALUE, value); }
 
   // The info stays the context's.
   Status* get_input_type_shape(const ShapeInferContext* context, size_t index,

@@ -1,5 +1,6 @@
-// mgdn::DynamicFilter version 1 for ONNX Runtime's CPU provider: fetches pointers and shapes, calls
-// the C interface on the runtime's own threads. No arithmetic here.
+// mgdn::DynamicFilter version 1 for ONNX Runtime's CPU provider and, in a build with CUDA, for its
+// CUDA provider: fetches pointers and shapes and calls the C interface, on the runtime's own
+// threads or on its stream. No arithmetic here.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,13 @@
 
 #include "attention_op.h"
 #include "mgdn.h"
+#include "node.h"
 #include "onnxruntime_abi.h"
+#include "table_check.h"
+
+#ifdef MGDN_CUDA_ARCHITECTURES
+#include "dynamic_filter_cuda.h"
+#endif
 
 namespace {
 
@@ -17,21 +24,21 @@ using namespace onnxruntime_abi;
 constexpr const char* DOMAIN_NAME = "mgdn";
 constexpr const char* OPERATION = "DynamicFilter";
 constexpr int OPERATION_VERSION = 1;
-constexpr size_t RANK = 4;
+
+enum Provider { CPU, CUDA };
+#ifdef MGDN_CUDA_ARCHITECTURES
+constexpr Provider PROVIDERS[] = {CPU, CUDA};
+#else
+constexpr Provider PROVIDERS[] = {CPU};
+#endif
+constexpr MgdnStorage STORAGES[] = {MGDN_FLOAT32, MGDN_FLOAT16};
 
 // The runtime hands this pointer back to every function of the operation.
 struct DynamicFilterOp {
   CustomOp op;  // first, so that a CustomOp* is a DynamicFilterOp*
   MgdnStorage storage;
+  Provider provider;
   const void* table;  // for infer_output_shape, which is given none
-};
-
-// One node of a graph.
-struct Kernel {
-  Api api;
-  MgdnStorage storage;
-  int32_t kernel_size;
-  int32_t upscale;
 };
 
 struct Job {
@@ -47,54 +54,6 @@ ElementType element_type(const CustomOp* op) {
   return self(op).storage == MGDN_FLOAT16 ? FLOAT16 : FLOAT;
 }
 
-// Pointer and sizes of a tensor of rank 4.
-Status* read_tensor(const Api& api, const Value* value, void** data, int64_t (&sizes)[RANK]) {
-  TensorInfo* info = nullptr;
-  if (Status* failed = api.get_tensor_info(value, &info)) {
-    return failed;
-  }
-  size_t rank = 0;
-  Status* status = api.get_dimensions_count(info, &rank);
-  if (!status && rank != RANK) {
-    status = api.create_status(INVALID_ARGUMENT,
-                               "mgdn.DynamicFilter: feature and kernel must be (N, C, H, W)");
-  }
-  if (!status) {
-    status = api.get_dimensions(info, sizes, RANK);
-  }
-  if (!status) {
-    status = api.get_data(value, data);
-  }
-  api.release_tensor_info(info);
-  return status;
-}
-
-Status* check_kernel_shape(const Kernel& kernel, const int64_t (&feature)[RANK],
-                           const int64_t (&taps)[RANK]) {
-  const int64_t wanted[RANK] = {feature[0], int64_t(kernel.kernel_size) * kernel.kernel_size,
-                                feature[2] / kernel.upscale, feature[3] / kernel.upscale};
-  if (!memcmp(wanted, taps, sizeof wanted)) {
-    return nullptr;
-  }
-  char text[320];
-  snprintf(text, sizeof text,
-           "mgdn.DynamicFilter: kernel is (%lld, %lld, %lld, %lld) for feature (%lld, %lld, %lld, "
-           "%lld), kernel_size %d and upscale %d; (N, K*K, H/s, W/s) is needed",
-           (long long)taps[0], (long long)taps[1], (long long)taps[2], (long long)taps[3],
-           (long long)feature[0], (long long)feature[1], (long long)feature[2],
-           (long long)feature[3], kernel.kernel_size, kernel.upscale);
-  return kernel.api.create_status(INVALID_ARGUMENT, text);
-}
-
-Status* status_from(const Api& api, int32_t status) {
-  if (status == MGDN_OK) {
-    return nullptr;
-  }
-  char text[320];
-  snprintf(text, sizeof text, "mgdn.DynamicFilter: %s", mgdn_status_text(status));
-  return api.create_status(status == MGDN_UNSUPPORTED_CPU ? FAIL : INVALID_ARGUMENT, text);
-}
-
 void run_band(void* data, size_t band) {
   Job& job = *static_cast<Job*>(data);
   const int64_t first = int64_t(band);
@@ -107,33 +66,10 @@ void run_band(void* data, size_t band) {
 Status* compute(void* state, KernelContext* context) {
   const Kernel& kernel = *static_cast<const Kernel*>(state);
   const Api& api = kernel.api;
-  const Value* inputs[2] = {nullptr, nullptr};
-  void* data[2] = {nullptr, nullptr};
-  int64_t sizes[2][RANK] = {};
-  for (size_t index = 0; index < 2; ++index) {
-    if (Status* failed = api.get_input(context, index, &inputs[index])) {
-      return failed;
-    }
-    if (Status* failed = read_tensor(api, inputs[index], &data[index], sizes[index])) {
-      return failed;
-    }
-  }
-  if (Status* failed = check_kernel_shape(kernel, sizes[0], sizes[1])) {
-    return failed;
-  }
-  Value* output = nullptr;
-  void* out = nullptr;
-  if (Status* failed = api.get_output(context, 0, sizes[0], RANK, &output)) {
-    return failed;
-  }
-  if (Status* failed = api.get_data(output, &out)) {
-    return failed;
-  }
   Job job;
-  job.filter = {data[0],      data[1],      out,
-                sizes[0][0],  sizes[0][1],  sizes[0][2],
-                sizes[0][3],  kernel.kernel_size, kernel.upscale,
-                kernel.storage, MGDN_BEST};
+  if (Status* failed = read_filter(kernel, context, &job.filter)) {
+    return failed;
+  }
   job.status.store(MGDN_OK, std::memory_order_relaxed);
   int64_t bands = 0;
   if (Status* failed = status_from(api, mgdn_dynamic_filter_bands(&job.filter, &bands))) {
@@ -144,6 +80,22 @@ Status* compute(void* state, KernelContext* context) {
   }
   return status_from(api, job.status.load(std::memory_order_relaxed));
 }
+
+#ifdef MGDN_CUDA_ARCHITECTURES
+// The runtime has made its device current and given tensors in that device's memory.
+Status* compute_on_cuda(void* state, KernelContext* context) {
+  const Kernel& kernel = *static_cast<const Kernel*>(state);
+  MgdnDynamicFilter filter;
+  void* stream = nullptr;
+  if (Status* failed = read_filter(kernel, context, &filter)) {
+    return failed;
+  }
+  if (Status* failed = kernel.api.get_gpu_stream(context, &stream)) {
+    return failed;
+  }
+  return status_from(kernel.api, mgdn_dynamic_filter_enqueue(&filter, stream));
+}
+#endif
 
 Status* create_kernel(const CustomOp* op, const void* table, const KernelInfo* info,
                       void** kernel) {
@@ -181,11 +133,13 @@ Status* infer_output_shape(const CustomOp* op, ShapeInferContext* context) {
   return api.set_output_type_shape(context, 0, info);
 }
 
-DynamicFilterOp make_op(MgdnStorage storage, const void* table) {
+DynamicFilterOp make_op(Provider provider, MgdnStorage storage, const void* table) {
   CustomOp op = {};
   op.version = TABLE_VERSION;
   op.get_name = [](const CustomOp*) { return OPERATION; };
-  op.get_execution_provider_type = [](const CustomOp*) { return "CPUExecutionProvider"; };
+  op.get_execution_provider_type = [](const CustomOp* op) {
+    return self(op).provider == CPU ? "CPUExecutionProvider" : "CUDAExecutionProvider";
+  };
   op.get_input_type = [](const CustomOp* op, size_t) { return element_type(op); };
   op.get_input_type_count = [](const CustomOp*) { return size_t(2); };
   op.get_output_type = [](const CustomOp* op, size_t) { return element_type(op); };
@@ -200,40 +154,20 @@ DynamicFilterOp make_op(MgdnStorage storage, const void* table) {
   op.get_variadic_output_homogeneity = [](const CustomOp*) { return 1; };
   op.create_kernel_v2 = create_kernel;
   op.kernel_compute_v2 = compute;
+#ifdef MGDN_CUDA_ARCHITECTURES
+  if (provider == CUDA) {
+    op.kernel_compute_v2 = compute_on_cuda;
+  }
+#endif
   op.infer_output_shape = infer_output_shape;
   op.get_start_version = [](const CustomOp*) { return OPERATION_VERSION; };
   op.get_end_version = [](const CustomOp*) { return OPERATION_VERSION; };
-  return {op, storage, table};
-}
-
-// nullptr, or what is wrong with the table: a status must come back as it was made, and every
-// entry used must be there.
-Status* check_table(const Api& api) {
-  static const char PROBE[] = "mgdn probe";
-  static constexpr TableIndex USED[] = {
-       CREATE_STATUS, GET_ERROR_CODE, GET_ERROR_MESSAGE, CREATE_CUSTOM_OP_DOMAIN,
-        CUSTOM_OP_DOMAIN_ADD, ADD_CUSTOM_OP_DOMAIN, GET_TENSOR_MUTABLE_DATA, GET_DIMENSIONS_COUNT,
-        GET_DIMENSIONS, GET_TENSOR_TYPE_AND_SHAPE, KERNEL_INFO_GET_ATTRIBUTE_INT64,
-        KERNEL_CONTEXT_GET_INPUT, KERNEL_CONTEXT_GET_OUTPUT, RELEASE_STATUS,
-        RELEASE_TENSOR_TYPE_AND_SHAPE_INFO, SHAPE_INFER_CONTEXT_GET_INPUT_TYPE_SHAPE,
-        SHAPE_INFER_CONTEXT_SET_OUTPUT_TYPE_SHAPE, KERNEL_CONTEXT_PARALLEL_FOR};
-  for (TableIndex index : USED) {
-    if (!api.has(index)) {
-      return api.create_status(FAIL, "mgdn: this ONNX Runtime lacks functions of its version 1.17");
-    }
-  }
-  Status* probe = api.create_status(INVALID_ARGUMENT, PROBE);
-  if (!probe || api.get_error_code(probe) != INVALID_ARGUMENT ||
-      strcmp(api.get_error_message(probe), PROBE) != 0) {
-    return api.create_status(FAIL, "mgdn: this ONNX Runtime's function table is not that of 1.17");
-  }
-  api.release_status(probe);
-  return nullptr;
+  return {op, storage, provider, table};
 }
 
 // Operations and their domain, kept for the life of the process: sessions refer to them.
 struct Registration {
-  DynamicFilterOp ops[2];
+  DynamicFilterOp ops[sizeof PROVIDERS / sizeof *PROVIDERS][2];
   attention::Op attention_ops[2];
   CustomOpDomain* domain;
 };
@@ -245,14 +179,16 @@ Status* make_registration(const Api& api, const void* table, Registration** resu
   if (!made) {
     return api.create_status(FAIL, "mgdn: out of memory");
   }
-  made->ops[0] = make_op(MGDN_FLOAT32, table);
-  made->ops[1] = make_op(MGDN_FLOAT16, table);
   made->attention_ops[0] = attention::make_op(false);
   made->attention_ops[1] = attention::make_op(true);
   Status* status = api.create_custom_op_domain(DOMAIN_NAME, &made->domain);
-  for (const DynamicFilterOp& each : made->ops) {
-    if (!status) {
-      status = api.custom_op_domain_add(made->domain, &each.op);
+  for (Provider provider : PROVIDERS) {
+    for (MgdnStorage storage : STORAGES) {
+      DynamicFilterOp& op = made->ops[provider][storage];
+      op = make_op(provider, storage, table);
+      if (!status) {
+        status = api.custom_op_domain_add(made->domain, &op.op);
+      }
     }
   }
   for (const attention::Op& each : made->attention_ops) {

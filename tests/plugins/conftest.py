@@ -3,11 +3,12 @@
 import os
 import shutil
 import subprocess
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cuda_on_host import build_library, filter_with, open_library
 
 from mgdn_edge.plugins import native
 
@@ -97,6 +98,12 @@ def filter_with_onnxruntime(feature, kernel, kernel_size, upscale=1):
     return run_model(session, feature, kernel)
 
 
+@pytest.fixture(scope="session")
+def cuda_on_host(tmp_path_factory):
+    """The CUDA kernel built for this CPU."""
+    return open_library(build_library(tmp_path_factory.mktemp("cuda_on_host")))
+
+
 @pytest.fixture(
     params=[
         "core",
@@ -105,6 +112,7 @@ def filter_with_onnxruntime(feature, kernel, kernel_size, upscale=1):
         pytest.param("avx512", marks=pytest.mark.avx512),
         "onnxruntime",
         pytest.param("tensorrt", marks=pytest.mark.tensorrt_headers),
+        pytest.param("cuda-on-host", marks=pytest.mark.compiler),
     ]
 )
 def host(request):
@@ -113,6 +121,8 @@ def host(request):
         return filter_with_onnxruntime
     if request.param == "tensorrt":
         return request.getfixturevalue("filter_with_tensorrt")
+    if request.param == "cuda-on-host":
+        return partial(filter_with, request.getfixturevalue("cuda_on_host"))
     implementation = native.Implementation[request.param.upper()]
 
     def filter_natively(feature, kernel, kernel_size, upscale=1):

@@ -10,7 +10,8 @@ pytestmark = pytest.mark.native
 KERNEL_SIZES = [3, 5, 7]
 UPSCALES = [1, 2, 4]
 # (N, C, H, W) before upscaling: one pixel, one row, one column, smaller than the filter, tiles
-# of 16, 64 and 128 pixels with a rest, channel groups of 6 and 32 with a rest, several bands of 12.
+# of 16, 64 and 128 pixels with a rest, channel groups of 6 and 32 with a rest, several bands of
+# 12 rows. On CUDA: tiles of 64x8, one and several, rows that are whole chunks of 16 bytes and not.
 SHAPES = [
     (1, 1, 1, 1),
     (2, 3, 1, 5),
@@ -19,6 +20,9 @@ SHAPES = [
     (1, 34, 5, 48),
     (2, 13, 19, 131),
     (1, 5, 33, 257),
+    (2, 1, 8, 64),
+    (1, 5, 9, 72),
+    (3, 2, 25, 200),
 ]
 
 

@@ -1,6 +1,8 @@
 """The native library's interface: what it refuses, and what it says when it is not there."""
 
 import ctypes
+import re
+import subprocess
 
 import numpy as np
 import pytest
@@ -28,6 +30,23 @@ def test_best_is_the_widest_usable():
     usable = native.usable_implementations()
     assert Implementation.CORE in usable
     assert native.best_implementation() == max(usable)
+
+
+@pytest.mark.native
+def test_the_cuda_function_is_there_exactly_where_architectures_are():
+    exported = hasattr(native.load_library(), "mgdn_dynamic_filter_enqueue")
+    assert exported == bool(native.cuda_architectures())
+    for architecture in native.cuda_architectures():
+        assert re.fullmatch(r"\d+a?(-real|-virtual)?", architecture)
+
+
+@pytest.mark.native
+def test_the_library_needs_nothing_but_the_c_library():
+    listed = subprocess.run(
+        ["ldd", str(native.find_library())], capture_output=True, text=True, check=True
+    )
+    names = {line.split()[0].split("/")[-1].split(".so")[0] for line in listed.stdout.splitlines()}
+    assert {name.split("-")[0] for name in names} <= {"linux", "libc", "ld", "libm"}
 
 
 @pytest.mark.native

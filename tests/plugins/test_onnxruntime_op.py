@@ -1,8 +1,13 @@
 """The operation inside ONNX Runtime: which code runs, and what it refuses."""
 
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
+from mgdn_edge.plugins import native as native_library
 from mgdn_edge.plugins import reference
 
 pytestmark = pytest.mark.native
@@ -83,3 +88,103 @@ def test_shapes_outside_the_contract_are_refused(
 def test_without_body_and_library_nothing_runs(build_filter_model, open_filter_model):
     with pytest.raises(Exception, match="DynamicFilter"):
         open_filter_model(build_filter_model(3, 2), registered=False)
+
+
+@pytest.fixture
+def other_session(tmp_path):
+    """Open a model in a fresh process with another build of the operation; its result or error."""
+
+    def run(library, model, feeds):
+        np.savez(tmp_path / "feeds.npz", **feeds)
+        (tmp_path / "model.onnx").write_bytes(model)
+        code = (
+            "import sys, numpy as np, onnxruntime as ort; options = ort.SessionOptions();"
+            "options.register_custom_ops_library(sys.argv[1]);"
+            "session = ort.InferenceSession('model.onnx', options, ['CPUExecutionProvider']);"
+            "np.save('out.npy', session.run(None, dict(np.load('feeds.npz')))[0])"
+        )
+        command = [sys.executable, "-c", code, str(library)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    return run
+
+
+OTHER_FUNCTIONS = """
+#include "mgdn.h"
+extern "C" {
+MGDN_EXPORT const char* mgdn_status_text(int32_t) { return ""; }
+MGDN_EXPORT int32_t mgdn_dynamic_filter_bands(const MgdnDynamicFilter*, int64_t* bands) {
+  *bands = 1;
+  return MGDN_OK;
+}
+// Says which function was called: 1 for the CPU's, 2 for CUDA's.
+MGDN_EXPORT int32_t mgdn_dynamic_filter_run(const MgdnDynamicFilter* filter, int64_t, int64_t) {
+  *static_cast<float*>(filter->out) = 1;
+  return MGDN_OK;
+}
+MGDN_EXPORT int32_t mgdn_dynamic_filter_enqueue(const MgdnDynamicFilter* filter, void*) {
+  *static_cast<float*>(filter->out) = 2;
+  return MGDN_OK;
+}
+}
+"""
+
+
+def build_operation(folder, plugins, edit=lambda text: text):
+    """The operation as a build with CUDA has it, over functions that only say they were called."""
+    abi = (plugins / "onnxruntime_op" / "onnxruntime_abi.h").read_text()
+    (folder / "onnxruntime_abi.h").write_text(edit(abi))
+    for name in ("register.cpp", "node.h", "table_check.h"):
+        shutil.copy(plugins / "onnxruntime_op" / name, folder)
+    (folder / "functions.cpp").write_text(OTHER_FUNCTIONS)
+    library = folder / "operation.so"
+    command = ["g++", "-std=c++14", "-fPIC", "-shared", '-DMGDN_CUDA_ARCHITECTURES="87"']
+    command += [f"-I{plugins}", f"-I{plugins / 'cuda'}", folder / "register.cpp"]
+    command += [folder / "functions.cpp", "-o", library]
+    subprocess.run([str(part) for part in command], check=True)
+    return library
+
+
+@pytest.mark.compiler
+def test_with_cuda_registered_a_cpu_session_takes_the_cpu_kernel(
+    tmp_path, repository, build_filter_model, other_session, case
+):
+    library = build_operation(tmp_path, repository / "plugins")
+    result = other_session(library, build_filter_model(3, 2), case)
+    assert result.returncode == 0, result.stderr
+    assert np.load(tmp_path / "out.npy").flat[0] == 1
+
+
+@pytest.mark.compiler
+def test_a_table_in_another_order_is_refused(
+    tmp_path, repository, build_filter_model, other_session, case
+):
+    def spoil(text):  # 178 is IsSparseTensor: the same arguments, another answer
+        assert "HAS_VALUE = 192" in text
+        return text.replace("HAS_VALUE = 192", "HAS_VALUE = 178")
+
+    library = build_operation(tmp_path, repository / "plugins", spoil)
+    result = other_session(library, build_filter_model(3, 2), case)
+    assert result.returncode == 1
+    assert "function table is not that of 1.17" in result.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize(("k", "s"), [(3, 1), (5, 4), (7, 1), (7, 2)])
+def test_the_cuda_provider_runs_the_cuda_kernel(build_filter_model, k, s, dtype):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("needs onnxruntime-gpu: pip install 'mgdn-edge[gpu]'")
+    options = onnxruntime.SessionOptions()
+    options.register_custom_ops_library(str(native_library.find_library()))
+    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    model = build_filter_model(k, s, dtype is np.float16)
+    session = onnxruntime.InferenceSession(model, options, ["CUDAExecutionProvider"])
+    rng = np.random.default_rng(11)
+    feature = rng.standard_normal((2, 5, 36, 136)).astype(dtype)
+    kernel = rng.standard_normal((2, k * k, 36 // s, 136 // s)).astype(dtype)
+    (out,) = session.run(None, {"feature": feature, "kernel": kernel})
+    expected = reference.dynamic_filter(feature, kernel, k, s)
+    tolerance = 1e-5 if dtype is np.float32 else 1e-2  # of sums up to 49, stored
+    np.testing.assert_allclose(out, expected, rtol=tolerance, atol=tolerance)

@@ -114,6 +114,18 @@ def test_the_native_library_is_named_with_what_it_uses():
     assert native.best_implementation().name in finding.found
 
 
+@pytest.mark.native
+@pytest.mark.parametrize(
+    ("architectures", "words"),
+    [((), "no CUDA kernel"), (("87-real", "75-virtual"), "CUDA kernel for 87-real, 75-virtual")],
+)
+def test_the_native_library_says_whether_cuda_is_in_it(monkeypatch, architectures, words):
+    monkeypatch.setattr(doctor, "cuda_architectures", lambda: architectures)
+    finding = findings()["native library"]
+    assert finding.state == "ok"
+    assert finding.found.endswith(f"; {words}")
+
+
 def test_a_missing_native_library_is_a_warning(monkeypatch):
     monkeypatch.setattr(doctor, "find_library", lambda: None)
     finding = findings()["native library"]
