@@ -16,6 +16,8 @@ from mgdn_edge.runtime.spec import FusionSpec, InputSpec
 EDGE = "edge"
 IR = "ir"
 EDGE_WEIGHTS = Path(__file__).parent / "weights" / "mgdn-edge.safetensors"
+IR_WEIGHTS = Path(__file__).parent / "weights" / "mgdn-ir.safetensors"
+PACKAGED = {EDGE: EDGE_WEIGHTS, IR: IR_WEIGHTS}  # variants that need no --checkpoint
 RELEASE_MULTIPLE = 8  # the published script's constant, whatever the window
 
 # What can be trained: network -> its untrained core graph.
@@ -79,12 +81,7 @@ def load_network(variant: str, checkpoint: Path | None, release_padding: bool) -
     if variant == IR:
         if release_padding:
             raise UserError("ir has no published script; use --padding minimal")
-        if checkpoint is None:
-            raise UserError(
-                "ir needs a weight file; add --checkpoint FILE, as written by "
-                "mgdn train --recipe mgdn-ir"
-            )
-        return load_ir(checkpoint)
+        return load_ir(checkpoint or IR_WEIGHTS)
     if variant not in VARIANTS:
         raise UserError(f"variant {variant!r} is unknown; known: {', '.join(list_variants())}")
     if checkpoint is None:

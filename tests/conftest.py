@@ -63,13 +63,6 @@ def missing_native() -> str | None:
     return None
 
 
-def missing_compiler() -> str | None:
-    """Why ``compiler`` tests cannot run here, or None."""
-    if shutil.which(os.environ.get("CXX", "g++")) is not None:
-        return None
-    return "needs a C++ compiler: apt-get install -y g++"
-
-
 def find_nvcc() -> str | None:
     """The CUDA compiler, also where a Jetson keeps it off the path."""
     return shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
