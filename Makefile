@@ -88,7 +88,8 @@ CROSS_CXX := aarch64-linux-gnu-g++
 NVCC ?= $(shell command -v nvcc || ls $${CUDA_HOME:-/usr/local/cuda}/bin/nvcc 2>/dev/null)
 CUDART := plugins/requirements-aarch64-cuda.txt
 CUDA_KERNEL := $(if $(wildcard plugins/cuda/*.cu),$(NVCC),)
-READ_SYMBOLS := aarch64-linux-gnu-nm -D $(AARCH64)/package/mgdn_edge/plugins/mgdn_native.so
+CROSS_LIBRARY := $(AARCH64)/package/mgdn_edge/plugins/mgdn_native.so
+READ_SYMBOLS := aarch64-linux-gnu-nm -D $(CROSS_LIBRARY)
 
 aarch64: $(AARCH64)/self_test
 	@echo "built $$(ls dist/*-linux_aarch64.whl); the library alone: $(AARCH64)/package/mgdn_edge/plugins"
@@ -96,7 +97,7 @@ aarch64: $(AARCH64)/self_test
 # The wheel holds the Python files too, and the tests in emulation run those.
 PACKAGE := $(shell find src/mgdn_edge/*.py calibration export plugins runtime -type f -not -name '*.pyc')
 
-$(AARCH64)/self_test: pyproject.toml CMakeLists.txt $(PACKAGE) tests/plugins/self_test.cpp \
+$(AARCH64)/self_test: pyproject.toml CMakeLists.txt $(PACKAGE) $(wildcard tests/plugins/self_test*) \
 		$(if $(CUDA_KERNEL),$(AARCH64)/cudart/.complete,) | $(BIN)/python
 	@command -v $(CROSS_CXX) > /dev/null || { echo 'no compiler for aarch64; as root: apt install g++-aarch64-linux-gnu'; exit 1; }
 	@echo "$(if $(CUDA_KERNEL),with the CUDA kernel by $(NVCC),without a CUDA kernel: no nvcc found; set NVCC)"
@@ -108,10 +109,11 @@ $(AARCH64)/self_test: pyproject.toml CMakeLists.txt $(PACKAGE) tests/plugins/sel
 		-C cmake.define.MGDN_CUDA=$(if $(CUDA_KERNEL),ON,OFF) -C 'cmake.define.MGDN_CUDA_ARCHITECTURES=87-real;110'
 	@ls $(AARCH64)/wheel/*-linux_aarch64.whl > /dev/null
 	$(BIN)/python -m zipfile -e $(AARCH64)/wheel/*.whl $(AARCH64)/package
+	@! aarch64-linux-gnu-readelf -dW $(CROSS_LIBRARY) | grep NEEDED | grep -vE '\[(lib[cm]\.so\.6|ld-linux-aarch64\.so\.1)\]'
 	@$(READ_SYMBOLS) | grep -q ' T RegisterCustomOps'
 	@$(if $(CUDA_KERNEL),$(READ_SYMBOLS) | grep -q ' T mgdn_dynamic_filter_enqueue',true)
 	$(CROSS_CXX) -std=c++14 -O2 -Wall -Wextra -pthread -Iplugins tests/plugins/self_test.cpp \
-		$(AARCH64)/package/mgdn_edge/plugins/mgdn_native.so '-Wl,-rpath,$$ORIGIN/package/mgdn_edge/plugins' -o $@
+		$(CROSS_LIBRARY) '-Wl,-rpath,$$ORIGIN/package/mgdn_edge/plugins' -o $@
 	@mkdir -p dist && cp $(AARCH64)/wheel/*.whl dist
 
 # The pin is of one CUDA release: a static runtime of another need not fit what nvcc generates.

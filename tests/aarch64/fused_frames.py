@@ -17,8 +17,9 @@ NETWORK = "mgdn-edge"
 SIZES = [(480, 640), (61, 83), (1, 1)]  # the static variant, the dynamic one, its smallest frame
 # float32 sums in another order may round to the neighbouring level.
 TOLERANCE = 1
-# Mean over a clip: one level of the encoder's input may become more after quantisation.
-CLIP_TOLERANCE = 1.0
+# Mean over a clip, in levels: 0.83 between the x264 of PyAV 17.1 here and of 18.1 there; another
+# network is 3.9 (laplacian) or 21 (average) away.
+CLIP_TOLERANCE = 1.5
 
 
 def write(path: str) -> None:

@@ -81,7 +81,7 @@ emulate -c "$mgdn" fuse "$street" "$street" "$build/emulated.mp4" > /dev/null
 
 step 'the tests of the native library and its ONNX Runtime operation'
 emulate -m pytest -q -p no:cacheprovider -r fE \
-  -m 'not compiler and not network and not avx2 and not avx512' \
+  -m 'not compiler and not nvcc and not network and not avx2 and not avx512' \
   tests/plugins tests/runtime/backends tests/runtime/test_golden.py \
   tests/runtime/bundle/test_reader.py
 step 'done'

@@ -33,7 +33,7 @@ step 'the self test'
 "$build/address/self_test" 16
 step 'tests/plugins'
 LD_PRELOAD="$("$compiler" -print-file-name=libasan.so) $("$compiler" -print-file-name=libstdc++.so)" \
-  ASAN_OPTIONS=detect_leaks=0 "$python" -m pytest -q -p no:cacheprovider -m 'not compiler' \
+  ASAN_OPTIONS=detect_leaks=0 "$python" -m pytest -q -p no:cacheprovider -m 'native and not compiler' \
   --native-library "$build/address/mgdn_native.so" tests/plugins
 
 build_with thread thread

@@ -22,6 +22,13 @@ int32_t mgdn_dynamic_filter_bands(const MgdnDynamicFilter* f, int64_t* bands) {
 int32_t mgdn_dynamic_filter_run(const MgdnDynamicFilter* f, int64_t first, int64_t last) {
   return MGDN_OK;
 }
+int32_t mgdn_window_attention_bands(const MgdnWindowAttention* a, int64_t* bands) {
+  *bands = 1;
+  return MGDN_OK;
+}
+int32_t mgdn_window_attention_run(const MgdnWindowAttention* a, int64_t first, int64_t last) {
+  return MGDN_OK;
+}
 """
 
 # Filters one pixel of 3 with a kernel whose centre is 2: prints 6.
@@ -85,6 +92,7 @@ def test_the_self_test_notices_a_library_that_does_nothing(repository, tmp_path)
     )
     assert done.returncode == 1
     assert "K=3 upscale=1 float32 core: element 0 is" in done.stderr
+    assert "attention baseline window 4 shift 0: another shift is not noticed" in done.stderr
     assert done.stdout.endswith("FAILED\n")
 
 
