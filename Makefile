@@ -12,20 +12,21 @@ JETPACK6_VENV ?= .venv-jetpack6
 PYTHON310 ?= $(shell for p in python3.10 $$(ls -d $$(pyenv root 2>/dev/null)/versions/3.10*/bin/python 2>/dev/null); do \
 	$$p -c '' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test check lint bench test-jetpack6 clean
+.PHONY: help demo test check lint bench test-cuda test-jetpack6 clean
 
 help:
 	@echo 'make demo           fuse a drawn clip: out/demo.mp4, out/demo.png, a latency table'
 	@echo 'make test           every test this machine can run'
 	@echo 'make check          lint, types, tests, and the tests on JetPack 6 versions'
 	@echo 'make bench          time the networks on this machine'
+	@echo 'make test-cuda      the CUDA kernel: on this CPU, what nvcc makes of it, on a GPU if there is one'
 	@echo 'make test-jetpack6  the runtime tests on Python 3.10 with JetPack 6 versions'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
 
 # Reinstalled when what is built or required changes; Python files are read in place.
-NATIVE := $(shell find plugins -name '*.cpp' -o -name '*.h' -o -name '*.cu')
+NATIVE := $(shell find plugins -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cmake')
 
 $(VENV)/.runtime: pyproject.toml CMakeLists.txt $(NATIVE) | $(BIN)/python
 	@echo 'installing the runtime into $(VENV)'
@@ -53,6 +54,10 @@ check: lint test $(if $(PYTHON310),test-jetpack6,)
 
 bench: $(VENV)/.runtime
 	$(BIN)/mgdn bench --compare average --compare laplacian --compare guided
+
+# Nine architectures, 10 seconds each.
+test-cuda: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/plugins/test_cuda_*.py tests/plugins/test_onnxruntime_op.py
 
 test-jetpack6: $(JETPACK6_VENV)/.dev
 	$(JETPACK6_VENV)/bin/python -m pytest -m 'not export and not network' tests/runtime tests/plugins

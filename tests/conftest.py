@@ -55,6 +55,11 @@ def missing_compiler() -> str | None:
     return "needs a C++ compiler: apt-get install -y g++"
 
 
+def missing_cmake() -> str | None:
+    """Why ``cmake`` tests cannot run here, or None."""
+    return None if shutil.which("cmake") else "needs CMake: apt-get install -y cmake"
+
+
 def find_nvcc() -> str | None:
     """The CUDA compiler, also where a Jetson keeps it off the path."""
     return shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
@@ -105,6 +110,7 @@ MISSING = {
     "network": missing_network,
     "native": missing_native,
     "compiler": missing_compiler,
+    "cmake": missing_cmake,
     "nvcc": missing_nvcc,
     "gpu": missing_gpu,
     "avx2": partial(missing_kernels, "AVX2"),
