@@ -12,15 +12,19 @@ JETPACK6_VENV ?= .venv-jetpack6
 PYTHON310 ?= $(shell for p in python3.10 $$(ls -d $$(pyenv root 2>/dev/null)/versions/3.10*/bin/python 2>/dev/null); do \
 	$$p -c '' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test check lint bench test-cuda test-jetpack6 clean
+.PHONY: help demo test check lint bench tensorrt test-cuda test-jetpack6 aarch64 aarch64-test sanitize clean
 
 help:
 	@echo 'make demo           fuse a drawn clip: out/demo.mp4, out/demo.png, a latency table'
 	@echo 'make test           every test this machine can run'
 	@echo 'make check          lint, types, tests, and the tests on JetPack 6 versions'
-	@echo 'make bench          time the networks on this machine'
-	@echo 'make test-cuda      the CUDA kernel: on this CPU, what nvcc makes of it, on a GPU if there is one'
+	@echo 'make bench          time networks, filters and the published code (8 GB) on this machine'
+	@echo 'make tensorrt       what the tests of the TensorRT plugin need, without a GPU'
+	@echo 'make test-cuda      the CUDA kernel: on this CPU, what nvcc makes of it, on a GPU if any'
 	@echo 'make test-jetpack6  the runtime tests on Python 3.10 with JetPack 6 versions'
+	@echo 'make aarch64        the wheel for aarch64 boards, cross-built, into dist/'
+	@echo 'make aarch64-test   that wheel in emulation; installs an emulator, as root'
+	@echo 'make sanitize       the native library under address, undefined and thread sanitizers'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
@@ -39,10 +43,22 @@ $(VENV)/.dev: $(VENV)/.runtime constraints.txt tests/requirements-rtx.txt
 	-[ "$$(uname -m)" != x86_64 ] || $(PIP) -r tests/requirements-rtx.txt
 	@touch $@
 
+# TensorRT's headers and NVIDIA's lean runtimes, beside the environment's own packages: 90 MB to
+# fetch. Where one cannot be had, its tests say they were skipped, and the next run tries again.
+TENSORRT := headers lean-10 lean-11
+
+$(VENV)/tensorrt/%/.installed: tests/requirements-tensorrt-%.txt | $(BIN)/python
+	@echo 'fetching TensorRT $* for tests'
+	@rm -rf $(@D)
+	@$(PIP) --no-deps --no-compile --only-binary :all: --target $(@D) -r $< && touch $@ || \
+	  echo 'no TensorRT $* here: those tests are skipped'
+
+tensorrt: $(TENSORRT:%=$(VENV)/tensorrt/%/.installed)
+
 demo: $(VENV)/.runtime
 	$(BIN)/mgdn demo out
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev tensorrt
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev
@@ -52,8 +68,10 @@ lint: $(VENV)/.dev
 
 check: lint test $(if $(PYTHON310),test-jetpack6,)
 
-bench: $(VENV)/.runtime
+bench: $(VENV)/.dev
 	$(BIN)/mgdn bench --compare average --compare laplacian --compare guided
+	$(BIN)/mgdn bench filter
+	$(BIN)/mgdn bench published
 
 # Nine architectures, 10 seconds each.
 test-cuda: $(VENV)/.dev
@@ -67,6 +85,56 @@ $(JETPACK6_VENV)/.dev: pyproject.toml CMakeLists.txt $(NATIVE) tests/requirement
 	$(PYTHON310) -m venv $(JETPACK6_VENV)
 	$(JETPACK6_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e . -r tests/requirements-jetpack6.txt
 	@touch $@
+
+# Cross build. pip names the wheel after _PYTHON_HOST_PLATFORM; the toolchain file decides what is
+# in it. The self test links the wheel's own library, so what is tested is what is shipped.
+AARCH64 := build/aarch64
+CROSS_CXX := aarch64-linux-gnu-g++
+NVCC ?= $(shell command -v nvcc || ls $${CUDA_HOME:-/usr/local/cuda}/bin/nvcc 2>/dev/null)
+CUDART := plugins/requirements-aarch64-cuda.txt
+CUDA_KERNEL := $(if $(wildcard plugins/cuda/*.cu),$(NVCC),)
+READ_SYMBOLS := aarch64-linux-gnu-nm -D $(AARCH64)/package/mgdn_edge/plugins/mgdn_native.so
+
+aarch64: $(AARCH64)/self_test
+	@echo "built $$(ls dist/*-linux_aarch64.whl); the library alone: $(AARCH64)/package/mgdn_edge/plugins"
+
+# The wheel holds the Python files too, and the tests in emulation run those.
+PACKAGE := $(shell find src/mgdn_edge/*.py calibration export plugins runtime -type f -not -name '*.pyc')
+
+$(AARCH64)/self_test: pyproject.toml CMakeLists.txt $(PACKAGE) tests/plugins/self_test.cpp \
+		$(if $(CUDA_KERNEL),$(AARCH64)/cudart/.complete,) | $(BIN)/python
+	@command -v $(CROSS_CXX) > /dev/null || { echo 'no compiler for aarch64; as root: apt install g++-aarch64-linux-gnu'; exit 1; }
+	@echo "$(if $(CUDA_KERNEL),with the CUDA kernel by $(NVCC),without a CUDA kernel: no nvcc found; set NVCC)"
+	rm -rf $(AARCH64)/wheel $(AARCH64)/package
+	_PYTHON_HOST_PLATFORM=linux-aarch64 MGDN_AARCH64_CUDART=$(CURDIR)/$(AARCH64)/cudart/nvidia/cu13/lib \
+		$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w $(AARCH64)/wheel . \
+		-C build-dir=$(AARCH64)/cmake -C cmake.args=-DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/plugins/aarch64.cmake \
+		$(if $(CUDA_KERNEL),-C cmake.define.MGDN_NVCC=$(NVCC)) \
+		-C cmake.define.MGDN_CUDA=$(if $(CUDA_KERNEL),ON,OFF) -C 'cmake.define.MGDN_CUDA_ARCHITECTURES=87-real;110'
+	@ls $(AARCH64)/wheel/*-linux_aarch64.whl > /dev/null
+	$(BIN)/python -m zipfile -e $(AARCH64)/wheel/*.whl $(AARCH64)/package
+	@$(READ_SYMBOLS) | grep -q ' T RegisterCustomOps'
+	@$(if $(CUDA_KERNEL),$(READ_SYMBOLS) | grep -q ' T mgdn_dynamic_filter_enqueue',true)
+	$(CROSS_CXX) -std=c++14 -O2 -Wall -Wextra -pthread -Iplugins tests/plugins/self_test.cpp \
+		$(AARCH64)/package/mgdn_edge/plugins/mgdn_native.so '-Wl,-rpath,$$ORIGIN/package/mgdn_edge/plugins' -o $@
+	@mkdir -p dist && cp $(AARCH64)/wheel/*.whl dist
+
+# The pin is of one CUDA release: a static runtime of another need not fit what nvcc generates.
+$(AARCH64)/cudart/.complete: $(CUDART) | $(BIN)/python
+	@$(NVCC) --version | grep -q 'release 13\.0,' || { \
+		echo '$(NVCC) is not of CUDA 13.0, which $(CUDART) pins; make aarch64 NVCC= leaves CUDA out'; exit 1; }
+	rm -rf $(@D)
+	$(PIP) --require-hashes --no-deps --only-binary=:all: --platform manylinux2014_aarch64 --target $(@D) -r $(CUDART)
+	@touch $@
+
+aarch64-test: $(VENV)/.runtime
+	@command -v $(CROSS_CXX) > /dev/null || [ "$$(id -u)" != 0 ] || { echo 'installing g++-aarch64-linux-gnu'; apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends g++-aarch64-linux-gnu > /dev/null; }
+	$(MAKE) --no-print-directory aarch64
+	tests/aarch64/run.sh $(BIN)/python $(AARCH64)
+
+sanitize: $(VENV)/.dev
+	tests/plugins/sanitize.sh $(BIN)/python build/sanitize
 
 clean:
 	rm -rf out build dist $(VENV) $(JETPACK6_VENV)

@@ -8,7 +8,7 @@ from torch import nn
 
 from mgdn_edge.export.checkpoint import load_mgdn, read_tensors, refuse_differences
 from mgdn_edge.export.networks.edge import UPSCALE, MGDNEdge
-from mgdn_edge.export.networks.mgdn import VARIANTS
+from mgdn_edge.export.networks.mgdn import VARIANTS, pad_predictors
 from mgdn_edge.export.networks.mgdn_ir import build_mgdn_ir
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.spec import FusionSpec, InputSpec
@@ -16,6 +16,8 @@ from mgdn_edge.runtime.spec import FusionSpec, InputSpec
 EDGE = "edge"
 IR = "ir"
 EDGE_WEIGHTS = Path(__file__).parent / "weights" / "mgdn-edge.safetensors"
+IR_WEIGHTS = Path(__file__).parent / "weights" / "mgdn-ir.safetensors"
+PACKAGED = {EDGE: EDGE_WEIGHTS, IR: IR_WEIGHTS}  # variants that need no --checkpoint
 RELEASE_MULTIPLE = 8  # the published script's constant, whatever the window
 
 # What can be trained: network -> its untrained core graph.
@@ -79,12 +81,7 @@ def load_network(variant: str, checkpoint: Path | None, release_padding: bool) -
     if variant == IR:
         if release_padding:
             raise UserError("ir has no published script; use --padding minimal")
-        if checkpoint is None:
-            raise UserError(
-                "ir needs a weight file; add --checkpoint FILE, as written by "
-                "mgdn train --recipe mgdn-ir"
-            )
-        return load_ir(checkpoint)
+        return load_ir(checkpoint or IR_WEIGHTS)
     if variant not in VARIANTS:
         raise UserError(f"variant {variant!r} is unknown; known: {', '.join(list_variants())}")
     if checkpoint is None:
@@ -108,6 +105,7 @@ def load_network(variant: str, checkpoint: Path | None, release_padding: bool) -
         global_statistics=True,
     )
     core = load_mgdn(variant, read_tensors(checkpoint), str(checkpoint))
+    pad_predictors(core)
     return LoadedNetwork(core, "mgdn", variant, inputs, spec, fuses)
 
 
@@ -143,5 +141,6 @@ def _load_trained(spec: FusionSpec, checkpoint: Path) -> LoadedNetwork:
     expected = {name: tuple(value.shape) for name, value in core.state_dict().items()}
     refuse_differences(str(checkpoint), spec.network, expected, tensors)
     core.load_state_dict(tensors)
+    pad_predictors(core)
     inputs = tuple((stream.name, stream.channels) for stream in spec.inputs)
     return LoadedNetwork(core.eval(), spec.network, spec.variant, inputs, spec, fuses=True)

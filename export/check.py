@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mgdn_edge.export.catalogue import EDGE_WEIGHTS, LoadedNetwork, load_network
+from mgdn_edge.export.catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.checkpoint import file_digest
 from mgdn_edge.export.frame_network import FrameNetwork, PaddedNetwork, core_input
 from mgdn_edge.export.node_parity import NodeParity, compare_nodes
@@ -91,8 +91,9 @@ def check_export(
 
 def load_recorded(record: ExportRecord, checkpoint: Path | None) -> LoadedNetwork:
     """The network an export was made from; UserError if ``checkpoint`` is another file."""
-    if checkpoint is None and record.weights.file == EDGE_WEIGHTS.name:
-        checkpoint = EDGE_WEIGHTS
+    packaged = PACKAGED.get(record.variant)
+    if checkpoint is None and packaged is not None and record.weights.file == packaged.name:
+        checkpoint = packaged
     if checkpoint is None:
         raise UserError(
             f"the weights are needed for the torch side; add --checkpoint {record.weights.file}"

@@ -1,4 +1,4 @@
-"""``mgdn export``, ``mgdn check`` and ``mgdn train``."""
+"""``mgdn export``, ``mgdn check``, ``mgdn train`` and the benchmarks of published code."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mgdn_edge.export import bench_commands
 from mgdn_edge.export.train_command import EPILOG as TRAIN_EPILOG
 from mgdn_edge.export.train_command import train
 
@@ -17,6 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command("export")(export)
     app.command("check")(check)
     app.command("train", epilog=TRAIN_EPILOG)(train)
+    bench_commands.register(app)
 
 
 CheckpointOption = Annotated[

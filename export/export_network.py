@@ -11,7 +11,7 @@ import onnx_ir as ir
 import torch
 
 from mgdn_edge import __version__
-from mgdn_edge.export.catalogue import EDGE_WEIGHTS, LoadedNetwork, load_network
+from mgdn_edge.export.catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.checkpoint import file_digest
 from mgdn_edge.export.facts import measure_graph_facts
 from mgdn_edge.export.fixed_size import fix_size
@@ -70,7 +70,7 @@ def export_network(
         raise UserError(f"cannot write {output}: the folder {output.parent} does not exist")
     report("reading the checkpoint")
     loaded = load_network(variant, checkpoint, release_padding)
-    weights = checkpoint or EDGE_WEIGHTS
+    weights = checkpoint or PACKAGED[variant]
     staging = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
         report("tracing the core graph")

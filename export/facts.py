@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from mgdn_edge.export.attention_body import OPERATORS as ATTENTION
 from mgdn_edge.export.function_body import DOMAIN, OPERATOR
 from mgdn_edge.runtime.graph_facts import GraphFacts, NodeFacts, TensorFacts
 
@@ -95,6 +96,12 @@ def node_flops(
         batch, _, height, width = outputs[0].shape
         interpolated = batch * taps * height * width if attributes.get("upscale", 1) > 1 else 0
         return 2 * taps * elements + INTERPOLATION_FLOPS * interpolated
+    if node.domain == DOMAIN and node.op_type in ATTENTION:
+        # Every token meets the T of its window: a product over d, bias and softmax per head, and
+        # the sum of values.
+        _, tokens, _ = inputs[1].shape
+        size = inputs[0].shape[-1] // 3 // inputs[1].shape[0]
+        return elements * tokens * 4 + elements // size * tokens * (1 + PER_ELEMENT["Softmax"])
     if node.op_type == "Conv":
         weight = inputs[1].shape
         return 2 * elements * prod(weight[1:]) + (elements if len(inputs) > 2 else 0)

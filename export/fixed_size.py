@@ -3,7 +3,7 @@
 1. The inputs get their size, so every Shape of an input is a constant.
 2. Constants are propagated, results of up to FOLD_LIMIT elements stored: all size arithmetic
    goes, tables such as window masks stay computed, so files hold weights and not tables.
-3. Shapes are inferred; a DynamicFilter's result has its feature's shape.
+3. Shapes are inferred; our own operations' results have shapes that follow from their inputs'.
 4. A Gather or Slice that takes a whole axis in order is bypassed: padding and cropping of a
    size that needs none, which cost 1.2 ms a plane at 640x480 on a CPU core.
 5. What nothing reads is removed.
@@ -14,6 +14,7 @@ import onnx_ir as ir
 import onnxscript.optimizer
 from onnx_ir.passes import common
 
+from mgdn_edge.export.attention_body import OPERATORS as ATTENTION
 from mgdn_edge.export.function_body import OPERATOR
 
 FOLD_LIMIT = 4096  # elements; index vectors of a side of 4096 pixels are the largest we want
@@ -49,13 +50,18 @@ def fix_size(model: ir.Model, height: int, width: int) -> ir.Model:
 
 
 def infer_shapes(model: ir.Model) -> None:
-    """Shapes of every value, in place, through DynamicFilter nodes one after the other."""
+    """Shapes of every value, in place, through our own operations one after the other."""
     common.ShapeInferencePass(data_prop=True)(model)
     for node in model.graph:
-        if node.op_type == OPERATOR and node.inputs[0] is not None:
-            node.outputs[0].shape = node.inputs[0].shape
-            node.outputs[0].type = node.inputs[0].type
-            common.ShapeInferencePass(data_prop=True)(model)
+        source = node.inputs[0] if node.inputs else None
+        if source is None or source.shape is None or node.op_type not in (OPERATOR, *ATTENTION):
+            continue
+        node.outputs[0].shape = source.shape
+        if node.op_type in ATTENTION:
+            *pixels, triple = source.shape
+            node.outputs[0].shape = ir.Shape([*pixels, triple // 3])
+        node.outputs[0].type = source.type
+        common.ShapeInferencePass(data_prop=True)(model)
 
 
 def takes_whole_axes(node: ir.Node) -> bool:

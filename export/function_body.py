@@ -35,7 +35,9 @@ class BodyNodes:
         self.nodes.append(helper.make_node("Constant", [], [name], value=tensor))
         return name
 
-    def add(self, operator: str, inputs: list[str], output: str, **attributes: str) -> str:
+    def add(
+        self, operator: str, inputs: list[str], output: str, **attributes: str | int | list[int]
+    ) -> str:
         """Add a node with one output and return the output's name."""
         node = helper.make_node(operator, inputs, [output])
         node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
@@ -64,6 +66,24 @@ def make_function(kernel_size: int, upscale: int) -> onnx.FunctionProto:
         nodes=body.nodes,
         opset_imports=[helper.make_opsetid("", OPSET)],
         attributes=["kernel_size", "upscale"],
+    )
+
+
+def single_filter(kernel_size: int, upscale: int, dtype: str) -> onnx.ModelProto:
+    """A model of one DynamicFilter and its body; ``dtype`` is "float32" or "float16"."""
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    names = ["feature", "kernel", "filtered"]
+    values = [helper.make_tensor_value_info(name, element, [None] * 4) for name in names]
+    node = helper.make_node(OPERATOR, names[:2], names[2:], domain=DOMAIN)
+    for name, value in (("kernel_size", kernel_size), ("upscale", upscale)):
+        node.attribute.append(helper.make_attribute(name, value))
+    graph = helper.make_graph([node], "filter", values[:2], values[2:])
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, OPERATION_VERSION)]
+    return helper.make_model(
+        graph,
+        functions=[make_function(kernel_size, upscale)],
+        opset_imports=opsets,
+        ir_version=10,
     )
 
 

@@ -13,6 +13,8 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
+from mgdn_edge.export.attention_body import OPERATORS as ATTENTION
+from mgdn_edge.export.attention_body import make_attention_function
 from mgdn_edge.export.function_body import DOMAIN, OPERATOR, OPSET, make_function
 from mgdn_edge.export.graph_names import name_by_module
 
@@ -92,8 +94,18 @@ def filter_attributes(model: onnx.ModelProto) -> set[tuple[int, int]]:
     return found
 
 
+def attention_attributes(model: onnx.ModelProto) -> set[tuple[str, int, int]]:
+    """The (operator, heads, window) of the graph's attention nodes."""
+    found = set()
+    for node in model.graph.node:
+        if node.domain == DOMAIN and node.op_type in ATTENTION:
+            values = {attribute.name: attribute.i for attribute in node.attribute}
+            found.add((node.op_type, values["heads"], values["window"]))
+    return found
+
+
 def to_proto(model: ir.Model, metadata: dict[str, str]) -> onnx.ModelProto:
-    """Graph -> checked ONNX model with the function body and ``metadata`` in its properties."""
+    """Graph -> checked ONNX model with the function bodies and ``metadata`` in its properties."""
     proto = ir.to_proto(model)
     del proto.metadata_props[:]
     onnx.helper.set_model_props(proto, metadata)
@@ -102,13 +114,23 @@ def to_proto(model: ir.Model, metadata: dict[str, str]) -> onnx.ModelProto:
         raise ValueError(f"one file takes one (kernel_size, upscale), this graph uses {used}")
     for kernel_size, upscale in used:
         proto.functions.append(make_function(kernel_size, upscale))
+    attention = sorted(attention_attributes(proto))
+    if len({each[1:] for each in attention}) > 1:
+        raise ValueError(f"one file takes one (heads, window), this graph uses {attention}")
+    for operator, heads, window in attention:
+        proto.functions.append(make_attention_function(operator, heads, window))
     onnx.checker.check_model(proto)
     return proto
 
 
 def without_bodies(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The twin for TensorRT's parser, which looks at local functions before plugins."""
+    """The twin for TensorRT's parser, which looks at local functions before plugins.
+
+    DynamicFilter has a plugin and loses its body; attention, which has none, keeps its own.
+    """
     twin = onnx.ModelProto()
     twin.CopyFrom(model)
+    kept = [function for function in twin.functions if function.name != OPERATOR]
     del twin.functions[:]
+    twin.functions.extend(kept)
     return twin

@@ -22,3 +22,16 @@ def show_steps() -> Iterator[Callable[[str], None]]:
             status.update(f"{step} ({time.monotonic() - started:.0f} s so far)")
 
         yield report
+
+
+@contextmanager
+def show_share(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A function to call with (done, total): a bar on a terminal, else silence."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,5 +1,5 @@
-/* The C interface of the native library: DynamicFilter on CPUs. Its CUDA function, where it was
- * built, is declared in cuda/dynamic_filter_cuda.h.
+/* The C interface of the native library: DynamicFilter and WindowAttention on CPUs. Its CUDA
+ * function, where it was built, is declared in cuda/dynamic_filter_cuda.h.
  *
  * Every function returns an MgdnStatus unless said, never throws, allocates nothing, starts no
  * thread, keeps no state, and may be called from any thread. The work is cut into bands the
@@ -86,6 +86,38 @@ MGDN_EXPORT int32_t mgdn_dynamic_filter_bands(const MgdnDynamicFilter* filter, i
  * the same time; each uses less than 96 KiB of stack. */
 MGDN_EXPORT int32_t mgdn_dynamic_filter_run(const MgdnDynamicFilter* filter, int64_t first,
                                             int64_t last);
+
+/* Attention in windows of one image size; window_attention_core.h has the formula. The caller owns
+ * all memory and keeps it until the last band is run.
+ *
+ * qkv    (N, H, W, 3, heads, d) float32, dense: queries, keys, values of every pixel; read only.
+ * bias   (heads, T, T) float32, dense, T = window * window, the key's index before the query's,
+ *        added to the logits; read only.
+ * out    (N, H, W, heads, d) float32, dense; overlaps neither input.
+ * N, H, W, heads >= 1; d in [1, 64]; window 4 or 8 divides H and W; shift in [0, window).
+ * implementation is an MgdnImplementation.
+ */
+typedef struct MgdnWindowAttention {
+  const float* qkv;
+  const float* bias;
+  float* out;
+  int64_t batch;
+  int64_t height;
+  int64_t width;
+  int32_t heads;
+  int32_t head_size;
+  int32_t window;
+  int32_t shift;
+  int32_t implementation;
+} MgdnWindowAttention;
+
+/* Check the whole contract above except the memory; bands: where to write their number, >= 1. */
+MGDN_EXPORT int32_t mgdn_window_attention_bands(const MgdnWindowAttention* attention,
+                                                int64_t* bands);
+
+/* As mgdn_dynamic_filter_run: bands in any order, at the same time, less than 96 KiB of stack. */
+MGDN_EXPORT int32_t mgdn_window_attention_run(const MgdnWindowAttention* attention, int64_t first,
+                                              int64_t last);
 
 #ifdef __cplusplus
 }

@@ -63,14 +63,14 @@ class _Filter(ctypes.Structure):
     )
 
 
-def find_library(folders: Iterable[str] = plugin_folders) -> Path | None:
-    """The built library, None where there is none.
+def find_library(folders: Iterable[str] = plugin_folders, name: str = LIBRARY_NAME) -> Path | None:
+    """The built library called ``name``, None where there is none.
 
     ``folders`` are those of this package: an editable install has two, the source tree and the
     one in site-packages where the build puts the library.
     """
     for folder in folders:
-        path = Path(folder) / LIBRARY_NAME
+        path = Path(folder) / name
         if path.is_file():
             return path.resolve()
     return None
@@ -137,12 +137,14 @@ def dynamic_filter(
     upscale: int = 1,
     threads: int | None = None,
     implementation: Implementation = Implementation.BEST,
+    out: Storage | None = None,
 ) -> Storage:
     """(N, C, H, W), (N, K*K, H/s, W/s) float32 or both float16 -> (N, C, H, W) of that type.
 
     ``kernel_size`` is K in {3, 5, 7}, ``upscale`` s in {1, 2, 4}; sums run in float32.
-    ``threads`` None takes every CPU this process may use. Raises ValueError where shapes, types
-    or attributes disagree, NativeLibraryError where the library or implementation is missing.
+    ``threads`` None takes every CPU this process may use; ``out``, contiguous and of the
+    feature's shape and type, is written and returned. Raises ValueError where shapes, types or
+    attributes disagree, NativeLibraryError where the library or implementation is missing.
     """
     check_shapes(feature.shape, kernel.shape, kernel_size, upscale)
     if feature.dtype not in _STORAGES or feature.dtype != kernel.dtype:
@@ -154,7 +156,11 @@ def dynamic_filter(
         raise ValueError(f"threads is {threads}; at least 1 is needed")
     library = load_library()
     feature, kernel = (np.require(each, requirements=("C", "A")) for each in (feature, kernel))
-    out = np.empty_like(feature)
+    out = np.empty_like(feature) if out is None else out
+    if out.shape != feature.shape or out.dtype != feature.dtype or not out.flags.carray:
+        raise ValueError(
+            f"out is {out.dtype} {out.shape}; contiguous {feature.dtype} {feature.shape} is needed"
+        )
     filter_ = _Filter(
         feature.ctypes.data,
         kernel.ctypes.data,
@@ -177,9 +183,17 @@ def _run_bands(library: ctypes.CDLL, filter_: _Filter, bands: int, threads: int)
     if threads == 1 or bands == 1:
         _check(library, run(filter_, 0, bands))
         return
-    with ThreadPoolExecutor(min(threads, bands)) as pool:
-        for status in pool.map(lambda band: run(filter_, band, band + 1), range(bands)):
-            _check(library, status)
+    # Runs of neighbouring bands, which share rows; several a thread, as cores are not equally free.
+    parts = min(bands, 4 * threads)
+    limits = [part * bands // parts for part in range(parts + 1)]
+    for status in _pool(threads).map(functools.partial(run, filter_), limits[:-1], limits[1:]):
+        _check(library, status)
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay, because starting them takes as long as a small filter."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="mgdn-filter")
 
 
 def _check(library: ctypes.CDLL, status: int) -> None:

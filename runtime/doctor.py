@@ -20,6 +20,12 @@ from mgdn_edge.plugins.native import (
     cuda_architectures,
     find_library,
 )
+from mgdn_edge.plugins.tensorrt_plugin import (
+    BUILD_COMMAND,
+    TensorrtPluginError,
+    check_plugin,
+    find_plugin,
+)
 from mgdn_edge.runtime.bundle.verification import verify_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.networks import BASELINES, packaged_bundles
@@ -71,6 +77,7 @@ def examine_machine(root: Path = Path("/")) -> Report:
         _backend,
         lambda: _processor(root),
         _native_library,
+        _tensorrt_plugin,
         _video,
         lambda: _jetson(root),
         _networks,
@@ -158,6 +165,29 @@ def _native_library() -> Iterator[Finding]:
         return
     cuda = f"CUDA kernel for {', '.join(architectures)}" if architectures else "no CUDA kernel"
     yield Finding("native library", "ok", f"{path}, using {implementation.name}; {cuda}")
+
+
+def _tensorrt_plugin() -> Iterator[Finding]:
+    """Its absence is worth a warning only where TensorRT is; everything else runs without."""
+    name = "tensorrt plugin"
+    if find_plugin() is None:
+        if importlib.util.find_spec("tensorrt") is None:
+            yield Finding(name, "ok", "none, and no TensorRT that could use it")
+        else:
+            found = "none: TensorRT cannot run a network with DynamicFilter"
+            yield Finding(name, "warning", found, BUILD_COMMAND)
+        return
+    try:
+        plugin = check_plugin()
+    except TensorrtPluginError as error:
+        yield Finding(name, "warning", str(error), BUILD_COMMAND)
+        return
+    found = f"{plugin.path}, for TensorRT {plugin.tensorrt_major}, sha256 {plugin.sha256[:12]}"
+    installed = _version("tensorrt")
+    if installed and int(installed.partition(".")[0]) != plugin.tensorrt_major:
+        yield Finding(name, "warning", f"{found}, but {installed} runs here", BUILD_COMMAND)
+    else:
+        yield Finding(name, "ok", found)
 
 
 def _video() -> Iterator[Finding]:

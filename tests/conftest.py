@@ -13,6 +13,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA_ROOT = Path(os.environ.get("MGDN_SHARED", REPOSITORY.parent / "shared"))
+TENSORRT_ROOT = Path(sys.prefix) / "tensorrt"  # made by `make tensorrt`
 
 
 def missing_data() -> str | None:
@@ -37,17 +38,6 @@ def missing_network() -> str | None:
     return "needs the package index, which does not answer from here"
 
 
-def missing_native() -> str | None:
-    """Why ``native`` tests cannot run here, or None."""
-    from mgdn_edge.plugins.native import NativeLibraryError, load_library
-
-    try:
-        load_library()
-    except NativeLibraryError as error:
-        return f"needs the native library: {error}"
-    return None
-
-
 def missing_compiler() -> str | None:
     """Why ``compiler`` tests cannot run here, or None."""
     if shutil.which(os.environ.get("CXX", "g++")) is not None:
@@ -57,7 +47,20 @@ def missing_compiler() -> str | None:
 
 def missing_cmake() -> str | None:
     """Why ``cmake`` tests cannot run here, or None."""
-    return None if shutil.which("cmake") else "needs CMake: apt-get install -y cmake"
+    if shutil.which("cmake") and shutil.which("make"):
+        return None
+    return "needs CMake and make: apt-get install -y cmake make"
+
+
+def missing_native() -> str | None:
+    """Why ``native`` tests cannot run here, or None."""
+    from mgdn_edge.plugins.native import NativeLibraryError, load_library
+
+    try:
+        load_library()
+    except NativeLibraryError as error:
+        return f"needs the native library: {error}"
+    return None
 
 
 def find_nvcc() -> str | None:
@@ -104,6 +107,16 @@ def missing_browser() -> str | None:
     return "needs Chromium: apt-get install -y chromium"
 
 
+def missing_tensorrt(*folders: str) -> str | None:
+    """Why tests with these folders of `make tensorrt` cannot run here, or None."""
+    absent = [name for name in folders if not (TENSORRT_ROOT / name / ".installed").is_file()]
+    if absent:
+        return f"needs TensorRT {' and '.join(absent)} in {TENSORRT_ROOT}: make tensorrt"
+    if shutil.which("cmake") is None or shutil.which(os.environ.get("CXX", "c++")) is None:
+        return "needs cmake and a C++ compiler: apt-get install -y cmake g++"
+    return None
+
+
 MISSING = {
     "data": missing_data,
     "rtx": missing_rtx,
@@ -116,7 +129,28 @@ MISSING = {
     "avx2": partial(missing_kernels, "AVX2"),
     "avx512": partial(missing_kernels, "AVX512"),
     "browser": missing_browser,
+    "tensorrt_headers": partial(missing_tensorrt, "headers"),
+    "lean": partial(missing_tensorrt, "headers", "lean-10", "lean-11"),
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--native-library FILE``: a build of the library other than the installed one."""
+    parser.addoption("--native-library", type=Path, help="the native library to test")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the library asked for in place of the installed one, before anything imports its path."""
+    library = config.getoption("--native-library")
+    if library is None:
+        return
+    from mgdn_edge.plugins import native
+
+    installed = native.find_library
+    if not library.is_file():
+        raise pytest.UsageError(f"--native-library {library} is no file")
+    # Tests of the search itself give folders and keep it.
+    native.find_library = lambda *folders: installed(*folders) if folders else library.resolve()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -132,6 +166,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shared() -> Path:
     """Folder with ``data/`` and ``golden/``; only for tests marked ``data``."""
     return DATA_ROOT
+
+
+@pytest.fixture(scope="session")
+def tensorrt_root() -> Path:
+    """Folder with ``headers``, ``lean-10`` and ``lean-11``; see `make tensorrt`."""
+    return TENSORRT_ROOT
 
 
 @pytest.fixture(scope="session")

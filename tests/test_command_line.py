@@ -32,7 +32,7 @@ USAGE = {
     "bench --size": "'--size' requires an argument",
     "bench --frames many": "--frames many: ",
     "bench --threads 0": "--threads 0: ",
-    "bench more": "unexpected extra argument",
+    "bench more": "no such command",
     "export": "missing argument 'OUT'",
     "export {new} --nope 1": "no such option: --nope",
     "check": "missing argument 'EXPORT_DIR'",

@@ -127,6 +127,7 @@ def test_the_wheel_holds_one_package_and_the_default_bundle(built: Path) -> None
         "mgdn_edge/runtime/bundles/mgdn-edge.mgdn",
         "mgdn_edge/export/networks/mgdn.py",
         "mgdn_edge/export/weights/mgdn-edge.safetensors",
+        "mgdn_edge/export/weights/mgdn-ir.safetensors",
         "mgdn_edge/plugins/reference.py",
         "mgdn_edge/calibration/__init__.py",
     ):

@@ -8,9 +8,10 @@ namespace {
 using mgdn::FilterShape;
 using mgdn::Half;
 
-// Rows of a band. Its K - 1 extra rows of features come from a cache; fewer rows would read them
-// too often, more would leave threads without work at the end.
-constexpr int64_t BAND_ROWS = 16;
+// Rows of a band, a multiple of the 2 and 3 rows the kernels take at a time. Its K - 1 extra rows of
+// features come from a cache; fewer rows would read them too often, more would leave threads without
+// work at the end.
+int64_t band_rows(const MgdnDynamicFilter& filter) { return filter.height < 240 ? 12 : 24; }
 
 const mgdn::TileKernels* find_tiles(int32_t implementation) {
   switch (implementation) {
@@ -41,7 +42,7 @@ int32_t check_filter(const MgdnDynamicFilter* filter) {
 }
 
 int64_t bands_per_image(const MgdnDynamicFilter& filter) {
-  return (filter.height + BAND_ROWS - 1) / BAND_ROWS;
+  return (filter.height + band_rows(filter) - 1) / band_rows(filter);
 }
 
 template <class Scalar>
@@ -62,10 +63,11 @@ void run_bands(const MgdnDynamicFilter& filter, mgdn::FilterRows<Scalar> filter_
                int64_t first, int64_t last) {
   const FilterShape shape = {filter.batch, filter.channels,    filter.height,
                              filter.width, filter.kernel_size, filter.upscale};
+  const int64_t rows = band_rows(filter);
   for (int64_t band = first; band < last; ++band) {
     const int64_t n = band / bands_per_image(filter);
-    const int64_t begin = band % bands_per_image(filter) * BAND_ROWS;
-    const int64_t end = begin + BAND_ROWS < filter.height ? begin + BAND_ROWS : filter.height;
+    const int64_t begin = band % bands_per_image(filter) * rows;
+    const int64_t end = begin + rows < filter.height ? begin + rows : filter.height;
     filter_rows(shape, static_cast<const Scalar*>(filter.feature),
                 static_cast<const Scalar*>(filter.kernel), static_cast<Scalar*>(filter.out), n,
                 begin, end);

@@ -16,22 +16,13 @@
 
 #include "scalar_rows.h"
 #include "tiles.h"
-
-#ifdef __clang__
-#define MGDN_UNROLL _Pragma("unroll")
-#else
-#define MGDN_UNROLL _Pragma("GCC unroll 16")
-#endif
+#include "vectors.h"
 
 namespace {
 
 using mgdn::FilterShape;
 using mgdn::Interpolation;
 
-typedef float Vector __attribute__((vector_size(MGDN_VECTOR_BYTES)));
-typedef int32_t LaneIndex __attribute__((vector_size(MGDN_VECTOR_BYTES)));
-
-constexpr int LANES = MGDN_VECTOR_BYTES / int(sizeof(float));
 constexpr int ROWS = 2;  // output rows of a tile
 // Six channels times two rows are twelve sums; with two weights and a feature, 16 registers.
 constexpr int MAX_CHANNELS = 6;
@@ -43,14 +34,6 @@ constexpr int RowPitch = TileWidth<K> + 16;
 // The weights of one row of a tile: pixel x of tap j at j * TileWidth + x.
 template <int K>
 constexpr int TileWeights = K * K * TileWidth<K>;
-
-inline Vector load(const float* from) {
-  Vector value;
-  memcpy(&value, from, sizeof value);
-  return value;
-}
-
-inline void store(float* to, Vector value) { memcpy(to, &value, sizeof value); }
 
 inline Vector pick(Vector from, LaneIndex lanes) {
 #ifdef __clang__
@@ -322,10 +305,5 @@ void filter_rows(const FilterShape& shape, const Scalar* feature, const Scalar* 
     }
   }
 }
-
-constexpr mgdn::TileKernels TILE_KERNELS = {
-    {filter_rows<3, float>, filter_rows<5, float>, filter_rows<7, float>},
-    {filter_rows<3, Half>, filter_rows<5, Half>, filter_rows<7, Half>},
-};
 
 }  // namespace

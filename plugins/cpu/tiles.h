@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dynamic_filter_core.h"
+#include "window_attention_core.h"
 
 namespace mgdn {
 
@@ -10,10 +11,15 @@ template <class Scalar>
 using FilterRows = void (*)(const FilterShape& shape, const Scalar* feature, const Scalar* kernel,
                             Scalar* out, int64_t n, int64_t first_row, int64_t last_row);
 
+// Attends the windows of window row `row` of image n. Pointers are those of whole tensors.
+using AttendRow = void (*)(const AttentionShape& shape, const float* qkv, const float* bias,
+                           float* out, int64_t n, int64_t row);
+
 // kernel_size 3, 5 and 7 at index kernel_size / 2 - 1.
 struct TileKernels {
   FilterRows<float> float32[3];
   FilterRows<Half> float16[3];
+  AttendRow attend[2];  // window 4 and 8
 };
 
 extern const TileKernels baseline_tiles;

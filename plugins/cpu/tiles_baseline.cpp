@@ -1,4 +1,9 @@
 #define MGDN_VECTOR_BYTES 16
+#include "attention_kernel.h"
 #include "tile_kernel.h"
 
-const mgdn::TileKernels mgdn::baseline_tiles = TILE_KERNELS;
+const mgdn::TileKernels mgdn::baseline_tiles = {
+    {filter_rows<3, float>, filter_rows<5, float>, filter_rows<7, float>},
+    {filter_rows<3, Half>, filter_rows<5, Half>, filter_rows<7, Half>},
+    {attend_row<4>, attend_row<8>},
+};

@@ -7,6 +7,7 @@
 
 #include <atomic>
 
+#include "attention_op.h"
 #include "mgdn.h"
 #include "node.h"
 #include "onnxruntime_abi.h"
@@ -167,6 +168,7 @@ DynamicFilterOp make_op(Provider provider, MgdnStorage storage, const void* tabl
 // Operations and their domain, kept for the life of the process: sessions refer to them.
 struct Registration {
   DynamicFilterOp ops[sizeof PROVIDERS / sizeof *PROVIDERS][2];
+  attention::Op attention_ops[2];
   CustomOpDomain* domain;
 };
 
@@ -177,6 +179,8 @@ Status* make_registration(const Api& api, const void* table, Registration** resu
   if (!made) {
     return api.create_status(FAIL, "mgdn: out of memory");
   }
+  made->attention_ops[0] = attention::make_op(false);
+  made->attention_ops[1] = attention::make_op(true);
   Status* status = api.create_custom_op_domain(DOMAIN_NAME, &made->domain);
   for (Provider provider : PROVIDERS) {
     for (MgdnStorage storage : STORAGES) {
@@ -185,6 +189,11 @@ Status* make_registration(const Api& api, const void* table, Registration** resu
       if (!status) {
         status = api.custom_op_domain_add(made->domain, &op.op);
       }
+    }
+  }
+  for (const attention::Op& each : made->attention_ops) {
+    if (!status) {
+      status = api.custom_op_domain_add(made->domain, &each.op);
     }
   }
   if (status) {

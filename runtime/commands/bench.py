@@ -27,11 +27,22 @@ EPILOG = """Examples:
 
 
 def register(app: typer.Typer) -> None:
-    """Add ``mgdn bench``."""
-    app.command("bench", epilog=EPILOG)(bench_command)
+    """Add ``mgdn bench``, a command that other folders give subcommands."""
+    group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+    group.callback(epilog=EPILOG)(bench_command)
+    app.add_typer(group, name="bench")
+
+
+def bench_group(app: typer.Typer) -> typer.Typer:
+    """The group ``register`` has added."""
+    groups = (group.typer_instance for group in app.registered_groups if group.name == "bench")
+    found = next(groups)
+    assert found is not None
+    return found
 
 
 def bench_command(
+    context: typer.Context,
     bundle: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Network as a .mgdn file.")
     ] = None,
@@ -63,6 +74,8 @@ def bench_command(
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
     """Time fusion alone on drawn frames: no decoding, no encoding."""
+    if context.invoked_subcommand is not None:
+        return
     from mgdn_edge.runtime.bench import bench_networks
     from mgdn_edge.runtime.fuse import DEFAULT_NETWORK
     from mgdn_edge.runtime.page_retention import retain_pages

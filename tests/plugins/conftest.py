@@ -1,6 +1,10 @@
 """The hosts of DynamicFilter: everything that computes it natively, behind one signature."""
 
+import os
+import shutil
+import subprocess
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +56,28 @@ def filter_model(kernel_size, upscale, half=False, body=None, attributes=None):
 
 
 @cache
+def attention_model(heads, window, shifted):
+    """ONNX bytes of one attention node."""
+    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install onnx")
+    helper, element = onnx.helper, onnx.TensorProto.FLOAT
+    node = helper.make_node(
+        "ShiftedWindowAttention" if shifted else "WindowAttention",
+        ["qkv", "bias"],
+        ["attended"],
+        domain="mgdn",
+        heads=heads,
+        window=window,
+    )
+    values = [
+        helper.make_tensor_value_info(name, element, [None] * rank)
+        for name, rank in (("qkv", 4), ("bias", 3), ("attended", 4))
+    ]
+    graph = helper.make_graph([node], "attention", values[:2], values[2:])
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("mgdn", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+
+
+@cache
 def open_model(model, registered=True, threads=2):
     import onnxruntime
 
@@ -85,6 +111,7 @@ def cuda_on_host(tmp_path_factory):
         pytest.param("avx2", marks=pytest.mark.avx2),
         pytest.param("avx512", marks=pytest.mark.avx512),
         "onnxruntime",
+        pytest.param("tensorrt", marks=pytest.mark.tensorrt_headers),
         pytest.param("cuda-on-host", marks=pytest.mark.compiler),
     ]
 )
@@ -92,6 +119,8 @@ def host(request):
     """feature, kernel, kernel_size, upscale -> filtered, by one native host."""
     if request.param == "onnxruntime":
         return filter_with_onnxruntime
+    if request.param == "tensorrt":
+        return request.getfixturevalue("filter_with_tensorrt")
     if request.param == "cuda-on-host":
         return partial(filter_with, request.getfixturevalue("cuda_on_host"))
     implementation = native.Implementation[request.param.upper()]
@@ -110,5 +139,67 @@ def build_filter_model():
 
 
 @pytest.fixture
+def build_attention_model():
+    return attention_model
+
+
+@pytest.fixture
 def open_filter_model():
     return open_model
+
+
+class TensorrtHarness:
+    """The harness of tests/plugins/tensorrt, built from a copy of the sources in ``folder``."""
+
+    def __init__(self, repository, headers, folder):
+        for part in ("plugins", "tests/plugins/tensorrt"):
+            shutil.copytree(
+                repository / part, folder / part, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        self.plugin_sources = folder / "plugins" / "tensorrt"
+        self.build_folder = folder / "build"
+        self._run(
+            *("cmake", "-S", folder / "tests" / "plugins" / "tensorrt", "-B", self.build_folder),
+            f"-DTENSORRT_INCLUDE_DIR={headers / 'kernel_lens' / 'include' / 'tensorrt'}",
+            "-DCMAKE_BUILD_TYPE=Debug",  # half of Release's time to build
+        )
+
+    def build(self, target):
+        """The path of ``harness`` or ``mgdn_tensorrt.so``."""
+        jobs = str(len(os.sched_getaffinity(0)))
+        name = target.partition(".")[0]
+        self._run("cmake", "--build", self.build_folder, "--target", name, "--parallel", jobs)
+        return self.build_folder / target
+
+    @staticmethod
+    def _run(*words):
+        result = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+
+
+@pytest.fixture(scope="session")
+def tensorrt_harness(repository, tensorrt_root, tmp_path_factory):
+    """The harness as it stands; not to be changed."""
+    folder = tmp_path_factory.mktemp("tensorrt")
+    return TensorrtHarness(repository, tensorrt_root / "headers", folder)
+
+
+@pytest.fixture(scope="session")
+def harness_program(tensorrt_harness) -> Path:
+    return tensorrt_harness.build("harness")
+
+
+@pytest.fixture
+def filter_with_tensorrt(harness_program, tmp_path):
+    """feature, kernel, kernel_size, upscale -> filtered, through the plugin's enqueue."""
+
+    def filter_once(feature, kernel, kernel_size, upscale=1):
+        paths = [tmp_path / name for name in ("feature", "kernel", "out")]
+        for path, array in zip(paths[:2], (feature, kernel), strict=True):
+            path.write_bytes(array.tobytes())
+        kind = "half" if feature.dtype == np.float16 else "float"
+        words = [kernel_size, upscale, kind, *feature.shape, *paths]
+        subprocess.run([harness_program, "filter", *map(str, words)], check=True)
+        return np.frombuffer(paths[2].read_bytes(), feature.dtype).reshape(feature.shape)
+
+    return filter_once

@@ -48,8 +48,6 @@ def test_the_call_may_be_captured_into_a_graph(device):
     feature, kernel = draw(shape, 7, 1, np.float16)
     addresses = [device.upload(array) for array in (feature, kernel, feature)]
     statuses = []
-    device.run_captured(
-        lambda: statuses.append(device.filter(*addresses, shape, np.float16, 7, 1))
-    )
+    device.run_captured(lambda: statuses.append(device.filter(*addresses, shape, np.float16, 7, 1)))
     assert statuses == [0]
     assert_filtered(device.download(addresses[2], feature), feature, kernel, 7, 1)

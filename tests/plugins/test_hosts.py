@@ -10,13 +10,14 @@ pytestmark = pytest.mark.native
 KERNEL_SIZES = [3, 5, 7]
 UPSCALES = [1, 2, 4]
 # (N, C, H, W) before upscaling: one pixel, one row, one column, smaller than the filter, tiles
-# of 64 and 128 pixels with a rest, channel groups of 6 with a rest, several bands of 16 rows. On
-# CUDA: tiles of 64x8, one and several, rows that are whole chunks of 16 bytes and not.
+# of 16, 64 and 128 pixels with a rest, channel groups of 6 and 32 with a rest, several bands of
+# 12 rows. On CUDA: tiles of 64x8, one and several, rows that are whole chunks of 16 bytes and not.
 SHAPES = [
     (1, 1, 1, 1),
     (2, 3, 1, 5),
     (1, 2, 5, 1),
     (1, 7, 17, 33),
+    (1, 34, 5, 48),
     (2, 13, 19, 131),
     (1, 5, 33, 257),
     (2, 1, 8, 64),
@@ -72,6 +73,13 @@ def test_any_number_of_channels(host, channels):
 def test_any_width(host, width):
     feature, kernel = draw_case((1, 1, 2, width), 5, 2)
     assert_close(host(feature, kernel, 5, 2), feature, kernel, 5, 2)
+
+
+@pytest.mark.parametrize("width", [624, 631])
+@pytest.mark.parametrize("channels", [7, 70])  # in one strip, in several
+def test_a_result_larger_than_caches(host, width, channels):
+    feature, kernel = draw_case((1, channels, 1700 // channels, width), 3, 1)
+    assert_close(host(feature, kernel, 3, 1), feature, kernel, 3, 1)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from mgdn_edge.plugins import native
+from mgdn_edge.plugins import native, reference
 from mgdn_edge.plugins.native import Implementation, NativeLibraryError
 
 
@@ -95,7 +95,7 @@ def count_bands(filter_):
 @pytest.mark.native
 def test_an_image_is_cut_into_bands(call):
     status, bands = count_bands(call)
-    assert (status, bands) == (0, 3)  # 40 rows in bands of 16
+    assert (status, bands) == (0, 4)  # 40 rows in bands of 12
 
 
 @pytest.mark.native
@@ -132,7 +132,7 @@ def test_an_upscale_that_does_not_divide_is_refused(call):
 
 
 @pytest.mark.native
-@pytest.mark.parametrize("bands", [(-1, 1), (0, 4), (2, 1)])
+@pytest.mark.parametrize("bands", [(-1, 1), (0, 5), (2, 1)])
 def test_bands_outside_the_image_are_refused(call, bands):
     assert native.load_library().mgdn_dynamic_filter_run(call, *bands) == 4
 
@@ -164,8 +164,25 @@ def test_only_the_bands_asked_for_are_written(implementation, h, w):
     assert (memory[:guard] == 77).all()
     assert (memory[-guard:] == 77).all()
     out = memory[guard:-guard].reshape(feature.shape)
-    assert (out[:, :, 16:] == 77).all()
-    assert not (out[:, :, :16] == 77).any()
+    assert (out[:, :, 12:] == 77).all()
+    assert not (out[:, :, :12] == 77).any()
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("misalignment", range(0, 64, 4))
+def test_a_large_result_may_begin_anywhere_in_a_cache_line(misalignment):
+    feature, kernel = arrays(1, 9, 241, 496)
+    memory = np.full(feature.nbytes + 192, 7, np.uint8)
+    begin = -memory.ctypes.data % 64 + misalignment
+    out = memory[begin : begin + feature.nbytes].view(np.float32).reshape(feature.shape)
+    pointers = feature.ctypes.data, kernel.ctypes.data, out.ctypes.data
+    filter_ = native._Filter(*pointers, *feature.shape, 3, 1, 0, int(Implementation.BEST))
+    status, bands = count_bands(filter_)
+    assert status == 0
+    assert native.load_library().mgdn_dynamic_filter_run(filter_, 0, bands) == 0
+    np.testing.assert_allclose(out, reference.dynamic_filter(feature, kernel, 3), atol=1e-5)
+    assert (memory[:begin] == 7).all()
+    assert (memory[begin + feature.nbytes :] == 7).all()
 
 
 def test_a_missing_library_says_how_to_build_it(monkeypatch):

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from mgdn_edge.plugins import native
+from mgdn_edge.plugins import native, tensorrt_plugin
 from mgdn_edge.runtime import doctor, networks
 from mgdn_edge.runtime.doctor import DEPENDENCIES, examine_machine
 
@@ -160,3 +160,54 @@ def test_packaged_networks_are_verified(tiny_bundle, tmp_path, monkeypatch):
     finding = findings()["network mgdn-edge"]
     assert finding.state == "blocks"
     assert finding.fix
+
+
+@pytest.fixture
+def pretend_tensorrt(monkeypatch):
+    """Pretend the module tensorrt is, or is not, there."""
+    real = doctor.importlib.util.find_spec
+
+    def pretend(present):
+        def find(name):
+            return present or None if name == "tensorrt" else real(name)
+
+        monkeypatch.setattr(doctor.importlib.util, "find_spec", find)
+
+    return pretend
+
+
+@pytest.mark.parametrize(("present", "state"), [(False, "ok"), (True, "warning")])
+def test_a_missing_tensorrt_plugin_matters_where_tensorrt_is(
+    monkeypatch, pretend_tensorrt, present, state
+):
+    pretend_tensorrt(present)
+    monkeypatch.setattr(doctor, "find_plugin", lambda: None)
+    finding = findings()["tensorrt plugin"]
+    assert finding.state == state
+    assert finding.fix == (tensorrt_plugin.BUILD_COMMAND if present else None)
+
+
+def test_a_tensorrt_plugin_without_its_digest_is_a_warning(monkeypatch, tmp_path):
+    broken = tmp_path / tensorrt_plugin.LIBRARY_NAME
+    broken.write_bytes(b"not a library")
+    for module in (doctor, tensorrt_plugin):
+        monkeypatch.setattr(module, "find_plugin", lambda: broken)
+    finding = findings()["tensorrt plugin"]
+    assert finding.state == "warning"
+    assert str(broken) in finding.found
+    assert "pip install" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("installed", "state"), [("", "ok"), ("10.3.0", "ok"), ("11.4.0.106", "warning")]
+)
+def test_a_tensorrt_plugin_of_another_major_is_a_warning(
+    monkeypatch, pretend_versions, tmp_path, installed, state
+):
+    pretend_versions(tensorrt=installed)
+    plugin = tensorrt_plugin.TensorrtPlugin(tmp_path / "mgdn_tensorrt.so", "ab" * 32, 10)
+    monkeypatch.setattr(doctor, "find_plugin", lambda: plugin.path)
+    monkeypatch.setattr(doctor, "check_plugin", lambda: plugin)
+    finding = findings()["tensorrt plugin"]
+    assert finding.state == state
+    assert "mgdn_tensorrt.so, for TensorRT 10, sha256 abababababab" in finding.found

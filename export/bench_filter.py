@@ -1,0 +1,131 @@
+"""``bench_filter``: the native DynamicFilter beside the other ways to compute it."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+
+from mgdn_edge.export.filter_contenders import (
+    FilterCase,
+    prepare_body,
+    prepare_copy,
+    prepare_native,
+    prepare_unfold,
+)
+from mgdn_edge.runtime.turns import Contender, TurnFigures, take_turns
+from mgdn_edge.runtime.versions import installed_versions
+
+SCHEMA = "mgdn.bench-filter/1"
+NATIVE, COPY, BODY, UNFOLD = "native", "copy", "function body", "unfold"
+
+CASES = (
+    FilterCase(30, 480, 640),
+    FilterCase(16, 120, 160),
+    FilterCase(32, 120, 160),
+    FilterCase(16, 720, 1280),
+    FilterCase(32, 720, 1280),
+    FilterCase(30, 480, 640, dtype="float16"),
+    FilterCase(32, 720, 1280, dtype="float16"),
+    FilterCase(1, 480, 640, kernel_size=5, upscale=4),
+)
+# Beside the native kernel and a copy: what takes seconds and gigabytes runs on the first case only.
+SLOW = (FilterCase(30, 480, 640),)
+SLOW_ROUNDS_SHARE = 4
+
+
+class Method(msgspec.Struct, frozen=True):
+    """One way on one case: milliseconds, its ratio to the copy and to native, memory of its own."""
+
+    name: str
+    wall_ms: float | None
+    cpu_ms: float | None
+    per_copy: float | None
+    per_native: float | None
+    extra_mib: float | None
+    failure: str | None
+
+
+class CaseFigures(msgspec.Struct, frozen=True):
+    """Every way on one case."""
+
+    case: str
+    bytes: int
+    methods: list[Method]
+
+
+class FilterReport(msgspec.Struct, frozen=True):
+    """All cases; times are minima over ``rounds`` turns."""
+
+    schema: str
+    threads: int
+    rounds: int
+    implementation: str
+    cases: list[CaseFigures]
+    versions: dict[str, str]
+
+
+def bench_filter(
+    cases: Sequence[FilterCase] = CASES,
+    *,
+    threads: int,
+    rounds: int = 12,
+    on_turn: Callable[[int, int], None] = lambda done, total: None,
+) -> FilterReport:
+    """Time every way on every case in turns; ``on_turn(done, total)`` is called before each.
+
+    Minima, because whatever else the machine does only adds. NativeLibraryError where the
+    library is not built.
+    """
+    from mgdn_edge.plugins.native import best_implementation
+
+    implementation = best_implementation().name
+    plans = [_contenders(case, threads) for case in cases]
+    total = sum(
+        len(plan) * (_rounds(case, rounds) + 1) for case, plan in zip(cases, plans, strict=True)
+    )
+    results, before = [], 0
+    for case, plan in zip(cases, plans, strict=True):
+
+        def count(name: str, done: int, before: int = before) -> None:
+            on_turn(before + done, total)
+
+        figures = take_turns(plan, rounds=_rounds(case, rounds), on_turn=count)
+        before += len(plan) * (_rounds(case, rounds) + 1)
+        results.append(CaseFigures(case.name, case.bytes, _methods(figures)))
+    return FilterReport(SCHEMA, threads, rounds, implementation, results, installed_versions())
+
+
+def _contenders(case: FilterCase, threads: int) -> list[Contender]:
+    ways = {NATIVE: prepare_native, COPY: prepare_copy}
+    if case in SLOW:
+        ways |= {BODY: prepare_body, UNFOLD: prepare_unfold}
+    return [Contender(name, prepare, (case, threads)) for name, prepare in ways.items()]
+
+
+def _rounds(case: FilterCase, rounds: int) -> int:
+    return max(2, rounds // SLOW_ROUNDS_SHARE) if case in SLOW else rounds
+
+
+def _methods(figures: Sequence[TurnFigures]) -> list[Method]:
+    wall = {each.name: min(each.wall_ns) / 1e6 for each in figures if not each.failure}
+    cpu = {each.name: min(each.cpu_ns) / 1e6 for each in figures if not each.failure}
+
+    def ratio(name: str, base: str) -> float | None:
+        return round(wall[name] / wall[base], 2) if name in wall and base in wall else None
+
+    return [
+        Method(
+            each.name,
+            _rounded(wall.get(each.name)),
+            _rounded(cpu.get(each.name)),
+            ratio(each.name, COPY),
+            ratio(each.name, NATIVE),
+            None if each.failure else round(each.extra_bytes / 2**20, 1),
+            each.failure,
+        )
+        for each in figures
+    ]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(np.round(value, 3))
