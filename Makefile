@@ -12,7 +12,7 @@ JETPACK6_VENV ?= .venv-jetpack6
 PYTHON310 ?= $(shell for p in python3.10 $$(ls -d $$(pyenv root 2>/dev/null)/versions/3.10*/bin/python 2>/dev/null); do \
 	$$p -c '' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test check lint bench tensorrt test-jetpack6 aarch64 aarch64-test sanitize clean
+.PHONY: help demo test check lint bench tensorrt test-cuda test-jetpack6 aarch64 aarch64-test sanitize clean
 
 help:
 	@echo 'make demo           fuse a drawn clip: out/demo.mp4, out/demo.png, a latency table'
@@ -20,6 +20,7 @@ help:
 	@echo 'make check          lint, types, tests, and the tests on JetPack 6 versions'
 	@echo 'make bench          time networks, filters and the published code (8 GB) on this machine'
 	@echo 'make tensorrt       what the tests of the TensorRT plugin need, without a GPU'
+	@echo 'make test-cuda      the CUDA kernel: on this CPU, what nvcc makes of it, on a GPU if any'
 	@echo 'make test-jetpack6  the runtime tests on Python 3.10 with JetPack 6 versions'
 	@echo 'make aarch64        the wheel for aarch64 boards, cross-built, into dist/'
 	@echo 'make aarch64-test   that wheel in emulation; installs an emulator, as root'
@@ -71,6 +72,10 @@ bench: $(VENV)/.dev
 	$(BIN)/mgdn bench --compare average --compare laplacian --compare guided
 	$(BIN)/mgdn bench filter
 	$(BIN)/mgdn bench published
+
+# Nine architectures, 10 seconds each.
+test-cuda: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/plugins/test_cuda_*.py tests/plugins/test_onnxruntime_op.py
 
 test-jetpack6: $(JETPACK6_VENV)/.dev
 	$(JETPACK6_VENV)/bin/python -m pytest -m 'not export and not network' tests/runtime tests/plugins

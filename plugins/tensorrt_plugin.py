@@ -22,7 +22,7 @@ LIBRARY_NAME = "mgdn_tensorrt.so"
 ABI_VERSION = 1  # MGDN_TENSORRT_ABI_VERSION of tensorrt/mgdn_tensorrt.h
 OLDEST_MAJOR = 10  # the first TensorRT with IPluginV3
 PLUGIN = ("DynamicFilter", "1", "mgdn")  # name, version, namespace
-BUILD_COMMAND = "PATH=/usr/local/cuda/bin:$PATH pip install --force-reinstall --no-deps ."
+BUILD_COMMAND = "pip install --force-reinstall --no-deps ."
 HOW_TO_BUILD = (
     "build it on the board, in mgdn-edge's sources, where JetPack has nvcc and TensorRT's headers: "
     f"{BUILD_COMMAND} (headers elsewhere: add -C cmake.define.TENSORRT_INCLUDE_DIR=FOLDER)"

@@ -26,16 +26,9 @@ else()
 JetPack 6.1 brings 10.3")
   endif()
 endif()
-# The CUDA kernel's own option goes before.
-if(DEFINED MGDN_CUDA AND NOT MGDN_CUDA)
-  set(missing "the CUDA kernel: MGDN_CUDA is ${MGDN_CUDA}")
-endif()
-if(NOT missing AND NOT CMAKE_CUDA_COMPILER)
-  include(CheckLanguage)
-  check_language(CUDA)
-  if(NOT CMAKE_CUDA_COMPILER)
-    set(missing "nvcc: export PATH=/usr/local/cuda/bin:$PATH, or pass -DCMAKE_CUDA_COMPILER=")
-  endif()
+if(NOT missing AND NOT cuda) # of cuda.cmake
+  set(missing "the CUDA kernel (MGDN_CUDA is ${MGDN_CUDA}): export PATH=/usr/local/cuda/bin:$PATH, \
+or pass -DCMAKE_CUDA_COMPILER=")
 endif()
 if(missing AND MGDN_TENSORRT STREQUAL "AUTO")
   message(STATUS "No TensorRT plugin, for want of ${missing}")
@@ -44,7 +37,6 @@ elseif(missing)
   message(FATAL_ERROR "MGDN_TENSORRT is ${MGDN_TENSORRT}, but no plugin for want of ${missing}")
 endif()
 
-enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
 set(MGDN_CUDA_INCLUDE_DIR "${CUDAToolkit_INCLUDE_DIRS}")
 include("${CMAKE_CURRENT_LIST_DIR}/adapter.cmake")
@@ -54,6 +46,8 @@ add_library(mgdn_tensorrt MODULE
   "${CMAKE_CURRENT_LIST_DIR}/../cuda/dynamic_filter.cu"
 )
 target_include_directories(mgdn_tensorrt PRIVATE "${CMAKE_CURRENT_LIST_DIR}/..")
+target_compile_options(mgdn_tensorrt PRIVATE
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-fno-exceptions>")
 # Static: a process without a driver can load the plugin, and no second runtime has to be found.
 set_target_properties(mgdn_tensorrt PROPERTIES
   CUDA_RUNTIME_LIBRARY Static
@@ -71,8 +65,7 @@ add_custom_command(TARGET mgdn_tensorrt POST_BUILD
 if(DEFINED SKBUILD)
   set(destination mgdn_edge/plugins)
 else()
-  include(GNUInstallDirs)
-  set(destination "${CMAKE_INSTALL_LIBDIR}")
+  set(destination lib)
 endif()
 install(TARGETS mgdn_tensorrt LIBRARY DESTINATION "${destination}")
 # Written again after the copy: installing may strip the library.

@@ -56,12 +56,18 @@ def filter_model(kernel_size, upscale, half=False, body=None, attributes=None):
 
 
 @cache
-def attention_model(heads, window, shifted):
-    """ONNX bytes of one attention node."""
+def attention_model(heads, window, shifted, body=False):
+    """ONNX bytes of one attention node, with its function body where asked for."""
     onnx = pytest.importorskip("onnx", reason="needs onnx: pip install onnx")
     helper, element = onnx.helper, onnx.TensorProto.FLOAT
+    operator = "ShiftedWindowAttention" if shifted else "WindowAttention"
+    functions = []
+    if body:
+        from mgdn_edge.export.attention_body import make_attention_function
+
+        functions.append(make_attention_function(operator, heads, window))
     node = helper.make_node(
-        "ShiftedWindowAttention" if shifted else "WindowAttention",
+        operator,
         ["qkv", "bias"],
         ["attended"],
         domain="mgdn",
@@ -74,7 +80,8 @@ def attention_model(heads, window, shifted):
     ]
     graph = helper.make_graph([node], "attention", values[:2], values[2:])
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("mgdn", 1)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+    model = helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=10)
+    return model.SerializeToString()
 
 
 @cache
@@ -98,6 +105,20 @@ def filter_with_onnxruntime(feature, kernel, kernel_size, upscale=1):
     return run_model(session, feature, kernel)
 
 
+@cache
+def body_model(kernel_size, upscale, dtype):
+    """ONNX bytes of one DynamicFilter node with its function body."""
+    pytest.importorskip("onnx", reason="needs onnx: pip install onnx")
+    from mgdn_edge.export.function_body import single_filter
+
+    return single_filter(kernel_size, upscale, dtype).SerializeToString()
+
+
+def filter_with_body(feature, kernel, kernel_size, upscale=1):
+    model = body_model(kernel_size, upscale, feature.dtype.name)
+    return run_model(open_model(model, registered=False), feature, kernel)
+
+
 @pytest.fixture(scope="session")
 def cuda_on_host(tmp_path_factory):
     """The CUDA kernel built for this CPU."""
@@ -111,6 +132,7 @@ def cuda_on_host(tmp_path_factory):
         pytest.param("avx2", marks=pytest.mark.avx2),
         pytest.param("avx512", marks=pytest.mark.avx512),
         "onnxruntime",
+        pytest.param("function-body", marks=pytest.mark.export),
         pytest.param("tensorrt", marks=pytest.mark.tensorrt_headers),
         pytest.param("cuda-on-host", marks=pytest.mark.compiler),
     ]
@@ -119,6 +141,8 @@ def host(request):
     """feature, kernel, kernel_size, upscale -> filtered, by one native host."""
     if request.param == "onnxruntime":
         return filter_with_onnxruntime
+    if request.param == "function-body":
+        return filter_with_body
     if request.param == "tensorrt":
         return request.getfixturevalue("filter_with_tensorrt")
     if request.param == "cuda-on-host":

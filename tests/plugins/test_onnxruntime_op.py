@@ -122,6 +122,12 @@ MGDN_EXPORT int32_t mgdn_dynamic_filter_run(const MgdnDynamicFilter* filter, int
   *static_cast<float*>(filter->out) = 1;
   return MGDN_OK;
 }
+MGDN_EXPORT int32_t mgdn_window_attention_bands(const MgdnWindowAttention*, int64_t*) {
+  return MGDN_BAD_SHAPE;
+}
+MGDN_EXPORT int32_t mgdn_window_attention_run(const MgdnWindowAttention*, int64_t, int64_t) {
+  return MGDN_BAD_SHAPE;
+}
 MGDN_EXPORT int32_t mgdn_dynamic_filter_enqueue(const MgdnDynamicFilter* filter, void*) {
   *static_cast<float*>(filter->out) = 2;
   return MGDN_OK;
@@ -134,8 +140,9 @@ def build_operation(folder, plugins, edit=lambda text: text):
     """The operation as a build with CUDA has it, over functions that only say they were called."""
     abi = (plugins / "onnxruntime_op" / "onnxruntime_abi.h").read_text()
     (folder / "onnxruntime_abi.h").write_text(edit(abi))
-    for name in ("register.cpp", "node.h", "table_check.h"):
-        shutil.copy(plugins / "onnxruntime_op" / name, folder)
+    for path in (plugins / "onnxruntime_op").iterdir():
+        if path.name != "onnxruntime_abi.h":
+            shutil.copy(path, folder)
     (folder / "functions.cpp").write_text(OTHER_FUNCTIONS)
     library = folder / "operation.so"
     command = ["g++", "-std=c++14", "-fPIC", "-shared", '-DMGDN_CUDA_ARCHITECTURES="87"']

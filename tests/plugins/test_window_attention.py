@@ -27,16 +27,19 @@ def draw_case(n, h, w, heads, size, window, seed=1):
         pytest.param("avx2", marks=pytest.mark.avx2),
         pytest.param("avx512", marks=pytest.mark.avx512),
         "onnxruntime",
+        pytest.param("function-body", marks=pytest.mark.export),
     ]
 )
 def host(request, open_filter_model, build_attention_model):
     """qkv, bias, heads, window, shift -> attended, by one native host."""
-    if request.param == "onnxruntime":
+    if request.param in ("onnxruntime", "function-body"):
+        native_op = request.param == "onnxruntime"
 
         def attend_in_session(qkv, bias, heads, window, shift=0):
             if shift not in (0, window // 2):
                 pytest.skip("a graph has shifts of 0 and of half a window")
-            session = open_filter_model(build_attention_model(heads, window, shift > 0))
+            model = build_attention_model(heads, window, shift > 0, body=not native_op)
+            session = open_filter_model(model, registered=native_op)
             return session.run(None, {"qkv": qkv, "bias": bias})[0]
 
         return attend_in_session

@@ -1,6 +1,7 @@
 // The slice of CUDA that plugins/cuda uses, for a host compiler: the very kernel source then runs
-// on a CPU. A block's threads are fibers (fibers.cpp), each running alone until it must wait; blocks
-// run one after the other. Stands in for the toolkit's header by its place in the include path.
+// on a CPU. A block's threads are fibers (fibers.cpp), each running alone until it must wait;
+// blocks run one after the other. Stands in for the toolkit's header by its place in the include
+// path.
 #pragma once
 
 #include <stddef.h>

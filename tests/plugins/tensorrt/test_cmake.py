@@ -53,7 +53,14 @@ def test_without_new_enough_headers_there_is_no_plugin(repository, tmp_path, ver
 def test_without_nvcc_there_is_no_plugin(repository, tmp_path, version):
     done, said = configure(repository, tmp_path, version=version, environment=NO_NVCC)
     assert done, said
-    assert "for want of nvcc: export PATH=/usr/local/cuda/bin:$PATH" in said
+    assert "for want of the CUDA kernel (MGDN_CUDA is AUTO): export PATH=/usr/local/cuda" in said
+
+
+def test_the_kernels_own_option_goes_before(repository, tmp_path):
+    options = ("-DMGDN_TENSORRT=ON", "-DMGDN_CUDA=OFF")
+    done, said = configure(repository, tmp_path, *options, version="10.3")
+    assert not done
+    assert "for want of the CUDA kernel (MGDN_CUDA is OFF)" in said
 
 
 def test_what_is_demanded_is_not_left_out(repository, tmp_path):

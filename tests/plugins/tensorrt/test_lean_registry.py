@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mgdn_edge.plugins import native
+from mgdn_edge.plugins.tensorrt_plugin import check_plugin
 
 pytestmark = pytest.mark.lean
 
@@ -37,8 +38,29 @@ def ask_registry(folder, *words):
 
 
 @pytest.fixture(scope="session")
-def library(tensorrt_harness):
-    return tensorrt_harness.build("mgdn_tensorrt.so")
+def kernel_library(repository, tensorrt_root, nvcc, tmp_path_factory):
+    """The library as a board builds it, the CUDA kernel inside; this machine needs no driver."""
+    build = tmp_path_factory.mktemp("kernel")
+    options = [
+        "-DMGDN_TENSORRT=ON",
+        "-DMGDN_WARNINGS_AS_ERRORS=ON",
+        f"-DCMAKE_CUDA_COMPILER={nvcc}",
+        f"-DTENSORRT_INCLUDE_DIR={tensorrt_root}/headers/kernel_lens/include/tensorrt",
+    ]
+    for words in (
+        ["-S", repository, "-B", build, *options],
+        ["--build", build, "--target", "mgdn_tensorrt"],
+    ):
+        result = subprocess.run(["cmake", *words], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return build / "mgdn_tensorrt.so"
+
+
+@pytest.fixture(scope="session", params=["double", pytest.param("kernel", marks=pytest.mark.nvcc)])
+def library(request):
+    if request.param == "kernel":
+        return request.getfixturevalue("kernel_library")
+    return request.getfixturevalue("tensorrt_harness").build("mgdn_tensorrt.so")
 
 
 # No package has headers of 11, so 11's registry is given the library built with 10's: the plugin's
@@ -85,6 +107,13 @@ def test_wrong_fields_make_no_plugin_and_one_sentence(answer):
 def test_a_library_without_creators_is_not_taken(tensorrt_root, major):
     found, _ = ask_registry(tensorrt_root / f"lean-{major}", native.find_library())
     assert not found["loaded"]
+
+
+@pytest.mark.nvcc
+def test_the_build_records_the_digest_that_is_checked(kernel_library):
+    plugin = check_plugin(kernel_library)
+    assert plugin.sha256 == hashlib.sha256(kernel_library.read_bytes()).hexdigest()
+    assert plugin.tensorrt_major == HEADERS_MAJOR
 
 
 def test_load_plugin_registers_it_once(tensorrt_root, library):
