@@ -114,7 +114,7 @@ $(AARCH64)/self_test: pyproject.toml CMakeLists.txt $(PACKAGE) $(wildcard tests/
 		-C cmake.define.MGDN_CUDA=$(if $(CUDA_KERNEL),ON,OFF) -C 'cmake.define.MGDN_CUDA_ARCHITECTURES=87-real;110'
 	@ls $(AARCH64)/wheel/*-linux_aarch64.whl > /dev/null
 	$(BIN)/python -m zipfile -e $(AARCH64)/wheel/*.whl $(AARCH64)/package
-	@! aarch64-linux-gnu-readelf -dW $(CROSS_LIBRARY) | grep NEEDED | grep -vE '\[(lib[cm]\.so\.6|ld-linux-aarch64\.so\.1)\]'
+	@! aarch64-linux-gnu-readelf -dW $(CROSS_LIBRARY) | grep NEEDED | grep -vE '\[(lib(c|m|pthread|dl|rt)\.so\.[0-9]+|ld-linux-aarch64\.so\.1)\]'
 	@$(READ_SYMBOLS) | grep -q ' T RegisterCustomOps'
 	@$(if $(CUDA_KERNEL),$(READ_SYMBOLS) | grep -q ' T mgdn_dynamic_filter_enqueue',true)
 	$(CROSS_CXX) -std=c++14 -O2 -Wall -Wextra -pthread -Iplugins tests/plugins/self_test.cpp \
