@@ -8,7 +8,7 @@ import onnx
 from onnx import helper
 
 from mgdn_edge.export.function_body import DOMAIN, OPSET, TO_THE_END, BodyNodes
-from mgdn_edge.export.window_attention import OTHER_REGION, PLAIN, SHIFTED
+from mgdn_edge.plugins.window_attention import OTHER_REGION, PLAIN, SHIFTED
 
 OPERATORS = (PLAIN, SHIFTED)
 

@@ -7,9 +7,9 @@ operation, because apart they move 0.7 GB per block at C=30, 640x480 and are mos
 import torch
 from torch import Tensor
 
+from mgdn_edge.plugins.window_attention import OTHER_REGION, PLAIN, SHIFTED
+
 OPERATION_VERSION = 1  # of the domain ``mgdn``
-PLAIN, SHIFTED = "WindowAttention", "ShiftedWindowAttention"  # shift 0 and half a window
-OTHER_REGION = -100.0  # added to logits across regions; softmax makes it zero (Swin, 2021)
 
 
 def window_attention(qkv: Tensor, bias: Tensor, heads: int, window: int, shift: int) -> Tensor:

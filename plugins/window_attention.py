@@ -13,6 +13,7 @@ of its code and of MGDN's.)
 import numpy as np
 import numpy.typing as npt
 
+PLAIN, SHIFTED = "WindowAttention", "ShiftedWindowAttention"  # shift 0 and half a window
 OTHER_REGION = -100.0
 
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
