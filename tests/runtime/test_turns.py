@@ -45,7 +45,9 @@ def test_times_are_each_contenders_own_and_turns_alternate():
     assert [done for _, done in turns] == list(range(8))
     assert len(quick.wall_ns) == len(slow.cpu_ns) == 3
     assert min(slow.wall_ns) >= 30e6 > min(quick.wall_ns) >= 1e6
-    assert max(slow.cpu_ns) < 30e6
+    # Processor time, not wall time: sleeping takes none. The least of them, because threads that
+    # numpy's BLAS starts spin for a while at first.
+    assert min(slow.cpu_ns) < 30e6
 
 
 def test_extra_memory_leaves_operands_out():
