@@ -63,6 +63,11 @@ def list_recordings(text: str) -> list[Recording]:
         return [Recording(path.resolve().name, *map(str, streams))]
     if text.count(",") == 1:
         visible, infrared = (part.strip() for part in text.split(","))
+        if _names(visible) & {*INFRARED_NAMES} and _names(infrared) & {*VISIBLE_NAMES}:
+            raise UserError(
+                f"{visible} is called infrared and {infrared} visible; the visible recording "
+                f"comes first: {infrared},{visible}"
+            )
         return [Recording(Path(visible).stem or visible, visible, infrared)]
     state = "is a file" if path.exists() else "does not exist"
     raise UserError(
@@ -88,6 +93,12 @@ def read_pairs(recordings: Sequence[Recording]) -> Iterator[FramePair]:
 def digest_pair(pair: FramePair) -> PairDigest:
     """A pair -> its name and the digests of its planes."""
     return PairDigest(pair.name, _digest(pair.visible), _digest(pair.infrared))
+
+
+def _names(uri: str) -> set[str]:
+    """What a recording is called: its stem and its folder's name, in small letters."""
+    path = Path(uri)
+    return {path.stem.lower(), path.parent.name.lower()}
 
 
 def _digest(plane: Plane) -> str:

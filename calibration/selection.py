@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from mgdn_edge.calibration.pairs import FramePair, digest_pair
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.ranges import PairDigest
 
 DARK, BRIGHT = 50.0, 110.0  # mean visible level: night and dusk streets, daylight
@@ -20,9 +22,14 @@ BLANK = 1.0  # level: a lens cap, a camera that has not started, black filler fr
 
 
 class PairFacts(NamedTuple):
-    """One pair's place among the others: its digest, levels of both planes, and its group."""
+    """One pair's place among the others.
+
+    ``levels`` are (256,) counts of the visible and of the infrared plane's levels, the rest are in
+    levels of 255.
+    """
 
     digest: PairDigest
+    levels: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
     brightness: float
     visible_contrast: float
     infrared_contrast: float
@@ -45,6 +52,7 @@ def look_at_pairs(
         found.append(
             PairFacts(
                 digest_pair(pair),
+                (_levels(pair.visible), _levels(pair.infrared)),
                 float(pair.visible.mean()),
                 float(pair.visible.std()),
                 float(pair.infrared.std()),
@@ -108,6 +116,11 @@ def only_chosen(pairs: Iterable[FramePair], chosen: Sequence[int]) -> Iterator[F
             wanted.remove(index)
             if not wanted:
                 return
+
+
+def _levels(plane: Plane) -> npt.NDArray[np.int64]:
+    counts: npt.NDArray[np.int64] = np.bincount(plane.ravel(), minlength=256)
+    return counts
 
 
 def _take_turns(sizes: dict[tuple[str, str], int], wanted: int) -> dict[tuple[str, str], int]:

@@ -113,16 +113,23 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def compare_frame(
-    name: str, visible: Plane, infrared: Plane, wanted: Plane, got: Plane
+    name: str,
+    pair: tuple[Plane, Plane],
+    wanted: Plane,
+    got: Plane,
+    wanted_metrics: FusionMetrics | None = None,
 ) -> FrameQuality:
-    """(H, W) uint8: a pair, what float32 makes of it and what the candidate makes of it."""
+    """(H, W) uint8: visible and infrared, what float32 and what the candidate make of them.
+
+    ``wanted_metrics`` saves measuring float32's again.
+    """
     return FrameQuality(
         name=name,
         psnr=min(psnr(got, wanted, 255), EQUAL_PSNR),
         ssim=ssim(got, wanted, 255),
         shift=(float(got.mean()) - float(wanted.mean())) / 255,
-        wanted=measure_fusion(wanted, visible, infrared),
-        got=measure_fusion(got, visible, infrared),
+        wanted=wanted_metrics or measure_fusion(wanted, *pair),
+        got=measure_fusion(got, *pair),
     )
 
 
@@ -180,6 +187,19 @@ def refusals(quality: QualityFigures, limits: GateLimits) -> tuple[str, ...]:
                 f"{limits.noise_gain:.0%} is allowed"
             )
     return tuple(found)
+
+
+def describe_verdict(verdict: Verdict) -> str:
+    """One line: accepted or refused, why, the picture's figures and the speed."""
+    speed = describe_speed(verdict.speed, verdict.backend)
+    if not verdict.accepted:
+        return f"refused: {'; '.join(verdict.reasons)}; {speed}"
+    default = "the default there" if verdict.faster else "not the default"
+    quality = verdict.quality
+    return (
+        f"accepted, {default}: {quality.psnr_mean:.1f} dB mean, {quality.psnr_worst:.1f} worst, "
+        f"SSIM {quality.ssim_mean:.4f} on {quality.frames} held-out frames; {speed}"
+    )
 
 
 def describe_speed(speed: SpeedFigures | None, backend: str) -> str:
