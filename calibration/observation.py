@@ -1,4 +1,4 @@
-"""measure_ranges: run a frame graph on pairs and count every float tensor it computes.
+"""Observer: run a frame graph on pairs and count every float tensor it computes.
 
 The graph is cut into segments that are run one after the other: a segment's tensors are counted
 and freed before the next begins, so one pass over the frames serves every calibration method in
@@ -8,7 +8,7 @@ bodies are not seen: our own operations are one node each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -112,17 +112,6 @@ def typed_values(model: onnx.ModelProto) -> Mapping[str, onnx.ValueInfoProto]:
     weights = {weight.name for weight in model.graph.initializer}
     values = (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output)
     return {value.name: value for value in values if value.name not in weights}
-
-
-def measure_ranges(
-    observer: Observer,
-    pairs: Iterable[FramePair],
-    on_pair: Callable[[], None] = lambda: None,
-) -> None:
-    """Add every pair; ``on_pair`` is called after each."""
-    for pair in pairs:
-        observer.add(pair)
-        on_pair()
 
 
 def _open(

@@ -33,6 +33,7 @@ LAYOUT = ("Split", "Concat", "Reshape", "Transpose", "Slice", "Gather", "Identit
 # The widest 1x1 convolutions of the published network multiply 60 values, its linear layers 30
 # to 60; 3x3 convolutions of 30 channels 270.
 MIN_PRODUCTS = 64
+ASKED = "asked for"  # how the reason of what the caller named begins
 
 
 def decide_nodes(
@@ -105,10 +106,16 @@ def _reason(node: ir.Node, int8: Sequence[str], keep: Sequence[str]) -> tuple[st
         return None
     if not has_weights(node):
         return "fp32", "a product of two computed tensors"
-    if _matches(node, int8):
-        return "int8", "asked for"
+    precision, why = _rule(node)
+    if _matches(node, int8) and precision == "fp32":
+        return "int8", f"{ASKED}; the rules keep it float: {why}"
     if _matches(node, keep):
-        return "fp32", "asked for"
+        return "fp32", ASKED
+    return precision, why
+
+
+def _rule(node: ir.Node) -> tuple[str, str]:
+    """Rules 3 to 7 for a node with weights."""
     if not any(has_weights(each) for each in _ancestors(node)):
         return "fp32", "the first layer: it sees the planes, and later layers amplify its rounding"
     if _predicts_kernels(node):

@@ -44,11 +44,11 @@ class PairFacts(NamedTuple):
 
 
 def look_at_pairs(
-    pairs: Iterable[FramePair], on_pair: Callable[[int], None] = lambda done: None
+    pairs: Iterable[FramePair], on_pair: Callable[[], None] = lambda: None
 ) -> list[PairFacts]:
     """Pairs -> their facts, one after the other, none kept."""
     found = []
-    for number, pair in enumerate(pairs, start=1):
+    for pair in pairs:
         found.append(
             PairFacts(
                 digest_pair(pair),
@@ -58,7 +58,7 @@ def look_at_pairs(
                 float(pair.infrared.std()),
             )
         )
-        on_pair(number)
+        on_pair()
     return found
 
 
