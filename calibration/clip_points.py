@@ -40,7 +40,7 @@ class Scheme(enum.Enum):
 class Method(msgspec.Struct, frozen=True):
     """A method's name and, for ``percentile``, how much it keeps, in percent of the values."""
 
-    name: MethodName = "minmax"
+    name: MethodName = "mse"
     percentile: float = DEFAULT_PERCENTILE
 
     def __str__(self) -> str:

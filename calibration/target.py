@@ -11,6 +11,7 @@ from mgdn_edge.calibration.candidate import (
     quantise_model,
     quantise_variants,
     quantised_tensors,
+    read_model,
 )
 from mgdn_edge.calibration.clip_points import ClipPoints, Method, clipped_share
 from mgdn_edge.calibration.judging import (
@@ -22,6 +23,7 @@ from mgdn_edge.calibration.judging import (
 )
 from mgdn_edge.calibration.policy import ASKED
 from mgdn_edge.calibration.qdq import Target, clip_tensors
+from mgdn_edge.calibration.rectified import cut_discarded
 from mgdn_edge.runtime.bundle.extension import Candidate
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.gate import (
@@ -78,8 +80,8 @@ def try_target(
     Pictures are judged on ONNX Runtime's CPU provider, which runs the files of every target; time
     only where the target's backend is that.
     """
-    clips = clip_tensors(ranges, trial.method, target)
     model = bundle.read(dynamic_variant(bundle).file)
+    clips = cut_discarded(read_model(model), clip_tensors(ranges, trial.method, target))
     judged = quantise_model(model, trial.nodes, clips, target)
     qualities, worst = judge_pictures(judged, bundle.manifest.spec, frames, WORST_KEPT, on_frame)
     quality = summarise_quality(qualities)

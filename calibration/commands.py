@@ -1,0 +1,191 @@
+"""``mgdn quantize``: parses, calls quantize_bundle, prints the verdicts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mgdn_edge.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from mgdn_edge.calibration.clip_points import MethodName
+    from mgdn_edge.calibration.qdq import Target
+    from mgdn_edge.calibration.quantize import Progress, QuantizeResult
+
+EXTRA = "calibration"
+SCHEMA = "mgdn.quantize/1"
+
+EPILOG = """PAIRS is a folder with vi and ir, VISIBLE,INFRARED, or FOLDER#SET:SPLIT for rows of
+FOLDER/manifest.csv. Exit code 1 where every target was refused; the verdicts are in the bundle.
+
+Examples:
+
+  mgdn quantize mgdn-edge day/ edge8.mgdn
+
+  mgdn quantize edge.mgdn vi.mp4,ir.mp4 edge8.mgdn --held-out other_vi.mp4,other_ir.mp4
+
+  mgdn quantize edge.mgdn data#roadscene:train edge8.mgdn --report quantize.html
+"""
+
+
+class MethodChoice(str, Enum):
+    """How clip points are chosen."""
+
+    MSE = "mse"
+    ENTROPY = "entropy"
+    PERCENTILE = "percentile"
+    MINMAX = "minmax"
+
+
+class TargetChoice(str, Enum):
+    """What the 8-bit files are for."""
+
+    BOTH = "both"
+    CPU = "cpu"
+    TENSORRT = "tensorrt"
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``mgdn quantize``."""
+    app.command("quantize", epilog=EPILOG)(quantize)
+
+
+def quantize(
+    source: Annotated[
+        str, typer.Argument(metavar="NETWORK", help="A .mgdn file or a network by name.")
+    ],
+    pairs: Annotated[str, typer.Argument(metavar="PAIRS", help="Recordings to calibrate on.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT.mgdn", help="Bundle to write.")],
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PAIRS", help="Judge on these; repeatable [a quarter of PAIRS]."),
+    ] = None,
+    method: Annotated[MethodChoice, typer.Option(help="How clip points are chosen.")] = (
+        MethodChoice.MSE
+    ),
+    percentile: Annotated[
+        float, typer.Option(help="Share of values kept by --method percentile, in percent.")
+    ] = 99.99,
+    count: Annotated[
+        int, typer.Option("--pairs", help="Pairs to calibrate on, spread over PAIRS.")
+    ] = 64,
+    target: Annotated[TargetChoice, typer.Option(help="What to write files for.")] = (
+        TargetChoice.BOTH
+    ),
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NODE", help="Keep this node float; * allowed, repeatable."),
+    ] = None,
+    int8: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NODE", help="Quantise this node whatever the rules say."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Verdicts as one JSON object.")] = False,
+) -> None:
+    """Calibrate, quantise to 8 bits, and judge on held-out pairs: accepted or refused, and why."""
+    from mgdn_edge.runtime.extras import require_extra
+
+    require_extra(EXTRA)
+    from mgdn_edge.calibration.clip_points import Method
+    from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
+    from mgdn_edge.runtime.page_retention import retain_pages
+
+    if not 0 < percentile <= 100:
+        raise UserError(f"--percentile {percentile:g} is not above 0 and at most 100")
+    targets: tuple[Target, ...] = ("cpu", "tensorrt")
+    if target is not TargetChoice.BOTH:
+        targets = tuple(each for each in targets if each == target.value)
+    name: MethodName = method.value
+    options = QuantizeOptions(
+        method=Method(name, percentile),
+        pairs=count,
+        held_out=tuple(held_out or ()),
+        targets=targets,
+        int8=tuple(int8 or ()),
+        keep=tuple(keep or ()),
+    )
+    retain_pages()
+    with show_progress() as progress:
+        result = quantize_bundle(find_bundle(source), pairs, output, options, progress)
+    print_json(output, result) if json else print_verdicts(output, result)
+    if not any(each.accepted for each in result.manifest.verdicts):
+        raise typer.Exit(1)
+
+
+def find_bundle(source: str) -> Path:
+    """A .mgdn file's path or a packaged network's name -> the path; UserError for neither."""
+    from mgdn_edge.runtime.networks import packaged_bundles
+
+    packaged = packaged_bundles()
+    if source in packaged:
+        return packaged[source]
+    if not source.endswith(".mgdn"):
+        raise UserError(
+            f"{source} is neither a .mgdn file nor one of {', '.join(sorted(packaged))}; "
+            "export and bundle a network first: mgdn export, mgdn bundle create"
+        )
+    return Path(source)
+
+
+def print_json(output: Path, result: QuantizeResult) -> None:
+    """The verdicts with every figure, as one object."""
+    import msgspec
+
+    from mgdn_edge.runtime.ranges import ranges_digest
+
+    report = {
+        "schema": SCHEMA,
+        "output": str(output),
+        "ranges": ranges_digest(result.ranges),
+        "selection": result.ranges.selection,
+        "verdicts": result.manifest.verdicts,
+    }
+    print(msgspec.json.encode(report).decode())
+
+
+def print_verdicts(output: Path, result: QuantizeResult) -> None:
+    """One paragraph for each target, and what stays float."""
+    from mgdn_edge.runtime.gate import describe_verdict
+    from mgdn_edge.runtime.ranges import ranges_digest
+
+    print(f"calibrated on {result.ranges.selection}")
+    print(f"ranges {ranges_digest(result.ranges)}")
+    for verdict in result.manifest.verdicts:
+        print(f"int8 for {verdict.backend} {describe_verdict(verdict)}")
+    nodes = result.results[0].verdict.nodes
+    low = [each.node for each in nodes if each.precision == "int8"]
+    print(f"in 8 bits: {len(low)} of {len(nodes)} nodes; float:")
+    reasons: dict[str, list[str]] = {}
+    for each in nodes:
+        if each.precision != "int8":
+            reasons.setdefault(each.reason, []).append(each.node)
+    for reason, names in reasons.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        print(f"  {names[0]}{more}: {reason}")
+    print(f"wrote {output}")
+
+
+@contextmanager
+def show_progress() -> Iterator[Progress]:
+    """A bar for each step on stderr where that is a terminal, else silence."""
+    from mgdn_edge.calibration.quantize import Progress
+
+    if not sys.stderr.isatty():
+        yield Progress()
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=None)
+
+        def step(what: str, total: int) -> None:
+            bars.reset(task, description=what, total=total or None)
+
+        yield Progress(step, lambda: bars.advance(task))
