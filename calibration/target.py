@@ -81,7 +81,8 @@ def try_target(
     only where the target's backend is that.
     """
     model = bundle.read(dynamic_variant(bundle).file)
-    clips = cut_discarded(read_model(model), clip_tensors(ranges, trial.method, target))
+    chosen = clip_tensors(ranges, trial.method, target)
+    clips = cut_discarded(read_model(model), chosen)
     judged = quantise_model(model, trial.nodes, clips, target)
     qualities, worst = judge_pictures(judged, bundle.manifest.spec, frames, WORST_KEPT, on_frame)
     quality = summarise_quality(qualities)
@@ -89,7 +90,7 @@ def try_target(
     if not trial.nodes:
         reasons.append("no layer of this network can run in 8 bits")
     if reasons:
-        reasons += explain(trial, ranges, clips, quantised_tensors(judged))
+        reasons += explain(trial, ranges, chosen, quantised_tensors(judged))
     candidates = quantise_variants(bundle, trial.nodes, clips, target)
     speed = None
     if target == "cpu" and trial.nodes:
