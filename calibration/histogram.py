@@ -40,8 +40,10 @@ class Histogram:
             self._double()
         # A power of two: the product is exact, so a value's bin does not depend on the span it
         # was counted at.
-        places = np.floor(values.ravel() * values.dtype.type(HALF / self.span)).astype(np.int64)
-        self.counts += np.bincount(places + HALF, minlength=BINS)
+        places = values.ravel() * values.dtype.type(HALF / self.span)
+        np.floor(places, out=places)
+        places += values.dtype.type(HALF)
+        self.counts += np.bincount(places.astype(np.uint16), minlength=BINS)
 
     def _double(self) -> None:
         merged = self.counts.reshape(HALF, 2).sum(axis=1)

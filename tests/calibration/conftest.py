@@ -77,3 +77,9 @@ def edge_ranges(edge_bundle: Path, street_folder: Path) -> Ranges:
         observer.add(pair)
     tensors = {name: found.finish() for name, found in observer.histograms.items()}
     return Ranges("mgdn-edge", tensors, (), "all")
+
+
+@pytest.fixture(scope="session")
+def pair_writer():
+    """``write_pairs`` for tests."""
+    return write_pairs
