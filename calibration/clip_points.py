@@ -89,7 +89,7 @@ def quantise(values: Values, grid: Grid) -> Values:
     """Real values -> the nearest ones the grid has (halves to even, as QuantizeLinear)."""
     integers = np.rint(values / grid.scale) + grid.zero_point
     clipped = np.clip(integers, grid.lowest, grid.highest)
-    nearest: Values = (clipped - grid.zero_point) * grid.scale
+    nearest: Values = np.asarray((clipped - grid.zero_point) * grid.scale, np.float64)
     return nearest
 
 
@@ -103,15 +103,13 @@ def clipped_share(found: TensorRange, points: ClipPoints) -> float:
 
 
 def _within(found: TensorRange, threshold: float) -> ClipPoints:
-    return ClipPoints(
-        min(0.0, max(found.low, -threshold)), max(0.0, min(found.high, threshold))
-    )
+    return ClipPoints(min(0.0, max(found.low, -threshold)), max(0.0, min(found.high, threshold)))
 
 
 def _edges(found: TensorRange) -> Values:
     """Borders of the stored bins, one more than there are counts."""
     places = np.arange(found.first, found.first + len(found.counts) + 1)
-    edges: Values = (places - HALF) * (found.span / HALF)
+    edges: Values = (places - HALF).astype(np.float64) * (found.span / HALF)
     return edges
 
 
@@ -154,7 +152,7 @@ def _entropy_threshold(found: TensorRange, scheme: Scheme) -> float:
     if not candidates:
         return float("inf")
     best = min(candidates, key=lambda bins: divergence(counts, bins, levels))
-    return best * found.span / HALF
+    return float(best * found.span / HALF)
 
 
 def divergence(counts: Values, bins: int, levels: int) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     from mgdn_edge.calibration.clip_points import MethodName
     from mgdn_edge.calibration.qdq import Target
     from mgdn_edge.calibration.quantize import Progress, QuantizeResult
+    from mgdn_edge.runtime.gate import NodeDecision
 
 EXTRA = "calibration"
 SCHEMA = "mgdn.quantize/1"
+IN_RANGE = "within float16's range"  # what is said of a node that no rule keeps
 
 EPILOG = """PAIRS is a folder with vi and ir, VISIBLE,INFRARED, or FOLDER#SET:SPLIT for rows of
-FOLDER/manifest.csv. Exit code 1 where every target was refused; the verdicts are in the bundle.
+FOLDER/manifest.csv. Exit code 1 where 8 bits were refused on every target; the verdicts are in the
+bundle.
 
 Examples:
 
@@ -114,7 +118,7 @@ def quantize(
     with show_progress() as progress:
         result = quantize_bundle(find_bundle(source), pairs, output, options, progress)
     print_json(output, result) if json else print_verdicts(output, result)
-    if not any(each.accepted for each in result.manifest.verdicts):
+    if not any(each.accepted for each in result.manifest.verdicts if each.precision == "int8"):
         raise typer.Exit(1)
 
 
@@ -157,18 +161,24 @@ def print_verdicts(output: Path, result: QuantizeResult) -> None:
     print(f"calibrated on {result.ranges.selection}")
     print(f"ranges {ranges_digest(result.ranges)}")
     for verdict in result.manifest.verdicts:
-        print(f"int8 for {verdict.backend} {describe_verdict(verdict)}")
-    nodes = result.results[0].verdict.nodes
-    low = [each.node for each in nodes if each.precision == "int8"]
-    print(f"in 8 bits: {len(low)} of {len(nodes)} nodes; float:")
-    reasons: dict[str, list[str]] = {}
-    for each in nodes:
-        if each.precision != "int8":
-            reasons.setdefault(each.reason, []).append(each.node)
-    for reason, names in reasons.items():
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        print(f"  {names[0]}{more}: {reason}")
+        print(f"{verdict.precision} for {verdict.backend} {describe_verdict(verdict)}")
+        print(f"  {describe_nodes(verdict.nodes)}")
     print(f"wrote {output}")
+
+
+def describe_nodes(nodes: Sequence[NodeDecision]) -> str:
+    """How many nodes are in each precision, and the first of those each reason keeps float."""
+    counts = Counter(each.precision for each in nodes)
+    text = ", ".join(f"{counts[name]} {name}" for name in ("int8", "fp16", "fp32") if counts[name])
+    lowest = "int8" if counts["int8"] else "fp16"
+    kept: dict[str, list[str]] = {}
+    for each in nodes:
+        if each.precision != lowest and each.reason != IN_RANGE:
+            kept.setdefault(each.reason, []).append(each.node)
+    for reason, names in kept.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        text += f"\n    {names[0]}{more}: {reason}"
+    return f"nodes: {text}"
 
 
 @contextmanager

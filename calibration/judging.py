@@ -46,9 +46,7 @@ def open_graph(
     model: bytes, spec: FusionSpec, size: Size | None = None, precision: str = "fp32"
 ) -> OnnxRuntimeSession:
     """Frame graph -> a session as the runtime opens it, native operations where installed."""
-    return OnnxRuntimeSession(
-        model, spec=spec, variant="candidate", precision=precision, size=size
-    )
+    return OnnxRuntimeSession(model, spec=spec, variant="candidate", precision=precision, size=size)
 
 
 def fuse_in_float(
@@ -99,8 +97,8 @@ def measure_speed(
 ) -> list[SpeedFigures]:
     """Float32 first, then candidates, each ``fuse`` of one (height, width) frame in turns.
 
-    ``static`` graphs have that size, others take any. A turn's ratio compares neighbours in time, so
-    a busy machine slows both; the median over turns is what counts. Slow networks get fewer turns.
+    ``static`` graphs have that size, others take any. A turn's ratio compares neighbours in time,
+    so a busy machine slows both; the median over turns is what counts. Slow networks get fewer.
     """
     from mgdn_edge.runtime.golden import draw_scene
 

@@ -30,7 +30,8 @@ DOMAIN = "mgdn"
 
 class Segment(NamedTuple):
     """A run of nodes: what it reads, what comes out, what of that is counted, and which tensors
-    later segments read."""
+    later segments read.
+    """
 
     session: onnxruntime.InferenceSession
     inputs: tuple[str, ...]
@@ -59,14 +60,17 @@ class Observer:
             found = dict(zip(segment.outputs, segment.session.run(None, feed), strict=True))
             del feed
             for name in segment.counted:
-                try:
-                    self.histograms.setdefault(name, Histogram()).add(found[name])
-                except ValueError as error:
-                    raise UserError(
-                        f"tensor {name} on pair {pair.name}: {error}; the network itself fails "
-                        "there, so nothing can be calibrated; check the weights"
-                    ) from error
+                self._count(name, found[name], pair.name)
             alive = {name: (found | alive)[name] for name in segment.needed}
+
+    def _count(self, name: str, values: npt.NDArray[Any], pair: str) -> None:
+        try:
+            self.histograms.setdefault(name, Histogram()).add(values)
+        except ValueError as error:
+            raise UserError(
+                f"tensor {name} on pair {pair}: {error}; the network itself fails there, so "
+                "nothing can be calibrated; check the weights"
+            ) from error
 
 
 def cut_segments(model: onnx.ModelProto) -> list[Segment]:

@@ -5,8 +5,8 @@
     data#roadscene:train       the rows of one set and split of data/manifest.csv; data#roadscene
                                takes every split, data#:val one split of every set
 
-``vi`` is also spelled ``vis`` or ``visible`` and ``ir`` ``infrared``. The network's frame graph takes
-the planes as they are, so nothing is preprocessed here.
+``vi`` is also spelled ``vis`` or ``visible`` and ``ir`` ``infrared``. The network's frame graph
+takes the planes as they are, so nothing is preprocessed here.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ In this order:
 1. What the caller names (patterns on node names) is done.
 2. Our own operations, attention products and normalisations stay float: their sums run over
    thousands of products, or their values have no bound.
-3. The first convolution stays float: it sees the planes, and its rounding is amplified by all others.
+3. The first convolution stays float: it sees the planes, and later ones amplify its rounding.
 4. A convolution that predicts the kernels of DynamicFilter stays float: nothing normalises them.
 5. The last convolution stays float: its rounding is the picture's.
 6. Below MIN_PRODUCTS multiplications a value, converting costs more than 8 bits gain.
@@ -132,7 +132,7 @@ def _products(node: ir.Node) -> int:
     """Multiplications for one value of the result."""
     weight = node.inputs[1]
     assert weight is not None and weight.const_value is not None
-    shape = [int(side) for side in weight.const_value.shape]
+    shape = list(weight.const_value.numpy().shape)
     return prod(shape[1:]) if node.op_type == "Conv" else prod(shape) // _columns(node, shape)
 
 

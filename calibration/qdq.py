@@ -62,9 +62,7 @@ def insert_qdq(
 
 
 class _Insertion:
-    def __init__(
-        self, model: ir.Model, clips: Mapping[str, ClipPoints], target: Target
-    ) -> None:
+    def __init__(self, model: ir.Model, clips: Mapping[str, ClipPoints], target: Target) -> None:
         self.graph = model.graph
         self.clips = clips
         self.target = target
@@ -110,7 +108,7 @@ class _Insertion:
             )
             for made, dtype in ((into, kind), (back, np.float32)):
                 made.outputs[0].name = made.name
-                made.outputs[0].dtype = ir.DataType.from_numpy(np.dtype(dtype))
+                made.outputs[0].type = ir.TensorType(ir.DataType.from_numpy(np.dtype(dtype)))
                 made.outputs[0].shape = value.shape
             producer = value.producer()
             if producer is None:
@@ -167,7 +165,7 @@ class _Insertion:
             name=f"{name}/DequantizeLinear",
         )
         back.outputs[0].name = back.name
-        back.outputs[0].dtype = ir.DataType.FLOAT
+        back.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
         back.outputs[0].shape = ir.Shape(integers.shape)
         self.graph.insert_before(before, back)
         return back.outputs[0]

@@ -1,4 +1,4 @@
-"""quantize_bundle: a bundle and recordings -> a bundle with 8-bit variants, or with their refusal."""
+"""quantize_bundle: a bundle and recordings -> a bundle with 8-bit variants or their refusal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from mgdn_edge.calibration.exchange import looks_exchanged
 from mgdn_edge.calibration.held_out import HeldOut, hold_out, refuse_seen
 from mgdn_edge.calibration.judging import TURNS, fuse_in_float
 from mgdn_edge.calibration.pairs import Recording, list_recordings, read_pairs
-from mgdn_edge.calibration.policy import decide_nodes
 from mgdn_edge.calibration.qdq import Target
 from mgdn_edge.calibration.selection import (
     PairFacts,
@@ -25,7 +24,7 @@ from mgdn_edge.calibration.selection import (
     only_chosen,
     select_pairs,
 )
-from mgdn_edge.calibration.target import TargetResult, Trial, try_target
+from mgdn_edge.calibration.trial import TrialResult, list_trials, run_trial
 from mgdn_edge.runtime.bundle.extension import extend_bundle
 from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance, Manifest
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
@@ -67,7 +66,7 @@ class QuantizeResult(NamedTuple):
 
     manifest: Manifest
     ranges: Ranges
-    results: list[TargetResult]
+    results: list[TrialResult]
 
 
 def quantize_bundle(
@@ -99,14 +98,20 @@ def quantize_bundle(
         progress.step("fusing held-out pairs in float32", len(held_out.facts))
         frames = fuse_in_float(model, bundle.manifest.spec, held_out.read(), progress.part)
         warnings = [EXCHANGED] if looks_exchanged(calibrated, held_out.facts) else []
-        decisions = decide_nodes(read_model(model), int8=options.int8, keep=options.keep)
-        trial = Trial(decisions, options.method, options.limits, options.turns)
+        trials = list_trials(
+            read_model(model),
+            ranges,
+            options.targets,
+            int8=options.int8,
+            keep=options.keep,
+            method=options.method,
+            limits=options.limits,
+            turns=options.turns,
+        )
         results, candidates = [], []
-        for target in options.targets:
-            progress.step(f"judging int8 for {target}", len(frames))
-            result, made = try_target(
-                bundle, target, trial, ranges, frames, warnings, progress.part
-            )
+        for trial in trials:
+            progress.step(f"judging {trial.precision} for {trial.target}", len(frames))
+            result, made = run_trial(bundle, trial, ranges, frames, warnings, progress.part)
             results.append(result)
             candidates += made if result.verdict.accepted else []
         progress.step("writing the bundle", 0)

@@ -102,9 +102,7 @@ def describe_selection(facts: Sequence[PairFacts], chosen: Sequence[int]) -> str
     darkness, contrast = (Counter(group[part] for group in groups) for part in (0, 1))
     light = ", ".join(f"{darkness[name]} {name}" for name in DARKNESS if darkness[name])
     heat = ", ".join(f"{contrast[name]} {name}" for name in CONTRAST if contrast[name])
-    return (
-        f"{len(chosen)} of {len(facts)} pairs; visible light: {light}; infrared contrast: {heat}"
-    )
+    return f"{len(chosen)} of {len(facts)} pairs; visible light: {light}; infrared contrast: {heat}"
 
 
 def only_chosen(pairs: Iterable[FramePair], chosen: Sequence[int]) -> Iterator[FramePair]:

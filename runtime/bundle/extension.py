@@ -53,8 +53,8 @@ def extend_bundle(
     verdicts: Sequence[Verdict],
     calibration: CalibrationProvenance,
     *,
-    files: Mapping[str, bytes] = {},  # noqa: B006 - read only
-    tools: Mapping[str, str] = {},  # noqa: B006 - read only
+    files: Mapping[str, bytes] = {},
+    tools: Mapping[str, str] = {},
 ) -> Manifest:
     """Write ``output`` with the bundle's float32 variants and ``candidates``; its manifest.
 

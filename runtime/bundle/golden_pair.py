@@ -18,9 +18,10 @@ def check_golden(bundle: Bundle, variant: Variant, session: Session) -> Parity:
     parity = measure_golden(bundle, variant, session)
     if not parity.passed:
         raise UserError(
-            f"bundle {bundle.path}, variant {variant_label(variant)} on {session.backend}: the golden pair "
-            f"differs by up to {parity.max_error:.0f} levels; {parity.tolerance:.0f} are allowed, "
-            "so this machine would not fuse what the bundle's author saw"
+            f"bundle {bundle.path}, variant {variant_label(variant)} on {session.backend}: the "
+            f"golden pair differs by up to {parity.max_error:.0f} levels; "
+            f"{parity.tolerance:.0f} are allowed, so this machine would not fuse what the bundle's author "
+            "saw"
         )
     return parity
 

@@ -66,7 +66,8 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class CalibrationProvenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The pairs 8-bit variants were calibrated on and judged on; ``ranges`` is ``ranges.json``'s
-    digest, ``selection`` says in words how pairs were chosen."""
+    digest, ``selection`` says in words how pairs were chosen.
+    """
 
     ranges: Sha256
     method: str

@@ -11,30 +11,31 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mgdn_edge.calibration.candidate import quantise_model, quantised_tensors, read_model
+from mgdn_edge.calibration.candidate import lower_model, quantised_tensors, read_model
 from mgdn_edge.calibration.clip_points import ClipPoints, Method, Scheme, make_grid, quantise
 from mgdn_edge.calibration.policy import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors, insert_qdq
 from mgdn_edge.calibration.rectified import cut_discarded
 from mgdn_edge.plugins.native import find_library
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.gate import NodeDecision
 from mgdn_edge.runtime.golden import draw_scene
 from mgdn_edge.runtime.quality import psnr
 
 RTX_BUILD = Path(__file__).parents[1] / "export" / "rtx_build.py"
 FILES = ("models/640x480.onnx", "models/dynamic.onnx", "models/640x480.plugin.onnx")
 TARGETS = ("cpu", "tensorrt")
+FIRST_BLOCK = [NodeDecision("core.blocks.0/Conv", "core.blocks.0", "Conv", "int8", "for a test")]
 
 
 @pytest.fixture(scope="session")
 def quantised(edge_models, edge_ranges):
     """(file, target) -> the quantised bytes."""
     base = read_model(edge_models["models/dynamic.onnx"])
-    nodes = {each.node for each in decide_nodes(base) if each.precision == "int8"}
     return {
-        (file, target): quantise_model(
+        (file, target): lower_model(
             edge_models[file],
-            nodes,
+            decide_nodes(base),
             cut_discarded(base, clip_tensors(edge_ranges, Method(), target)),
             target,
         )
@@ -143,7 +144,7 @@ def test_nvidias_parser_refuses_the_cpus_file(quantised, tmp_path):
 
 def test_ranges_of_another_network_are_refused(edge_models):
     with pytest.raises(UserError, match=r"no tensor core.activation/Relu; .*another network"):
-        quantise_model(edge_models["models/640x480.onnx"], {"core.blocks.0/Conv"}, {}, "cpu")
+        lower_model(edge_models["models/640x480.onnx"], FIRST_BLOCK, {}, "cpu")
 
 
 def linear_model():
@@ -153,14 +154,17 @@ def linear_model():
     def weight(name, *shape):
         return numpy_helper.from_array(random.normal(0, 0.2, shape).astype(np.float32), name)
 
+    def node(operator, inputs, name, output=None, **attributes):
+        return helper.make_node(operator, inputs, [output or name], name=name, **attributes)
+
     nodes = [
-        helper.make_node("Cast", ["x"], ["net/Cast"], to=TensorProto.FLOAT, name="net/Cast"),
-        helper.make_node("MatMul", ["net/Cast", "w0"], ["net/MatMul"], name="net/MatMul"),
-        helper.make_node("Gemm", ["net/MatMul", "w1", "b1"], ["net/Gemm"], name="net/Gemm", transB=1),
-        helper.make_node("MatMul", ["net/Gemm", "w2"], ["net/MatMul_1"], name="net/MatMul_1"),
-        helper.make_node("Add", ["net/MatMul_1", "net/Gemm"], ["net/Add"], name="net/Add"),
-        helper.make_node("MatMul", ["net/Add", "w3"], ["y"], name="net/MatMul_2"),
-    ]  # fmt: skip
+        node("Cast", ["x"], "net/Cast", to=TensorProto.FLOAT),
+        node("MatMul", ["net/Cast", "w0"], "net/MatMul"),
+        node("Gemm", ["net/MatMul", "w1", "b1"], "net/Gemm", transB=1),
+        node("MatMul", ["net/Gemm", "w2"], "net/MatMul_1"),
+        node("Add", ["net/MatMul_1", "net/Gemm"], "net/Add"),
+        node("MatMul", ["net/Add", "w3"], "net/MatMul_2", output="y"),
+    ]
     graph = helper.make_graph(
         nodes,
         "linear",
@@ -207,7 +211,7 @@ def test_linear_layers_have_a_scale_for_each_column(target):
 
 def test_a_pair_rounds_as_the_grid_says(edge_models):
     clips = {"core.activation/Relu": ClipPoints(0, 1.5), "core.blocks.0/Conv": ClipPoints(-1, 2)}
-    data = quantise_model(edge_models["models/640x480.onnx"], {"core.blocks.0/Conv"}, clips, "cpu")
+    data = lower_model(edge_models["models/640x480.onnx"], FIRST_BLOCK, clips, "cpu")
     assert quantised_tensors(data) == ["core.activation/Relu", "core.blocks.0/Conv"]
     model = onnx.load_model_from_string(data)
     names = ("core.activation/Relu", "core.activation/Relu/DequantizeLinear")

@@ -41,15 +41,19 @@ def test_the_default_network_is_accepted_on_quality(accepted):
         assert verdict.accepted, verdict.reasons
         assert verdict.quality.psnr_mean > 45 and verdict.quality.frames == 6
     assert result.manifest.verdicts[CPU].speed.processor == processor_class()
-    assert result.manifest.verdicts[TENSORRT].speed is None
-    assert result.manifest.verdicts[TENSORRT].faster is None
+    labels = [(v.precision, v.backend) for v in result.manifest.verdicts]
+    assert labels[TENSORRT:] == [("int8", "tensorrt"), ("fp16", "tensorrt")]
+    for verdict in result.manifest.verdicts[TENSORRT:]:
+        assert verdict.speed is None and verdict.faster is None
     assert [path.name for path in output.parent.iterdir()] == ["edge8.mgdn"]
 
 
 def test_the_bundle_verifies_and_holds_ranges_pairs_and_reasons(accepted):
     output, result = accepted
     verdict = verify_bundle(output)
-    assert len(verdict.golden) == 3 + 3 + 2  # float32, CPU, and TensorRT's fixed sizes
+    assert (
+        len(verdict.golden) == 3 + 3 + 2 + 2
+    )  # float32, CPU, and TensorRT's int8 and fp16 of fixed sizes
     with open_bundle(output) as bundle:
         (ref,) = (each for each in bundle.manifest.files if each.path == "ranges.json")
         ranges = decode_ranges(bundle.read(ref))
@@ -174,9 +178,10 @@ def test_the_command_prints_verdicts_or_json(
     code, out, _ = run(monkeypatch, capfd, *words, "--held-out", held_folder)
     assert code == 0
     assert "int8 for tensorrt accepted, not the default" in out
-    assert "speed on tensorrt not measured" in out and "in 8 bits: 6 of 9 nodes" in out
+    assert "speed on tensorrt not measured" in out and "nodes: 6 int8, 27 fp16" in out
     tight = ("--method", "percentile", "--percentile", "80")
     code, out, _ = run(monkeypatch, capfd, *words, "--held-out", held_folder, *tight, "--json")
     assert code == 1
-    (verdict,) = json.loads(out)["verdicts"]
+    verdict, half = json.loads(out)["verdicts"]
+    assert half["precision"] == "fp16" and half["accepted"]
     assert not verdict["accepted"] and "cuts off" in " ".join(verdict["reasons"])

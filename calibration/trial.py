@@ -1,19 +1,23 @@
-"""One target: its candidate graphs, the gate's verdict on them, and why."""
+"""One candidate: its graphs, the gate's verdict on them, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+import onnx_ir as ir
+
 from mgdn_edge.calibration.candidate import (
     BACKENDS,
     dynamic_variant,
-    quantise_model,
-    quantise_variants,
+    lower_model,
+    lower_variants,
     quantised_tensors,
     read_model,
 )
 from mgdn_edge.calibration.clip_points import ClipPoints, Method, clipped_share
+from mgdn_edge.calibration.half import decide_half
 from mgdn_edge.calibration.judging import (
     TURNS,
     JudgedFrame,
@@ -21,12 +25,13 @@ from mgdn_edge.calibration.judging import (
     judge_pictures,
     measure_speed,
 )
-from mgdn_edge.calibration.policy import ASKED
+from mgdn_edge.calibration.policy import ASKED, decide_nodes
 from mgdn_edge.calibration.qdq import Target, clip_tensors
 from mgdn_edge.calibration.rectified import cut_discarded
 from mgdn_edge.runtime.bundle.extension import Candidate
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.gate import (
+    CandidatePrecision,
     GateLimits,
     NodeDecision,
     SpeedFigures,
@@ -44,59 +49,97 @@ NAMED_TENSORS = 2
 
 
 class Trial(NamedTuple):
-    """What is tried on a target: the nodes in 8 bits with all decisions, and the method."""
+    """What is tried: a precision on a target, node by node, and how it is calibrated and judged."""
 
+    target: Target
+    precision: CandidatePrecision
     decisions: tuple[NodeDecision, ...]
     method: Method
     limits: GateLimits = GateLimits()
     turns: int = TURNS
 
-    @property
-    def nodes(self) -> set[str]:
-        """Names of the nodes in 8 bits."""
-        return {each.node for each in self.decisions if each.precision == "int8"}
 
+class TrialResult(NamedTuple):
+    """A trial's verdict, where its tensors are clipped, and its worst frames' pictures."""
 
-class TargetResult(NamedTuple):
-    """One target's verdict, where its tensors are clipped, and its worst frames' pictures."""
-
-    target: Target
+    trial: Trial
     verdict: Verdict
     clips: dict[str, ClipPoints]
     worst: list[KeptFrame]
 
 
-def try_target(
+def list_trials(
+    model: ir.Model,
+    ranges: Ranges,
+    targets: Sequence[Target],
+    *,
+    int8: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    method: Method,
+    limits: GateLimits,
+    turns: int,
+) -> list[Trial]:
+    """What is worth trying on each target.
+
+    CPU: 8 bits, the rest float32, as its float16 is emulated. TensorRT: 8 bits, the rest float16
+    with float32 islands; and float16 alone.
+    """
+    decided = decide_nodes(model, int8=int8, keep=keep)
+    halves = decide_half(model, ranges.tensors)
+    rules = {each.node: each for each in decided}
+    mixed = tuple(_mix(rules.get(each.node), each) for each in halves)
+    plans: dict[Target, list[tuple[CandidatePrecision, tuple[NodeDecision, ...]]]] = {
+        "cpu": [("int8", decided)],
+        "tensorrt": [("int8", mixed), ("fp16", halves)],
+    }
+    return [
+        Trial(target, precision, decisions, method, limits, turns)
+        for target in targets
+        for precision, decisions in plans[target]
+    ]
+
+
+def _mix(rule: NodeDecision | None, half: NodeDecision) -> NodeDecision:
+    """8 bits where the rules allow, else what float16 allows, with the reason that binds."""
+    if rule is None or rule.precision == "int8":
+        return rule or half
+    return msgspec.structs.replace(
+        half, reason=rule.reason if half.precision == "fp16" else half.reason
+    )
+
+
+def run_trial(
     bundle: Bundle,
-    target: Target,
     trial: Trial,
     ranges: Ranges,
     frames: Sequence[JudgedFrame],
     warnings: Sequence[str] = (),
     on_frame: Callable[[], None] = lambda: None,
-) -> tuple[TargetResult, list[Candidate]]:
-    """Quantise every variant for ``target`` and judge them: the result and the candidates.
+) -> tuple[TrialResult, list[Candidate]]:
+    """Lower every variant and judge them: the result and the candidates.
 
     Pictures are judged on ONNX Runtime's CPU provider, which runs the files of every target; time
     only where the target's backend is that.
     """
+    target, decisions = trial.target, trial.decisions
     model = bundle.read(dynamic_variant(bundle).file)
     chosen = clip_tensors(ranges, trial.method, target)
     clips = cut_discarded(read_model(model), chosen)
-    judged = quantise_model(model, trial.nodes, clips, target)
+    judged = lower_model(model, decisions, clips, target)
     qualities, worst = judge_pictures(judged, bundle.manifest.spec, frames, WORST_KEPT, on_frame)
     quality = summarise_quality(qualities)
-    reasons = [*warnings, *refusals(quality, trial.limits)]
-    if not trial.nodes:
-        reasons.append("no layer of this network can run in 8 bits")
+    reasons = [*(warnings if trial.precision == "int8" else ()), *refusals(quality, trial.limits)]
+    able = any(each.precision == trial.precision for each in decisions)
+    if not able:
+        reasons.append(f"no layer of this network can run in {trial.precision}")
     if reasons:
         reasons += explain(trial, ranges, chosen, quantised_tensors(judged))
-    candidates = quantise_variants(bundle, trial.nodes, clips, target)
+    candidates = lower_variants(bundle, trial.precision, decisions, clips, target)
     speed = None
-    if target == "cpu" and trial.nodes:
+    if target == "cpu" and able:
         speed = time_candidate(bundle, candidates, trial.turns)
     verdict = Verdict(
-        precision="int8",
+        precision=trial.precision,
         backend=BACKENDS[target],
         accepted=not reasons,
         reasons=tuple(reasons),
@@ -106,9 +149,9 @@ def try_target(
         speed=speed,
         faster=None if speed is None else speed.ratio <= trial.limits.speed,
         limits=trial.limits,
-        nodes=trial.decisions,
+        nodes=decisions,
     )
-    return TargetResult(target, verdict, clips, worst), candidates
+    return TrialResult(trial, verdict, clips, worst), candidates
 
 
 def time_candidate(bundle: Bundle, candidates: Sequence[Candidate], turns: int) -> SpeedFigures:
@@ -117,10 +160,12 @@ def time_candidate(bundle: Bundle, candidates: Sequence[Candidate], turns: int) 
     fixed = [each for each in candidates if each.base.height is not None]
     chosen = sizes.get(f"{SPEED_SIZE[1]}x{SPEED_SIZE[0]}") or (fixed or [*candidates])[0]
     base = chosen.base
-    static = base.height is not None and base.width is not None
-    size = (base.height, base.width) if static else SPEED_SIZE
+    size = None
+    if base.height is not None and base.width is not None:
+        size = (base.height, base.width)
     models = [bundle.read(base.file), chosen.model]
-    return measure_speed(models, bundle.manifest.spec, size, static, turns)[1]
+    spec = bundle.manifest.spec
+    return measure_speed(models, spec, size or SPEED_SIZE, static=size is not None, turns=turns)[1]
 
 
 def explain(
