@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mgdn_edge.calibration.clip_points import MethodName
     from mgdn_edge.calibration.qdq import Target
     from mgdn_edge.calibration.quantize import Progress, QuantizeResult
+    from mgdn_edge.calibration.search import SearchResult
     from mgdn_edge.runtime.gate import NodeDecision
 
 EXTRA = "calibration"
@@ -90,6 +91,16 @@ def quantize(
         list[str] | None,
         typer.Option(metavar="NODE", help="Quantise this node whatever the rules say."),
     ] = None,
+    contract: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLAUSES",
+            help="Search which layers are in 8 bits, such as 'ssim>=0.995, p95<=25ms'.",
+        ),
+    ] = None,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Measure what each layer costs and saves.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Verdicts as one JSON object.")] = False,
 ) -> None:
     """Calibrate, quantise to 8 bits, and judge on held-out pairs: accepted or refused, and why."""
@@ -113,6 +124,8 @@ def quantize(
         targets=targets,
         int8=tuple(int8 or ()),
         keep=tuple(keep or ()),
+        contract=contract,
+        sensitivity=sensitivity,
     )
     retain_pages()
     with show_progress() as progress:
@@ -149,6 +162,7 @@ def print_json(output: Path, result: QuantizeResult) -> None:
         "ranges": ranges_digest(result.ranges),
         "selection": result.ranges.selection,
         "verdicts": result.manifest.verdicts,
+        "searches": result.searches,
     }
     print(msgspec.json.encode(report).decode())
 
@@ -163,7 +177,41 @@ def print_verdicts(output: Path, result: QuantizeResult) -> None:
     for verdict in result.manifest.verdicts:
         print(f"{verdict.precision} for {verdict.backend} {describe_verdict(verdict)}")
         print(f"  {describe_nodes(verdict.nodes)}")
+    for target, search in result.searches.items():
+        print_search(target, search)
     print(f"wrote {output}")
+
+
+def print_search(target: str, search: SearchResult) -> None:
+    """Each layer's loss and saving, then the points the search tried."""
+    from rich.console import Console
+    from rich.table import Table
+
+    def milliseconds(value: float | None) -> str:
+        return "not measured" if value is None else f"{value:.2f}"
+
+    layers = Table(title=f"{target}: one alone in 8 bits", title_justify="left")
+    for heading in ("layer", "PSNR dB", "SSIM", "ms saved"):
+        layers.add_column(heading, justify="left" if heading == "layer" else "right")
+    for loss in search.losses:
+        saved = milliseconds(loss.saved_ms)
+        layers.add_row(loss.unit, f"{loss.psnr:.2f}", f"{loss.ssim:.4f}", saved)
+    tried = Table(title=f"{target}: precisions tried", title_justify="left")
+    for heading in ("layers", "PSNR dB", "SSIM", "p50 ms", "p95 ms", "breaks"):
+        tried.add_column(heading, justify="right" if "ms" in heading else "left")
+    for number, point in enumerate(search.points):
+        speed = point.speed
+        times = (None, None) if speed is None else (speed.p50, speed.p95)
+        broken = [each.partition(":")[0].removeprefix("contract ") for each in point.broken]
+        mark = ", ".join(broken) or ("chosen" if number == search.chosen else "keeps all")
+        quality = point.quality
+        tried.add_row(
+            point.label, f"{quality.psnr_mean:.2f}", f"{quality.ssim_mean:.4f}",
+            *map(milliseconds, times), mark if search.contract else "-",
+        )  # fmt: skip
+    console = Console()
+    console.print(layers)
+    console.print(tried)
 
 
 def describe_nodes(nodes: Sequence[NodeDecision]) -> str:

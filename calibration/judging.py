@@ -20,6 +20,7 @@ from mgdn_edge.runtime.report.environment import processor_name
 from mgdn_edge.runtime.session import Size
 from mgdn_edge.runtime.spec import FusionSpec
 
+SPEED_SIZE: Size = (480, 640)
 TURNS = 60
 WARMUP_TURNS = 5
 LEAST_TURNS = 5

@@ -12,11 +12,13 @@ import msgspec
 from mgdn_edge.calibration.calibration_state import CalibrationState
 from mgdn_edge.calibration.candidate import dynamic_variant, read_model
 from mgdn_edge.calibration.clip_points import Method
+from mgdn_edge.calibration.contract import parse_contract
 from mgdn_edge.calibration.exchange import looks_exchanged
 from mgdn_edge.calibration.held_out import HeldOut, hold_out, refuse_seen
 from mgdn_edge.calibration.judging import TURNS, fuse_in_float
 from mgdn_edge.calibration.pairs import Recording, list_recordings, read_pairs
 from mgdn_edge.calibration.qdq import Target
+from mgdn_edge.calibration.search import SearchResult
 from mgdn_edge.calibration.selection import (
     PairFacts,
     describe_selection,
@@ -25,7 +27,8 @@ from mgdn_edge.calibration.selection import (
     select_pairs,
 )
 from mgdn_edge.calibration.trial import TrialResult, list_trials, run_trial
-from mgdn_edge.runtime.bundle.extension import extend_bundle
+from mgdn_edge.calibration.tuning import read_tuning_frames, tune_trial
+from mgdn_edge.runtime.bundle.extension import Candidate, extend_bundle
 from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance, Manifest
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.errors import UserError
@@ -42,7 +45,10 @@ EXCHANGED = (
 
 
 class QuantizeOptions(msgspec.Struct, frozen=True):
-    """How to quantise: ``held_out`` are arguments as ``pairs``, ``int8`` and ``keep`` patterns."""
+    """How to quantise: ``held_out`` are arguments as ``pairs``, ``int8`` and ``keep`` patterns.
+
+    A ``contract`` decides which layers are in 8 bits; ``sensitivity`` measures each without one.
+    """
 
     method: Method = Method()
     pairs: int = DEFAULT_PAIRS
@@ -52,6 +58,8 @@ class QuantizeOptions(msgspec.Struct, frozen=True):
     keep: tuple[str, ...] = ()
     limits: GateLimits = GateLimits()
     turns: int = TURNS
+    contract: str | None = None
+    sensitivity: bool = False
 
 
 class Progress(NamedTuple):
@@ -67,6 +75,7 @@ class QuantizeResult(NamedTuple):
     manifest: Manifest
     ranges: Ranges
     results: list[TrialResult]
+    searches: dict[Target, SearchResult]
 
 
 def quantize_bundle(
@@ -85,6 +94,7 @@ def quantize_bundle(
         raise UserError(f"output {output} must end in .mgdn")
     if not output.parent.is_dir():
         raise UserError(f"cannot write {output}: the folder {output.parent} does not exist")
+    contract = parse_contract(options.contract) if options.contract else ()
     with open_bundle(source) as bundle:
         recordings = list_recordings(pairs)
         progress.step("looking at the pairs", 0)
@@ -108,8 +118,23 @@ def quantize_bundle(
             limits=options.limits,
             turns=options.turns,
         )
-        results, candidates = [], []
-        for trial in trials:
+        results: list[TrialResult] = []
+        candidates: list[Candidate] = []
+        searches: dict[Target, SearchResult] = {}
+        for planned in trials:
+            trial = planned
+            if trial.precision == "int8" and (contract or options.sensitivity):
+                progress.step(f"measuring layers for {trial.target}", 0)
+                searches[trial.target], trial = tune_trial(
+                    bundle,
+                    trial._replace(contract=contract),
+                    ranges,
+                    read_tuning_frames(bundle, recordings, chosen),
+                    output,
+                    int8=options.int8,
+                    keep=options.keep,
+                    on_measured=progress.part,
+                )
             progress.step(f"judging {trial.precision} for {trial.target}", len(frames))
             result, made = run_trial(bundle, trial, ranges, frames, warnings, progress.part)
             results.append(result)
@@ -124,7 +149,7 @@ def quantize_bundle(
             files={RANGES_FILE: encode_ranges(ranges)},
             tools={name: version(name) for name in TOOLS},
         )
-    return QuantizeResult(manifest, ranges, results)
+    return QuantizeResult(manifest, ranges, results, searches)
 
 
 def observe(

@@ -17,8 +17,10 @@ from mgdn_edge.calibration.candidate import (
     read_model,
 )
 from mgdn_edge.calibration.clip_points import ClipPoints, Method, clipped_share
+from mgdn_edge.calibration.contract import Clause, broken_clauses
 from mgdn_edge.calibration.half import decide_half
 from mgdn_edge.calibration.judging import (
+    SPEED_SIZE,
     TURNS,
     JudgedFrame,
     KeptFrame,
@@ -40,10 +42,8 @@ from mgdn_edge.runtime.gate import (
     summarise_quality,
 )
 from mgdn_edge.runtime.ranges import Ranges, ranges_digest
-from mgdn_edge.runtime.session import Size
 
 WORST_KEPT = 3
-SPEED_SIZE: Size = (480, 640)
 MUCH_CLIPPED = 0.01  # of a tensor's values: published cases of faded pictures begin here
 NAMED_TENSORS = 2
 
@@ -57,6 +57,7 @@ class Trial(NamedTuple):
     method: Method
     limits: GateLimits = GateLimits()
     turns: int = TURNS
+    contract: tuple[Clause, ...] = ()
 
 
 class TrialResult(NamedTuple):
@@ -79,24 +80,36 @@ def list_trials(
     limits: GateLimits,
     turns: int,
 ) -> list[Trial]:
-    """What is worth trying on each target.
+    """What is worth trying on each target: 8 bits, and on TensorRT float16 alone too."""
+    trials = []
+    for target in targets:
+        decisions = decide_target(model, ranges, target, int8=int8, keep=keep)
+        trials.append(Trial(target, "int8", decisions, method, limits, turns))
+        if target == "tensorrt":
+            halves = decide_half(model, ranges.tensors)
+            trials.append(Trial(target, "fp16", halves, method, limits, turns))
+    return trials
 
-    CPU: 8 bits, the rest float32, as its float16 is emulated. TensorRT: 8 bits, the rest float16
-    with float32 islands; and float16 alone.
+
+def decide_target(
+    model: ir.Model,
+    ranges: Ranges,
+    target: Target,
+    *,
+    int8: Sequence[str] = (),
+    keep: Sequence[str] = (),
+) -> tuple[NodeDecision, ...]:
+    """Every node's precision in the 8-bit file of ``target``.
+
+    The rest is float32 on a CPU, which emulates float16, and float16 with float32 islands in
+    TensorRT.
     """
     decided = decide_nodes(model, int8=int8, keep=keep)
-    halves = decide_half(model, ranges.tensors)
+    if target == "cpu":
+        return decided
     rules = {each.node: each for each in decided}
-    mixed = tuple(_mix(rules.get(each.node), each) for each in halves)
-    plans: dict[Target, list[tuple[CandidatePrecision, tuple[NodeDecision, ...]]]] = {
-        "cpu": [("int8", decided)],
-        "tensorrt": [("int8", mixed), ("fp16", halves)],
-    }
-    return [
-        Trial(target, precision, decisions, method, limits, turns)
-        for target in targets
-        for precision, decisions in plans[target]
-    ]
+    halves = decide_half(model, ranges.tensors)
+    return tuple(_mix(rules.get(each.node), each) for each in halves)
 
 
 def _mix(rule: NodeDecision | None, half: NodeDecision) -> NodeDecision:
@@ -128,16 +141,14 @@ def run_trial(
     judged = lower_model(model, decisions, clips, target)
     qualities, worst = judge_pictures(judged, bundle.manifest.spec, frames, WORST_KEPT, on_frame)
     quality = summarise_quality(qualities)
+    candidates = lower_variants(bundle, trial.precision, decisions, clips, target)
+    speed = time_candidate(bundle, candidates, trial.turns) if target == "cpu" else None
     reasons = [*(warnings if trial.precision == "int8" else ()), *refusals(quality, trial.limits)]
-    able = any(each.precision == trial.precision for each in decisions)
-    if not able:
+    reasons += broken_clauses(trial.contract, quality, speed, BACKENDS[target])
+    if all(each.precision != trial.precision for each in decisions):
         reasons.append(f"no layer of this network can run in {trial.precision}")
     if reasons:
         reasons += explain(trial, ranges, chosen, quantised_tensors(judged))
-    candidates = lower_variants(bundle, trial.precision, decisions, clips, target)
-    speed = None
-    if target == "cpu" and able:
-        speed = time_candidate(bundle, candidates, trial.turns)
     verdict = Verdict(
         precision=trial.precision,
         backend=BACKENDS[target],

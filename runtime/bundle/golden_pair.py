@@ -20,8 +20,8 @@ def check_golden(bundle: Bundle, variant: Variant, session: Session) -> Parity:
         raise UserError(
             f"bundle {bundle.path}, variant {variant_label(variant)} on {session.backend}: the "
             f"golden pair differs by up to {parity.max_error:.0f} levels; "
-            f"{parity.tolerance:.0f} are allowed, so this machine would not fuse what the bundle's author "
-            "saw"
+            f"{parity.tolerance:.0f} are allowed, so this machine would not fuse what the bundle's "
+            "author saw"
         )
     return parity
 

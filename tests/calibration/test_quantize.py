@@ -185,3 +185,15 @@ def test_the_command_prints_verdicts_or_json(
     verdict, half = json.loads(out)["verdicts"]
     assert half["precision"] == "fp16" and half["accepted"]
     assert not verdict["accepted"] and "cuts off" in " ".join(verdict["reasons"])
+
+
+def test_a_contract_that_cannot_be_kept_is_refused_clause_by_clause(
+    edge_bundle, street_folder, held_folder, tmp_path
+):
+    reasons = refuse(
+        edge_bundle, street_folder, tmp_path, held_folder,
+        targets=("cpu",), contract="ssim>=0.99, p95<=0.001ms",
+    )  # fmt: skip
+    assert "contract p95<=0.001ms: " in reasons and "ms, misses it by" in reasons
+    assert "contract ssim" not in reasons
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mgdn"]
