@@ -101,6 +101,16 @@ def quantize(
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Measure what each layer costs and saves.")
     ] = False,
+    calibration_cache: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.cache", help="Also write TensorRT 10's calibration cache."),
+    ] = None,
+    tensorrt: Annotated[
+        str, typer.Option(metavar="VERSION", help="The version --calibration-cache is for.")
+    ] = "10.3.0",
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Also write a page to look at.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Verdicts as one JSON object.")] = False,
 ) -> None:
     """Calibrate, quantise to 8 bits, and judge on held-out pairs: accepted or refused, and why."""
@@ -108,8 +118,17 @@ def quantize(
 
     require_extra(EXTRA)
     from mgdn_edge.calibration.clip_points import Method
+    from mgdn_edge.calibration.legacy_cache import (
+        encode_calibration_cache,
+        parse_version,
+        refuse_removed,
+    )
+    from mgdn_edge.calibration.qdq import clip_tensors
     from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
+    from mgdn_edge.calibration.quantize_report import write_quantize_report
     from mgdn_edge.runtime.page_retention import retain_pages
+    from mgdn_edge.runtime.report.environment import command_text
+    from mgdn_edge.runtime.whole_file import check_side_file, write_whole
 
     if not 0 < percentile <= 100:
         raise UserError(f"--percentile {percentile:g} is not above 0 and at most 100")
@@ -125,11 +144,22 @@ def quantize(
         int8=tuple(int8 or ()),
         keep=tuple(keep or ()),
         contract=contract,
-        sensitivity=sensitivity,
+        sensitivity=sensitivity or report is not None,
     )
+    version = parse_version(tensorrt)
+    refuse_removed(version)
+    if calibration_cache is not None:
+        check_side_file(calibration_cache, "--calibration-cache", ".cache", [output])
+    if report is not None:
+        check_side_file(report, "--report", ".html", [output])
     retain_pages()
     with show_progress() as progress:
         result = quantize_bundle(find_bundle(source), pairs, output, options, progress)
+    if calibration_cache is not None:
+        clips = clip_tensors(result.ranges, options.method, "tensorrt")
+        write_whole(calibration_cache, encode_calibration_cache(clips, version))
+    if report is not None:
+        write_quantize_report(report, result, command_text(sys.argv[1:]))
     print_json(output, result) if json else print_verdicts(output, result)
     if not any(each.accepted for each in result.manifest.verdicts if each.precision == "int8"):
         raise typer.Exit(1)

@@ -61,11 +61,12 @@ class Trial(NamedTuple):
 
 
 class TrialResult(NamedTuple):
-    """A trial's verdict, where its tensors are clipped, and its worst frames' pictures."""
+    """A trial's verdict, where tensors are clipped and which are rounded, its worst frames."""
 
     trial: Trial
     verdict: Verdict
     clips: dict[str, ClipPoints]
+    rounded: list[str]
     worst: list[KeptFrame]
 
 
@@ -147,8 +148,9 @@ def run_trial(
     reasons += broken_clauses(trial.contract, quality, speed, BACKENDS[target])
     if all(each.precision != trial.precision for each in decisions):
         reasons.append(f"no layer of this network can run in {trial.precision}")
+    rounded = quantised_tensors(judged)
     if reasons:
-        reasons += explain(trial, ranges, chosen, quantised_tensors(judged))
+        reasons += explain(trial, ranges, chosen, rounded)
     verdict = Verdict(
         precision=trial.precision,
         backend=BACKENDS[target],
@@ -162,7 +164,7 @@ def run_trial(
         limits=trial.limits,
         nodes=decisions,
     )
-    return TrialResult(trial, verdict, clips, worst), candidates
+    return TrialResult(trial, verdict, clips, rounded, worst), candidates
 
 
 def time_candidate(bundle: Bundle, candidates: Sequence[Candidate], turns: int) -> SpeedFigures:
