@@ -153,4 +153,4 @@ def _saved(milliseconds: float | None) -> str:
 
 
 def _decibels(value: float) -> str:
-    return f"{value:.1f} dB" if value < EQUAL_SHOWN else f"{EQUAL_SHOWN:.0f} dB or equal"
+    return f"{value:.1f} dB" if value < EQUAL_SHOWN else "equal"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mgdn_edge.calibration.judging import KeptFrame
@@ -84,9 +83,6 @@ def strip(kept: KeptFrame) -> list[Picture]:
     name = kept.quality.name
     difference = kept.got.astype(np.int16) - kept.wanted
     shown = np.clip(128 + AMPLIFIED / 2 * difference, 0, 255).astype(np.uint8)
-    side = 1 + 2 * (max(shown.shape) // 320)  # a lone pixel would vanish on a page
-    if side > 1:
-        shown = np.asarray(cv2.medianBlur(shown, side), np.uint8)
     worst = int(np.abs(difference).max())
     return [
         encode_picture(kept.wanted, "float32", f"what float32 makes of {name}"),

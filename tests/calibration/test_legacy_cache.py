@@ -70,5 +70,5 @@ def test_the_calibrator_hands_out_the_cache_and_never_a_batch():
     assert calibrator.get_batch_size() == 1 and calibrator.get_batch(["visible"]) is None
     calibrator.write_calibration_cache(b"other")
     assert calibrator.read_calibration_cache() == WANTED
-    with pytest.raises(UserError, match="TensorRT 11.0.0"):
+    with pytest.raises(UserError, match=r"TensorRT 11\.0\.0"):
         make_calibrator(SimpleNamespace(__version__="11.0.0"), WANTED)
