@@ -121,15 +121,17 @@ def quantize_bundle(
         results: list[TrialResult] = []
         candidates: list[Candidate] = []
         searches: dict[Target, SearchResult] = {}
+        wanted = bool(contract) or options.sensitivity
+        tuned = read_tuning_frames(bundle, recordings, chosen) if wanted else []
         for planned in trials:
             trial = planned
-            if trial.precision == "int8" and (contract or options.sensitivity):
+            if wanted and trial.precision == "int8":
                 progress.step(f"measuring layers for {trial.target}", 0)
                 searches[trial.target], trial = tune_trial(
                     bundle,
                     trial._replace(contract=contract),
                     ranges,
-                    read_tuning_frames(bundle, recordings, chosen),
+                    tuned,
                     output,
                     int8=options.int8,
                     keep=options.keep,
