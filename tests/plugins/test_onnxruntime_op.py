@@ -126,7 +126,9 @@ def test_a_session_may_ask_for_the_filter_only(build_attention_model, build_filt
     open_with(bare)
     open_with(build_attention_model(2, 4, True, body=True), "mgdn.filter_only")
     open_with(build_filter_model(3, 1), "mgdn.filter_only")
-    with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.Fail, match="ShiftedWindowAttention"):
+    with pytest.raises(
+        onnxruntime.capi.onnxruntime_pybind11_state.Fail, match="ShiftedWindowAttention"
+    ):
         open_with(bare, "mgdn.filter_only")
 
 
