@@ -5,7 +5,8 @@
 #
 # Address and undefined behaviour: the self test, then tests/plugins in Python with the sanitizer
 # preloaded (it must come before the libraries it watches; libstdc++ beside it, or exceptions of
-# ONNX Runtime are not found). Such a library needs its sanitizer, which one test forbids. Leaks are not looked for: the interpreter frees nothing at exit.
+# ONNX Runtime are not found). Such a library needs its sanitizer, which one test forbids. Leaks are
+# not looked for: the interpreter frees nothing at exit.
 # Threads: the self test only. Python and ONNX Runtime are not built for ThreadSanitizer, so what
 # it said of them would be noise; the self test runs the bands on many threads as they do.
 set -euo pipefail
