@@ -120,7 +120,7 @@ def node_flops(
 
 
 def token_flops(operator: str, inputs: tuple[TensorFacts, ...]) -> int:
-    """Arithmetic operations of the layer norm, linear layers, GELU and residuals of an operation."""
+    """Arithmetic of an operation's layer norm, linear layers, GELU and residuals."""
     *pixels, channels = inputs[0].shape
     hidden = inputs[4].shape[0]
     per_token = PER_ELEMENT["LayerNormalization"] * channels + linear_flops(channels, hidden)

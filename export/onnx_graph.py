@@ -131,7 +131,7 @@ def to_proto(model: ir.Model, metadata: dict[str, str]) -> onnx.ModelProto:
 def without_bodies(model: onnx.ModelProto) -> onnx.ModelProto:
     """The twin for TensorRT's parser, which looks at local functions before plugins.
 
-    DynamicFilter has a plugin and loses its body; the other operations, which have none, keep theirs.
+    DynamicFilter has a plugin and loses its body; the operations without one keep theirs.
     """
     twin = onnx.ModelProto()
     twin.CopyFrom(model)
