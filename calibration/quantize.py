@@ -94,7 +94,7 @@ def quantize_bundle(
         raise UserError(f"output {output} must end in .mgdn")
     if not output.parent.is_dir():
         raise UserError(f"cannot write {output}: the folder {output.parent} does not exist")
-    contract = parse_contract(options.contract) if options.contract else ()
+    contract = () if options.contract is None else parse_contract(options.contract)
     with open_bundle(source) as bundle:
         recordings = list_recordings(pairs)
         progress.step("looking at the pairs", 0)
