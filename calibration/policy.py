@@ -27,7 +27,7 @@ from mgdn_edge.runtime.gate import NodeDecision
 OUR_DOMAIN = "mgdn"
 FILTER = "DynamicFilter"
 WEIGHTED = ("Conv", "Gemm", "MatMul")
-DELICATE = ("LayerNormalization", "Softmax", "ReduceL2", "ReduceMean", "Sigmoid")
+DELICATE = ("LayerNormalization", "Softmax", "ReduceL2", "ReduceMean")
 # Operators that hand values on without changing them.
 LAYOUT = ("Split", "Concat", "Reshape", "Transpose", "Slice", "Gather", "Identity", "Squeeze")
 # The widest 1x1 convolutions of the published network multiply 60 values, its linear layers 30
@@ -45,7 +45,8 @@ def decide_nodes(
     float whatever the rules say. UserError for one that matches no node with weights.
     """
     nodes = list(model.graph)
-    _check_patterns(nodes, (*int8, *keep))
+    _check_patterns([node for node in nodes if has_weights(node)], int8)
+    _check_patterns([node for node in nodes if has_weights(node) or is_residual(node)], keep)
     made_in_int8: set[ir.Value | None] = set()
     read_in_int8: set[ir.Value | None] = set()
     decided: dict[str, NodeDecision] = {}
@@ -133,11 +134,7 @@ def _products(node: ir.Node) -> int:
     weight = node.inputs[1]
     assert weight is not None and weight.const_value is not None
     shape = list(weight.const_value.numpy().shape)
-    return prod(shape[1:]) if node.op_type == "Conv" else prod(shape) // _columns(node, shape)
-
-
-def _columns(node: ir.Node, shape: list[int]) -> int:
-    return shape[weight_axis(node)]
+    return int(prod(shape) // shape[weight_axis(node)])
 
 
 def weight_axis(node: ir.Node) -> int:
@@ -189,9 +186,8 @@ def _matches(node: ir.Node, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(_name(node), pattern) for pattern in patterns)
 
 
-def _check_patterns(nodes: list[ir.Node], patterns: Sequence[str]) -> None:
+def _check_patterns(able: list[ir.Node], patterns: Sequence[str]) -> None:
     for pattern in patterns:
-        able = [node for node in nodes if has_weights(node) or is_residual(node)]
         if not any(_matches(node, [pattern]) for node in able):
             some = ", ".join(_name(node) for node in able[:4])
             raise UserError(f"{pattern} names no layer of this network; it has {some} and so on")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,11 +10,11 @@ import msgspec
 from mgdn_edge import __version__
 from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.bundle.archive import encode_archive
+from mgdn_edge.runtime.bundle.creation import DYNAMIC_GOLDEN_SIZE, onnxruntime_version, refer
 from mgdn_edge.runtime.bundle.golden_pair import encode_plane
 from mgdn_edge.runtime.bundle.manifest import (
     MANIFEST_FILE,
     CalibrationProvenance,
-    FileRef,
     GoldenPair,
     Manifest,
     Variant,
@@ -31,9 +30,8 @@ from mgdn_edge.runtime.whole_file import write_whole
 
 # Requantising rounds a value on a border either way, which processors and runtimes decide
 # differently, and each layer adds its own: integer kernels against the same graph in float differ
-# by up to 4 levels on the golden scene (tests/calibration/test_quantize.py).
+# by up to 4 levels on the golden scene (tests/calibration/test_qdq.py).
 CANDIDATE_TOLERANCE_LEVELS = 8
-GOLDEN_SMALL = (101, 131)  # pixels; of the dynamic variant, odd on purpose
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -68,14 +66,13 @@ def extend_bundle(
     contents = {ref.path: bundle.read(ref) for ref in wanted}
     contents |= files
     added = tuple(_add_candidate(bundle, each, contents) for each in candidates)
+    used = {**old.provenance.tools, "onnxruntime": onnxruntime_version(), **tools}
     manifest = msgspec.structs.replace(
         old,
         created_by=f"mgdn-edge {__version__}",
         variants=(*kept, *added),
-        files=(*others, *(_refer(contents, path) for path in files)),
-        provenance=msgspec.structs.replace(
-            old.provenance, calibration=calibration, tools={**old.provenance.tools, **tools}
-        ),
+        files=(*others, *(refer(contents, path) for path in files)),
+        provenance=msgspec.structs.replace(old.provenance, calibration=calibration, tools=used),
         verdicts=tuple(verdicts),
     )
     text = encode_manifest(manifest)
@@ -95,7 +92,7 @@ def _add_candidate(bundle: Bundle, candidate: Candidate, contents: dict[str, byt
     paths = {"file": f"models/{name}.onnx", "file_without_body": f"models/{name}.plugin.onnx"}
     contents[paths["file"]] = candidate.model
     contents[paths["file_without_body"]] = candidate.model_without_body
-    scene = draw_scene(*(size or GOLDEN_SMALL))
+    scene = draw_scene(*(size or DYNAMIC_GOLDEN_SIZE))
     with OnnxRuntimeSession(
         candidate.model,
         spec=bundle.manifest.spec,
@@ -109,19 +106,14 @@ def _add_candidate(bundle: Bundle, candidate: Candidate, contents: dict[str, byt
         contents[f"golden/{name}.{role}.png"] = encode_plane(plane)
     return Variant(
         name=base.name,
-        file=_refer(contents, paths["file"]),
-        file_without_body=_refer(contents, paths["file_without_body"]),
+        file=refer(contents, paths["file"]),
+        file_without_body=refer(contents, paths["file_without_body"]),
         height=base.height,
         width=base.width,
         precision=candidate.precision,
         backends=(candidate.backend,),
         golden=GoldenPair(
-            **{role: _refer(contents, f"golden/{name}.{role}.png") for role in golden},
+            **{role: refer(contents, f"golden/{name}.{role}.png") for role in golden},
             tolerance_levels=CANDIDATE_TOLERANCE_LEVELS,
         ),
     )
-
-
-def _refer(contents: Mapping[str, bytes], path: str) -> FileRef:
-    data = contents[path]
-    return FileRef(path=path, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
