@@ -1,0 +1,121 @@
+"""ProfileReport: everything `mgdn profile` says, as it stands in its JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from mgdn_edge.runtime.latency import Percentiles
+from mgdn_edge.runtime.machine.ceilings import Ceilings
+from mgdn_edge.runtime.machine.conditions import Conditions
+from mgdn_edge.runtime.machine.power import Energy
+from mgdn_edge.runtime.profiling.roofline import PartFigures
+from mgdn_edge.runtime.session import FilterImplementation
+
+SCHEMA = "mgdn.profile/1"
+MOST_MODULES = 12  # rows a table of modules may have
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Where a profiled frame's milliseconds are, beside the same frame measured unprofiled.
+
+    ``kernels_ms`` + ``between_ms`` + ``session_ms`` + ``call_ms`` = ``sum_ms``: kernels, the
+    executor between them, ONNX Runtime's run around it, and the call from Python. ``measured_ms``
+    is the unprofiled median, ``of_measured`` their ratio; ``unknown_share`` of the kernels' time
+    could be joined to no node.
+    """
+
+    kernels_ms: float
+    between_ms: float
+    session_ms: float
+    call_ms: float
+    sum_ms: float
+    measured_ms: float
+    of_measured: float
+    unknown_share: float
+
+    def sentence(self) -> str:
+        """The sum in one line."""
+        return (
+            f"nodes {self.kernels_ms:.2f} ms + between nodes {self.between_ms:.2f} + session "
+            f"{self.session_ms:.2f} + call {self.call_ms:.2f} = {self.sum_ms:.2f} ms; measured "
+            f"unprofiled {self.measured_ms:.2f} ms (the sum is {100 * self.of_measured:.1f} % of "
+            "it, the profiler's own time included)"
+        )
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Parts that share a module or an operator: their milliseconds together, the longest first."""
+
+    name: str
+    ms: float
+    share: float
+    kernels: int
+    flops: int
+
+
+class ProfileReport(msgspec.Struct, frozen=True):
+    """One network's profile on one machine under stated conditions.
+
+    ``parts`` stand in the order they ran. ``stages`` are the ledger's, of the unprofiled frames;
+    ``inside`` splits the kernels' milliseconds into the network and what adapts frames to it.
+    ``conditions`` are those before and after the frames.
+    """
+
+    schema: str
+    network: str
+    backend: str
+    variant: str
+    precision: str
+    filter_implementation: FilterImplementation | None
+    size: str
+    facts_size: str
+    threads: int
+    usable_cpus: int
+    frames: int
+    account: Account
+    stages: dict[str, Percentiles]
+    inside: dict[str, float]
+    parts: list[PartFigures]
+    modules: list[Group]
+    operators: list[Group]
+    ceilings: Ceilings
+    conditions: tuple[Conditions, Conditions]
+    energy: Energy | None
+    versions: dict[str, str]
+    advice: list[str] = []  # noqa: RUF012 - msgspec copies the default
+
+
+def group_modules(parts: Sequence[PartFigures]) -> list[Group]:
+    """Parts by module, cut to as many levels as leave at most MOST_MODULES groups."""
+    deepest = max((part.module.count(".") + 1 for part in parts), default=1)
+    for depth in range(deepest, 0, -1):
+        groups = group_parts(parts, lambda part, depth=depth: _cut(part.module, depth))
+        if len(groups) <= MOST_MODULES:
+            break
+    return groups
+
+
+def group_parts(
+    parts: Sequence[PartFigures], name_of: Callable[[PartFigures], str]
+) -> list[Group]:
+    """Parts by the name a function gives them, the longest first."""
+    members: dict[str, list[PartFigures]] = {}
+    for part in parts:
+        members.setdefault(name_of(part), []).append(part)
+    groups = [
+        Group(
+            name=name,
+            ms=round(sum(part.ms for part in found), 5),
+            share=round(sum(part.share for part in found), 5),
+            kernels=sum(part.kernels for part in found),
+            flops=sum(part.flops for part in found),
+        )
+        for name, found in members.items()
+    ]
+    return sorted(groups, key=lambda group: -group.ms)
+
+
+def _cut(module: str, depth: int) -> str:
+    return ".".join(module.split(".")[:depth]) or "(frame adapter)"
