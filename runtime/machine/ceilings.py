@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.backends.onnxruntime_cpu import session_options, usable_cpus
+from mgdn_edge.runtime.machine.small_onnx import encode_model
 from mgdn_edge.runtime.machine.text_file import read_text
 
 MIB = 1 << 20
@@ -25,7 +26,6 @@ CACHES = 4  # an array is this many times the last cache, so that hardly any of 
 SIDE = 1024  # of the matrices: 2 GFLOP, 12 MB
 SECONDS = 0.8  # for each of the two
 LEAST_RUNS = 3
-FLOAT, OPSET, IR_VERSION = 1, 13, 8
 
 
 class Ceilings(msgspec.Struct, frozen=True):
@@ -99,47 +99,12 @@ def _measure_gflops(threads: int) -> float | None:
         import onnxruntime
     except ImportError:
         return None
+    model = encode_model([("MatMul", "ab", "c")], "ab", "c", (SIDE, SIDE))
     session = onnxruntime.InferenceSession(
-        matmul_model(), session_options(threads), providers=["CPUExecutionProvider"]
+        model, session_options(threads), providers=["CPUExecutionProvider"]
     )
     generator = np.random.default_rng(0)
     feeds = {name: generator.random((SIDE, SIDE), np.float32) for name in ("a", "b")}
     seconds = best_seconds(lambda: session.run(None, feeds))
     return round(2 * SIDE**3 / seconds / 1e9, 1)
 
-
-def matmul_model() -> bytes:
-    """An ONNX file of one MatMul, (SIDE, SIDE) float32 a, b -> c, without the onnx package."""
-    node = _text(1, "a") + _text(1, "b") + _text(2, "c") + _text(4, "MatMul")
-    side = _message(1, _number(1, SIDE))  # a dimension of a shape
-    kind = _message(1, _number(1, FLOAT) + _message(2, side + side))  # TypeProto.tensor_type
-    values = {name: _text(1, name) + _message(2, kind) for name in "abc"}
-    graph = (
-        _message(1, node)
-        + _text(2, "sgemm")
-        + _message(11, values["a"])
-        + _message(11, values["b"])
-        + _message(12, values["c"])
-    )
-    return _number(1, IR_VERSION) + _message(7, graph) + _message(8, _number(2, OPSET))
-
-
-def _number(field: int, value: int) -> bytes:
-    return bytes([field << 3]) + _varint(value)
-
-
-def _message(field: int, data: bytes) -> bytes:
-    return bytes([field << 3 | 2]) + _varint(len(data)) + data
-
-
-def _text(field: int, text: str) -> bytes:
-    return _message(field, text.encode())
-
-
-def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; protobuf's numbers."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])

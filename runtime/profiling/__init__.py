@@ -2,6 +2,7 @@
 
 timeline.py           what a backend measured: kernels in the order they ran, and what is between
 onnxruntime_trace.py  ONNX Runtime's profile -> Timeline
+profiler_cost.py      what that profile adds to each kernel, measured
 tensorrt_layers.py    TensorRT's layer times and engine inspector -> Timeline
 join.py               kernels -> the graph's nodes they compute, by name and by order
 roofline.py           bytes and arithmetic of a joined kernel against the machine's ceilings

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.profiling.profiler_cost import NO_COST, ProfilerCost
 from mgdn_edge.runtime.profiling.timeline import VIEW_OPERATORS, Kernel, Timeline
 
 KERNEL_SUFFIX = "_kernel_time"
@@ -41,42 +42,41 @@ class _Run(msgspec.Struct):
     total_us: int = 0
 
 
-def read_trace(text: bytes, warmup: int) -> Timeline:
-    """The trace of some runs of one frame size -> the mean of the middle half.
+def read_trace(text: bytes, keep: Sequence[int], cost: ProfilerCost = NO_COST) -> Timeline:
+    """The trace of some runs of one frame size -> the mean of those ``keep`` names, less ``cost``.
 
-    The first ``warmup`` runs are left out; of the others those between the quartiles of total
-    time count, which slow frames cannot move and whose parts still add up. Raises UserError where
-    the file is no such trace or its runs differ in their kernels.
+    Raises UserError where the file is no such trace, lacks a run, or the runs differ in their
+    kernels.
     """
-    runs = _split_runs(text)[warmup:]
-    if not runs:
-        raise UserError(f"ONNX Runtime's profile holds no run after {warmup} of warm-up")
-    chosen = [runs[i] for i in middle_half([run.total_us for run in runs])]
+    runs = _split_runs(text)
+    if not keep or max(keep) >= len(runs):
+        raise UserError(
+            f"ONNX Runtime's profile holds {len(runs)} runs, fewer than were profiled; it keeps at "
+            "most a million events, so profile fewer: --frames 10"
+        )
+    chosen = [runs[i] for i in keep]
     names = [event.name for event in chosen[0].kernels]
     if any([event.name for event in run.kernels] != names for run in chosen):
         raise UserError(
             "ONNX Runtime ran other kernels in some frames than in others, so their times cannot "
             "be averaged; profile frames of one size"
         )
+    means = [US * float(np.mean([run.kernels[i].dur for run in chosen])) for i in range(len(names))]
     kernels = tuple(
-        _kernel(event, US * float(np.mean([run.kernels[i].dur for run in chosen])))
-        for i, event in enumerate(chosen[0].kernels)
+        _kernel(event, max(0.0, ns - cost.inside_ns))
+        for event, ns in zip(chosen[0].kernels, means, strict=True)
     )
     execute = US * float(np.mean([run.execute_us for run in chosen]))
     total = US * float(np.mean([run.total_us for run in chosen]))
+    between = max(0.0, execute - sum(means) - len(means) * cost.outside_ns)
+    spent = sum(kernel.ns for kernel in kernels) + between
     return Timeline(
         kernels=kernels,
-        between_ns=execute - sum(kernel.ns for kernel in kernels),
+        between_ns=between,
         session_ns=total - execute,
+        profiler_ns=execute - spent,
         frames=len(chosen),
     )
-
-
-def middle_half(times: Sequence[float]) -> list[int]:
-    """Indices of the times between the quartiles, at least one, in order of index."""
-    order = np.argsort(np.asarray(times), kind="stable")
-    quarter = len(order) // 4
-    return sorted(int(i) for i in order[quarter : len(order) - quarter])
 
 
 def original_name(name: str) -> str:

@@ -31,7 +31,8 @@ from mgdn_edge.runtime.machine.power import EnergyMeter
 from mgdn_edge.runtime.networks import choose_variant, find_bundle, open_variant, start_variant
 from mgdn_edge.runtime.profiling.advice import advise
 from mgdn_edge.runtime.profiling.join import join_timeline
-from mgdn_edge.runtime.profiling.onnxruntime_trace import middle_half, read_trace
+from mgdn_edge.runtime.profiling.onnxruntime_trace import read_trace
+from mgdn_edge.runtime.profiling.profiler_cost import measure_profiler_cost
 from mgdn_edge.runtime.profiling.report import (
     SCHEMA,
     Account,
@@ -88,20 +89,25 @@ def profile_network(
         opened.enter_context(profiled)
         on_step("measuring the machine", 0)
         ceilings = measure_ceilings(threads)
+        cost = measure_profiler_cost(ceilings.threads)
         before = read_conditions()
-        ledger, calls = Ledger(), Ledger()
+        ledgers = {plain: Ledger(), profiled: Ledger()}
         for turn in range(-WARMUP, 0):
-            _fuse(plain, *pairs[turn % SCENES])
-            _fuse(profiled, *pairs[turn % SCENES])
+            for session in ledgers:
+                _fuse(session, *pairs[turn % SCENES])
         with EnergyMeter() as meter:
             for turn in range(frames):
                 on_step("frames", turn)
-                ledger.add(_fuse(plain, *pairs[turn % SCENES]))
-                calls.add(_fuse(profiled, *pairs[turn % SCENES]))
+                # Each goes first in every other turn: what the first leaves in the caches.
+                for session in list(ledgers)[:: 1 if turn % 2 else -1]:
+                    ledgers[session].add(_fuse(session, *pairs[turn % SCENES]))
         after = read_conditions()
-        timeline = read_trace(profiled.end_trace().read_bytes(), WARMUP)
+        rows = ledgers[plain].rows
+        plain_ns, calls_ns = (span_ns(each.rows, "infer") for each in ledgers.values())
+        keep = middle_half(plain_ns + calls_ns)
+        trace_text = profiled.end_trace().read_bytes()
+        timeline = read_trace(trace_text, [WARMUP + i for i in keep], cost)
         parts = figure_parts(timeline, facts, size, ceilings)
-        stages = measure_stages(ledger.rows)
         result = ProfileReport(
             schema=SCHEMA,
             network=plain.network,
@@ -114,8 +120,8 @@ def profile_network(
             threads=ceilings.threads,
             usable_cpus=usable_cpus(),
             frames=frames,
-            account=balance(timeline, span_ns(calls.rows, "infer"), stages["infer"].p50, parts),
-            stages=stages,
+            account=balance(timeline, plain_ns[keep], calls_ns[keep], parts),
+            stages=measure_stages(rows),
             inside=split_adapter(parts, facts),
             parts=parts,
             modules=group_modules(parts),
@@ -129,7 +135,7 @@ def profile_network(
         if report is not None:
             from mgdn_edge.runtime.report.profile_report import write_profile_report
 
-            write_profile_report(report, result, span_ns(ledger.rows, "infer"), command)
+            write_profile_report(report, result, plain_ns, command)
     return result
 
 
@@ -142,25 +148,37 @@ def figure_parts(
     return [measure_part(part, timeline.total_ns, ceilings, pixels) for part in parts]
 
 
-def balance(
-    timeline: Timeline, calls_ns: npt.NDArray[np.int64], measured_ms: float, parts: list[PartFigures]
-) -> Account:
-    """What the profile adds up to, beside ``measured_ms``, the unprofiled median.
+def middle_half(times_ns: npt.NDArray[np.int64]) -> list[int]:
+    """(N,) durations -> indices of those between the quartiles: slow frames do not move a mean."""
+    order = np.argsort(times_ns, kind="stable")
+    quarter = len(order) // 4
+    return sorted(int(i) for i in order[quarter : len(order) - quarter])
 
-    ``calls_ns`` (N,) are the profiled frames as timed from outside; their middle half less the
-    profile's total is the call.
+
+def balance(
+    timeline: Timeline,
+    plain_ns: npt.NDArray[np.int64],
+    calls_ns: npt.NDArray[np.int64],
+    parts: list[PartFigures],
+) -> Account:
+    """What the profile adds up to, beside the same frames fused without the profiler.
+
+    ``plain_ns`` and ``calls_ns`` (N,) are the frames of ``timeline``, timed from outside without
+    and with it; what the latter have beyond the profile is the call.
     """
-    outside = float(calls_ns[middle_half(calls_ns.tolist())].mean())
-    total = max(outside, timeline.total_ns)
+    measured = float(plain_ns.mean())
+    call = max(0.0, float(calls_ns.mean()) - timeline.total_ns - timeline.profiler_ns)
     unknown = sum(part.ms for part in parts if part.how == "unknown")
+    total = timeline.total_ns + call
     return Account(
         kernels_ms=round(timeline.kernels_ns / 1e6, 4),
         between_ms=round(timeline.between_ns / 1e6, 4),
         session_ms=round(timeline.session_ns / 1e6, 4),
-        call_ms=round((total - timeline.total_ns) / 1e6, 4),
+        call_ms=round(call / 1e6, 4),
         sum_ms=round(total / 1e6, 4),
-        measured_ms=measured_ms,
-        of_measured=round(total / 1e6 / measured_ms, 4),
+        profiler_ms=round(timeline.profiler_ns / 1e6, 4),
+        measured_ms=round(measured / 1e6, 4),
+        of_measured=round(total / measured, 4),
         unknown_share=round(unknown / (timeline.kernels_ns / 1e6), 4) if timeline.kernels else 0.0,
     )
 

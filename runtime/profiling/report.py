@@ -18,12 +18,13 @@ MOST_MODULES = 12  # rows a table of modules may have
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Where a profiled frame's milliseconds are, beside the same frame measured unprofiled.
+    """Where a frame's milliseconds are, beside the same frames measured unprofiled.
 
     ``kernels_ms`` + ``between_ms`` + ``session_ms`` + ``call_ms`` = ``sum_ms``: kernels, the
-    executor between them, ONNX Runtime's run around it, and the call from Python. ``measured_ms``
-    is the unprofiled median, ``of_measured`` their ratio; ``unknown_share`` of the kernels' time
-    could be joined to no node.
+    executor between them, ONNX Runtime's run around it, and the call from Python. ``profiler_ms``
+    is what the profiler added to them and they leave out, measured on its own. ``measured_ms`` are
+    the unprofiled frames, ``of_measured`` the ratio of the sum to them; all are means over the
+    middle half of the frames. ``unknown_share`` of the kernels' time could be joined to no node.
     """
 
     kernels_ms: float
@@ -31,6 +32,7 @@ class Account(msgspec.Struct, frozen=True):
     session_ms: float
     call_ms: float
     sum_ms: float
+    profiler_ms: float
     measured_ms: float
     of_measured: float
     unknown_share: float
@@ -39,9 +41,9 @@ class Account(msgspec.Struct, frozen=True):
         """The sum in one line."""
         return (
             f"nodes {self.kernels_ms:.2f} ms + between nodes {self.between_ms:.2f} + session "
-            f"{self.session_ms:.2f} + call {self.call_ms:.2f} = {self.sum_ms:.2f} ms; measured "
-            f"unprofiled {self.measured_ms:.2f} ms (the sum is {100 * self.of_measured:.1f} % of "
-            "it, the profiler's own time included)"
+            f"{self.session_ms:.2f} + call {self.call_ms:.2f} = {self.sum_ms:.2f} ms, "
+            f"{100 * self.of_measured:.1f} % of the {self.measured_ms:.2f} ms measured unprofiled "
+            f"(the profiler's own {self.profiler_ms:.2f} ms left out)"
         )
 
 

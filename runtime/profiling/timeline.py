@@ -35,15 +35,17 @@ class Kernel(msgspec.Struct, frozen=True):
 class Timeline(msgspec.Struct, frozen=True):
     """Kernels in the order they ran, and the rest of a frame's nanoseconds.
 
-    ``between_ns`` lies between kernels (the executor's bookkeeping, and the profiler's own),
-    ``session_ns`` outside them (inputs, outputs, the call). All are means over the same
-    ``frames`` frames, so that they add up to ``total_ns`` exactly.
+    ``between_ns`` lies between kernels (the executor's bookkeeping),
+    ``session_ns`` outside them (inputs, outputs, the call). ``profiler_ns`` is what profiling
+    added and the others leave out. All are means over the same ``frames`` frames, so they add up
+    to the frame as it was profiled.
     """
 
     kernels: tuple[Kernel, ...]
     between_ns: float
     session_ns: float
     frames: int
+    profiler_ns: float = 0.0
 
     @property
     def kernels_ns(self) -> float:
@@ -52,5 +54,5 @@ class Timeline(msgspec.Struct, frozen=True):
 
     @property
     def total_ns(self) -> float:
-        """One frame, as profiled."""
+        """One frame without the profiler."""
         return self.kernels_ns + self.between_ns + self.session_ns
