@@ -44,6 +44,16 @@ class Ceilings(msgspec.Struct, frozen=True):
         """FLOP a byte above which arithmetic is the limit."""
         return None if self.gflops is None else self.gflops / self.gbps
 
+    def sentence(self) -> str:
+        """Both in one line."""
+        gflops = "no ONNX Runtime to measure arithmetic with"
+        if self.gflops is not None:
+            gflops = f"{self.gflops:.0f} GFLOP/s (float32 matrix product)"
+        return (
+            f"{self.gbps:.1f} GB/s (copy of {self.copy_mib} MiB, read and written), {gflops}, "
+            f"on {self.threads} {'thread' if self.threads == 1 else 'threads'}"
+        )
+
 
 def measure_ceilings(threads: int | None = None, root: Path = Path("/")) -> Ceilings:
     """Measure on ``threads`` threads, None takes every usable CPU; ``root`` is where /sys is."""
@@ -58,7 +68,7 @@ def measure_ceilings(threads: int | None = None, root: Path = Path("/")) -> Ceil
 
 
 def copy_bytes(root: Path) -> int:
-    """Bytes of one array: a multiple of the largest cache of /sys, within what small boards have."""
+    """Bytes of one array: a multiple of the largest cache of /sys, capped for small boards."""
     largest = 0
     for path in (root / "sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
         text = read_text(path)
@@ -83,9 +93,7 @@ def _copy(size: int, threads: int) -> Callable[[], object]:
     """A copy of ``size`` bytes by ``threads`` threads; numpy releases the interpreter in it."""
     source, target = (np.zeros(size, np.uint8) for _ in range(2))
     source += 1  # zeros may all be one page
-    parts = list(
-        zip(np.array_split(target, threads), np.array_split(source, threads), strict=True)
-    )
+    parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
     pool = ThreadPoolExecutor(threads)
 
     def run() -> object:
@@ -107,4 +115,3 @@ def _measure_gflops(threads: int) -> float | None:
     feeds = {name: generator.random((SIDE, SIDE), np.float32) for name in ("a", "b")}
     seconds = best_seconds(lambda: session.run(None, feeds))
     return round(2 * SIDE**3 / seconds / 1e9, 1)
-

@@ -121,7 +121,7 @@ def _span(before: float | None, after: float) -> str:
 
 
 def _mode_table(root: Path) -> str:
-    """nvpmodel's configuration: its usual name is a link to one of several in a folder."""
+    """The configuration of nvpmodel: its usual name is a link to one of several in a folder."""
     text = read_text(root / "etc/nvpmodel.conf")
     if text:
         return text
@@ -181,5 +181,3 @@ def _throttle_counts(root: Path) -> dict[str, int]:
 def _load(root: Path) -> tuple[float, ...]:
     words = read_text(root / "proc/loadavg").split()[:LOAD_AVERAGES]
     return tuple(float(word) for word in words if re.fullmatch(r"\d+\.\d+", word))
-
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
-from typing import Any
+from types import ModuleType
 
 import msgspec
 
@@ -39,16 +39,18 @@ def read_gpus() -> tuple[GpuState, ...]:
     nvml = _open_nvml()
     if nvml is None:
         return ()
-    found = []
-    for index in range(nvml.nvmlDeviceGetCount()):
-        try:
-            found.append(_read_gpu(nvml, nvml.nvmlDeviceGetHandleByIndex(index)))
-        except nvml.NVMLError:  # a partitioned or lost GPU says nothing of its clocks
-            continue
-    return tuple(found)
+    states = (_read_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount()))
+    return tuple(state for state in states if state is not None)
 
 
-def _read_gpu(nvml: Any, device: Any) -> GpuState:
+def _read_gpu(nvml: ModuleType, index: int) -> GpuState | None:
+    try:
+        return _read_device(nvml, nvml.nvmlDeviceGetHandleByIndex(index))
+    except nvml.NVMLError:  # a partitioned or lost GPU says nothing of its clocks
+        return None
+
+
+def _read_device(nvml: ModuleType, device: object) -> GpuState:
     name = nvml.nvmlDeviceGetName(device)
     try:
         watts = nvml.nvmlDeviceGetPowerUsage(device) / 1e3
@@ -61,14 +63,12 @@ def _read_gpu(nvml: Any, device: Any) -> GpuState:
         memory_mhz=nvml.nvmlDeviceGetClockInfo(device, nvml.NVML_CLOCK_MEM),
         celsius=nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU),
         watts=watts,
-        throttle_reasons=tuple(
-            reason for bit, reason in THROTTLE_REASONS.items() if reasons & bit
-        ),
+        throttle_reasons=tuple(reason for bit, reason in THROTTLE_REASONS.items() if reasons & bit),
     )
 
 
 @cache
-def _open_nvml() -> Any:
+def _open_nvml() -> ModuleType | None:
     """The module after nvmlInit, once a process; None where it or the driver is missing."""
     try:
         nvml = importlib.import_module("pynvml")

@@ -6,6 +6,7 @@ and amperes of up to three channels with a label each. GPUs say their watts thro
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from pathlib import Path
@@ -111,7 +112,7 @@ def integrate(samples: list[tuple[float, dict[str, float]]]) -> Energy | None:
     joules = {
         rail: sum(
             (later[0] - earlier[0]) * (earlier[1][rail] + later[1][rail]) / 2
-            for earlier, later in zip(samples, samples[1:], strict=False)
+            for earlier, later in itertools.pairwise(samples)
         )
         for rail in sorted(rails)
     }

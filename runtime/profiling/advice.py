@@ -69,7 +69,7 @@ def left_to_gain(report: ProfileReport) -> str:
         return "Nothing is known of this network's bytes and arithmetic, so no limit can be given."
     return (
         f"At this machine's measured ceilings the same kernels would need {roof:.1f} of their "
-        f"{spent:.1f} ms, so better kernels alone can gain at most {max(1.0, spent / roof):.1f} times; "
+        f"{spent:.1f} ms, so better kernels alone gain at most {max(1.0, spent / roof):.1f} times; "
         "beyond that the network has to shrink."
     )
 
@@ -103,8 +103,8 @@ def changes_of_layout(report: ProfileReport) -> Finding | None:
     return Finding(
         ms,
         f"{len(moved)} kernels only change the layout of tensors ({kinds}): {_spent(ms, share)}"
-        f"{where}; keep neighbouring layers in one layout (convolutions with channels in multiples "
-        "of 8, no transposes between them).",
+        f"{where}; keep neighbouring layers in one layout (convolutions with channels in "
+        "multiples of 8, no transposes between them).",
     )
 
 
@@ -125,8 +125,8 @@ def memory_bound(report: ProfileReport) -> Finding | None:
     mib = sum(part.bytes or 0 for part in moving) / MIB
     return Finding(
         ms,
-        f"{len(moving)} kernels mostly move tensors ({kinds}): {mib:.0f} MiB in {_spent(ms, share)}; "
-        "fusing neighbours into one pass or halving the precision is what shortens them.",
+        f"{len(moving)} kernels mostly move tensors ({kinds}): {mib:.0f} MiB in "
+        f"{_spent(ms, share)}; fusing neighbours into one pass or halving the precision is what shortens them.",
     )
 
 
@@ -139,8 +139,8 @@ def between_kernels(report: ProfileReport) -> Finding | None:
     kernels = sum(part.kernels for part in report.parts)
     return Finding(
         ms,
-        f"{_spent(ms, share)} pass between {kernels} kernels and not in them; fewer, larger kernels "
-        "are what helps.",
+        f"{_spent(ms, share)} pass between {kernels} kernels and not in them; fewer, larger "
+        "kernels are what helps.",
     )
 
 
@@ -180,8 +180,8 @@ def slowed_machine(report: ProfileReport) -> Finding | None:
         told = [*(f"{name} {count} times" for name, count in events.items()), *reasons]
         return Finding(
             frame,
-            f"The machine throttled during the run ({', '.join(told)}), so every figure here is too "
-            "high; improve cooling or supply, then profile again.",
+            f"The machine throttled during the run ({', '.join(told)}), so every figure here "
+            "is too high; improve cooling or supply, then profile again.",
         )
     slow = {c.governor for c in after.clocks if c.governor in ("powersave", "conservative")}
     low = [c for c in after.clocks if c.max_mhz and c.mhz < 0.8 * c.max_mhz]
@@ -245,8 +245,10 @@ def _named(part: PartFigures) -> str:
 
 
 def _spent(ms: float, share: float) -> str:
-    return f"{ms:.2f} ms, {100 * share:.0f} % of the frame" if ms < 10 else (
-        f"{ms:.1f} ms, {100 * share:.0f} % of the frame"
+    return (
+        f"{ms:.2f} ms, {100 * share:.0f} % of the frame"
+        if ms < 10
+        else (f"{ms:.1f} ms, {100 * share:.0f} % of the frame")
     )
 
 

@@ -192,7 +192,9 @@ class _Join:
     def _claim_leftovers(self) -> None:
         for i in range(len(self.nodes)):
             if i not in self.owner:
-                feeding = [self.owner[source] for source in self.producers[i] if source in self.owner]
+                feeding = [
+                    self.owner[source] for source in self.producers[i] if source in self.owner
+                ]
                 if feeding:
                     self.owner[i] = max(feeding)
 
@@ -223,4 +225,3 @@ def _matches(node: NodeFacts, operator: str) -> bool:
 def _heart(group: list[int], nodes: tuple[NodeFacts, ...]) -> int:
     """The node a group is named after: its function, else its last."""
     return next((i for i in group if "::" in nodes[i].operator), group[-1])
-

@@ -33,11 +33,11 @@ class _Event(msgspec.Struct):
     name: str
     cat: str = ""
     dur: int = 0
-    args: dict[str, object] = {}  # noqa: RUF012 - msgspec copies the default
+    args: dict[str, object] = {}
 
 
 class _Run(msgspec.Struct):
-    kernels: list[_Event] = []  # noqa: RUF012 - msgspec copies the default
+    kernels: list[_Event] = []
     execute_us: int = 0
     total_us: int = 0
 
@@ -127,6 +127,6 @@ def _bytes(event: _Event) -> int | None:
 
 
 def _element_bytes(kind: str) -> int:
-    """ "float" -> 4, "int8" and "uint8" -> 1, "int64" -> 8; unknown kinds count nothing."""
+    """Of "float" 4, of "int8" and "uint8" 1, of "int64" 8; unknown kinds count nothing."""
     bits = re.fullmatch(r"u?int(\d+)", kind)
     return int(bits[1]) // 8 if bits else ELEMENT_BYTES.get(kind, 0)

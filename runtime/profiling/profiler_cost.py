@@ -7,6 +7,7 @@ and without in turns, shows that cost by itself.
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ from mgdn_edge.runtime.machine.small_onnx import encode_model
 KERNELS = 24
 SHAPE = (1, 1, 480, 640)  # large enough for all threads to take part, as in a frame
 RUNS, WARMUP = 60, 5
-KERNEL_SUFFIX = "_kernel_time"
+KERNEL_SUFFIX, EXECUTE = "_kernel_time", "SequentialExecutor::Execute"
 US = 1000  # ns
 
 
@@ -44,7 +45,7 @@ def measure_profiler_cost(threads: int) -> ProfilerCost:
     import onnxruntime
 
     names = ["a", *(f"t{i}" for i in range(KERNELS - 1)), "c"]
-    nodes = [("Add", (before, "b"), after) for before, after in zip(names, names[1:], strict=False)]
+    nodes = [("Add", (before, "b"), after) for before, after in itertools.pairwise(names)]
     model = encode_model(nodes, "ab", "c", SHAPE)
     feeds = {name: np.ones(SHAPE, np.float32) for name in "ab"}
     with tempfile.TemporaryDirectory(prefix="mgdn-profiler-") as folder:
@@ -63,10 +64,11 @@ def measure_profiler_cost(threads: int) -> ProfilerCost:
             walls.append(row)
         text = Path(profiled.end_profiling()).read_bytes()
     events = msgspec.json.decode(text, type=list[_Event])
-    timed = [event.dur * US for event in events if event.name.endswith(KERNEL_SUFFIX)]
-    rows = np.array(walls[WARMUP:]) / KERNELS
-    within = np.array(timed).reshape(-1, KERNELS)[WARMUP:].mean(axis=1)
+    within = np.array([event.dur for event in events if event.name.endswith(KERNEL_SUFFIX)]) * US
+    whole = np.array([event.dur for event in events if event.name == EXECUTE]) * US
+    between = (whole - within.reshape(-1, KERNELS).sum(axis=1)) / KERNELS
+    rows = np.array(walls)
     # Medians of each turn's difference: what else runs meets both.
-    added = max(0.0, float(np.median(rows[:, 1] - rows[:, 0])))
-    inside = min(max(0.0, float(np.median(within - rows[:, 0]))), added)
-    return ProfilerCost(inside_ns=inside, outside_ns=added - inside)
+    added = max(0.0, float(np.median((rows[:, 1] - rows[:, 0])[WARMUP:])) / KERNELS)
+    outside = min(added, float(np.median(between[WARMUP:])))
+    return ProfilerCost(inside_ns=added - outside, outside_ns=outside)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -86,22 +87,20 @@ class ProfileReport(msgspec.Struct, frozen=True):
     conditions: tuple[Conditions, Conditions]
     energy: Energy | None
     versions: dict[str, str]
-    advice: list[str] = []  # noqa: RUF012 - msgspec copies the default
+    advice: list[str] = []
 
 
 def group_modules(parts: Sequence[PartFigures]) -> list[Group]:
     """Parts by module, cut to as many levels as leave at most MOST_MODULES groups."""
     deepest = max((part.module.count(".") + 1 for part in parts), default=1)
     for depth in range(deepest, 0, -1):
-        groups = group_parts(parts, lambda part, depth=depth: _cut(part.module, depth))
+        groups = group_parts(parts, partial(_module, depth=depth))
         if len(groups) <= MOST_MODULES:
             break
     return groups
 
 
-def group_parts(
-    parts: Sequence[PartFigures], name_of: Callable[[PartFigures], str]
-) -> list[Group]:
+def group_parts(parts: Sequence[PartFigures], name_of: Callable[[PartFigures], str]) -> list[Group]:
     """Parts by the name a function gives them, the longest first."""
     members: dict[str, list[PartFigures]] = {}
     for part in parts:
@@ -119,5 +118,5 @@ def group_parts(
     return sorted(groups, key=lambda group: -group.ms)
 
 
-def _cut(module: str, depth: int) -> str:
-    return ".".join(module.split(".")[:depth]) or "(frame adapter)"
+def _module(part: PartFigures, depth: int) -> str:
+    return ".".join(part.module.split(".")[:depth]) or "(no module)"

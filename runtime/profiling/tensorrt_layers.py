@@ -1,4 +1,4 @@
-"""read_layers: TensorRT's per-layer times and its engine inspector's JSON -> Timeline.
+r"""read_layers: TensorRT's per-layer times and its engine inspector's JSON -> Timeline.
 
 ``IProfiler.report_layer_time(name, ms)`` gives one row a layer and execution. Engine layers are
 fused and renamed; which ONNX nodes they hold stands in the inspector's JSON
@@ -8,7 +8,7 @@ fused and renamed; which ONNX nodes they hold stands in the inspector's JSON
                  "Inputs": [{"Name": "...", "Dimensions": [1, 32, 120, 160],
                              "Format/Datatype": "Row major linear FP32"}],
                  "Outputs": [...],
-                 "Metadata": "[ONNX Layer: core.stem/Conv]\\u001f[ONNX Layer: core.activation/Relu]"}]}
+                 "Metadata": "[ONNX Layer: stem/Conv]\u001f[ONNX Layer: activation/Relu]"}]}
 
 At other verbosities the list holds names only; then the nodes are read from the names, which
 join them by " + " and give a region as "{ForeignNode[FIRST...LAST]}".
@@ -83,7 +83,7 @@ def _kernel(name: str, layer: dict[str, Any], ns: float) -> Kernel:
 
 
 def _names_in(name: str) -> Iterable[str]:
-    """ "core.stem/Conv + PWN(core.activation/Relu)" -> the two node names."""
+    """Of "core.stem/Conv + PWN(core.activation/Relu)" the two node names."""
     for part in name.split(" + "):
         inner = part.strip()
         while wrapped := WRAPPER.match(inner):

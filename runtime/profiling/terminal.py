@@ -10,7 +10,6 @@ from mgdn_edge.runtime.machine.conditions import describe_conditions
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mgdn_edge.runtime.machine.ceilings import Ceilings
     from mgdn_edge.runtime.profiling.report import Group, ProfileReport
     from mgdn_edge.runtime.profiling.roofline import PartFigures
 
@@ -25,7 +24,8 @@ def print_profile(report: ProfileReport) -> None:
     filtered = f", {report.filter_implementation} filter" if report.filter_implementation else ""
     console.print(
         f"{report.network} ({report.variant}, {report.precision}{filtered}) on {report.backend} at "
-        f"{report.size}, {report.threads} threads, {report.frames} frames"
+        f"{report.size}, {report.threads} threads, {report.frames} frames",
+        soft_wrap=True,
     )
     for sentence in headline(report):
         console.print(sentence, soft_wrap=True)
@@ -67,56 +67,51 @@ def describe_run(report: ProfileReport) -> dict[str, str]:
         joules = energy.total / (2 * report.frames)
         per_frame = f"{1000 * joules:.1f} mJ ({energy.total_of}, idle power included)"
     return {
-        "ceilings": describe_ceilings(report.ceilings),
+        "ceilings": report.ceilings.sentence(),
         **describe_conditions(*report.conditions),
         "energy a frame": per_frame,
     }
 
 
-def describe_ceilings(ceilings: Ceilings) -> str:
-    """Both ceilings in one line."""
-    gflops = "not measured (no ONNX Runtime)"
-    if ceilings.gflops is not None:
-        gflops = f"{ceilings.gflops:.0f} GFLOP/s (float32 matrix product)"
-    return (
-        f"{ceilings.gbps:.1f} GB/s (copy of {ceilings.copy_mib} MiB, read + written), {gflops}, "
-        f"{ceilings.threads} threads"
-    )
-
-
 def parts_table(parts: Sequence[PartFigures]) -> Table:
     """The longest parts with what they achieve and what bounds them."""
+    from rich import box
     from rich.table import Table
 
     ranked = sorted(parts, key=lambda part: -part.ms)
     shown = ranked[:TOP_PARTS]
-    table = Table(title=f"longest {len(shown)} of {len(parts)} parts", title_justify="left")
-    table.add_column("node", overflow="fold")
-    table.add_column("operator", overflow="fold")
-    for heading in ("ms", "%", "kernels", "GB/s", "GFLOP/s", "% of roof"):
+    title = f"longest {len(shown)} of {len(parts)} parts (bound by memory or arithmetic)"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("node", overflow="fold", min_width=24)
+    for heading in ("ms", "%", "GB/s", "GFLOP/s", "% roof"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("bound by")
+    table.add_column("bound", no_wrap=True)
     for part in shown:
         gbps = "-" if part.gbps is None else f"{part.gbps:.1f}"
         table.add_row(
-            part.name,
-            f"{part.operator}{' (layout)' if part.is_layout else ''}",
+            f"{part.name}{_note(part)}",
             f"{part.ms:.3f}",
             f"{100 * part.share:.1f}",
-            str(part.kernels),
             gbps,
             f"{part.gflops:.1f}" if part.flops else "-",
             f"{100 * part.of_roof:.0f}" if part.roof_ms else "-",
-            part.bound or "-",
+            {"arithmetic": "arith"}.get(part.bound or "-", part.bound or "-"),
         )
     return table
 
 
+def _note(part: PartFigures) -> str:
+    """The operator where the node's name does not say it, and how many kernels it took."""
+    said = "" if part.operator in part.name else f" ({part.operator})"
+    return f"{said} ({part.kernels} kernels)" if part.kernels > 1 else said
+
+
 def groups_table(groups: Sequence[Group], heading: str) -> Table:
     """Groups of parts, the longest first."""
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=f"by {heading}", title_justify="left")
+    table = Table(title=f"by {heading}", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column(heading, overflow="fold")
     for each in ("ms", "%", "kernels", "GFLOP"):
         table.add_column(each, justify="right", no_wrap=True)
