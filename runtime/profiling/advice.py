@@ -126,7 +126,8 @@ def memory_bound(report: ProfileReport) -> Finding | None:
     return Finding(
         ms,
         f"{len(moving)} kernels mostly move tensors ({kinds}): {mib:.0f} MiB in "
-        f"{_spent(ms, share)}; fusing neighbours into one pass or halving the precision is what shortens them.",
+        f"{_spent(ms, share)}; fusing neighbours or halving the precision "
+        "shortens them.",
     )
 
 

@@ -5,9 +5,10 @@ Runtimes fuse nodes, rename them, insert kernels of their own and expand functio
 1. A kernel that carries names of nodes has those nodes.
 2. Where it computes another operator than its only node (a convolution named after the
    activation it took in), the nodes from there up to the first of that operator are its too.
-3. A kernel without a name is a piece of a function body or a fusion. Nodes that no kernel is
-   named after form groups; it belongs to the first group that can run it now: every kernel that
-   reads from the group comes later, and all that feed it have run (a body may start before).
+3. A kernel without a name is a piece of a function body or a fusion. Of the nodes that no kernel
+   is named after each function is a group, and so are others that touch; it belongs to the first
+   group that can run it now: every kernel that reads from the group comes later, and all that
+   feed it have run (a body may start before).
 4. A kernel without a name or a group that only moves or views data serves its neighbour: the
    kernel after it where its name says it is an input, else the one before.
 5. A node left over was fused into the kernel that feeds it, the one that ran last.
@@ -101,9 +102,9 @@ class _Join:
             node = max(owned, key=lambda each: each.flops)
             return Part(node.name, node.module, _bare(node.operator), "name", kernels, owned)
         if k in self.group_of:
-            node = self.nodes[_heart(self.group_of[k], self.nodes)]
-            body = "::" in node.operator
-            operator = _bare(node.operator) if body else kernel.operator
+            last = self.group_of[k][-1]
+            node = self.nodes[last]
+            operator = _bare(node.operator) if self._is_body(last) else kernel.operator
             return Part(node.name, node.module, operator, "order", kernels, owned)
         neighbour = self._neighbour(k)
         if neighbour is None:
@@ -156,7 +157,7 @@ class _Join:
                 self.owner.setdefault(i, k)
 
     def _groups(self) -> list[list[int]]:
-        """Connected nodes without a kernel, by their first node."""
+        """Nodes without a kernel: each function by itself, others with what they touch."""
         groups, seen = [], set(self.owner)
         for start in range(len(self.nodes)):
             if start in seen:
@@ -164,30 +165,38 @@ class _Join:
             group = [start]
             seen.add(start)
             for i in group:  # grows while it is read
-                for other in (*self.producers[i], *self.consumers[i]):
-                    if other not in seen:
+                for other in () if self._is_body(i) else (*self.producers[i], *self.consumers[i]):
+                    if other not in seen and not self._is_body(other):
                         seen.add(other)
                         group.append(other)
             groups.append(sorted(group))
         return groups
 
+    def _is_body(self, i: int) -> bool:
+        return "::" in self.nodes[i].operator
+
     def _may_run(self, group: list[int], k: int) -> bool:
         """A function body runs any operator; other nodes their own, or a fusion of several."""
         operator = self.kernels[k].operator
         own = any(_matches(self.nodes[i], operator) for i in group)
-        body = any("::" in self.nodes[i].operator for i in group)
-        if not (own or (operator in FUSIONS and len(group) > 1) or body):
+        if not (own or (operator in FUSIONS and len(group) > 1) or self._is_body(group[0])):
             return False
-        readers = {self.owner[c] for i in group for c in self.consumers[i] if c not in group}
-        return all(reader > k for reader in readers)
+        return all(reader > k for reader in self._around(group, self.consumers))
 
     def _is_fed(self, group: list[int], k: int) -> bool:
-        return all(
-            self.owner[source] < k
-            for i in group
-            for source in self.producers[i]
-            if source not in group
-        )
+        return all(feeder < k for feeder in self._around(group, self.producers))
+
+    def _around(self, group: list[int], links: list[list[int]]) -> set[int]:
+        """The nearest kernels outside a group, along ``links``."""
+        found, waiting, seen = set(), list(group), set(group)
+        for i in waiting:  # grows while it is read
+            for other in links[i]:
+                if other not in seen and other in self.owner:
+                    found.add(self.owner[other])
+                elif other not in seen:
+                    seen.add(other)
+                    waiting.append(other)
+        return found
 
     def _claim_leftovers(self) -> None:
         for i in range(len(self.nodes)):
@@ -220,8 +229,3 @@ def _bare(operator: str) -> str:
 def _matches(node: NodeFacts, operator: str) -> bool:
     """Conv is what Conv and FusedConv compute."""
     return operator.endswith(_bare(node.operator))
-
-
-def _heart(group: list[int], nodes: tuple[NodeFacts, ...]) -> int:
-    """The node a group is named after: its function, else its last."""
-    return next((i for i in group if "::" in nodes[i].operator), group[-1])
