@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mgdn_edge.plugins.native import HOW_TO_BUILD, find_library
+from mgdn_edge.runtime.bundle.export_record import DYNAMIC_VARIANT
 from mgdn_edge.runtime.machine.conditions import throttled
 from mgdn_edge.runtime.profiling.report import ProfileReport, group_parts
 from mgdn_edge.runtime.profiling.roofline import PartFigures
@@ -91,6 +92,21 @@ def no_native_filter(report: ProfileReport) -> Finding | None:
     )
 
 
+def padding_of_dynamic_sizes(report: ProfileReport) -> Finding | None:
+    """What a dynamic variant computes from the frame's size, and the frame padded and cropped."""
+    found = [part for part in report.parts if part.how == "unknown"]
+    ms, share = _sum(found)
+    if report.variant != DYNAMIC_VARIANT or share < WORTH_SAYING:
+        return None
+    worst = max(found, key=lambda part: part.ms)
+    return Finding(
+        ms,
+        f"{len(found)} kernels only fit frames of any size to the network (the longest is "
+        f"{worst.operator}): {_spent(ms, share)}; a static variant has none of them: "
+        f"mgdn export --size {report.size}.",
+    )
+
+
 def changes_of_layout(report: ProfileReport) -> Finding | None:
     """Reorders, reformats and transposes are pure overhead."""
     moved = [part for part in report.parts if part.is_layout]
@@ -117,6 +133,7 @@ def memory_bound(report: ProfileReport) -> Finding | None:
         and not part.is_layout
         and part.operator not in ARITHMETIC_OPERATORS
         and part.kernels == 1
+        and part.how != "unknown"
     ]
     ms, share = _sum(moving)
     if share < WORTH_SAYING or len(moving) < 2:
@@ -134,7 +151,7 @@ def memory_bound(report: ProfileReport) -> Finding | None:
 def between_kernels(report: ProfileReport) -> Finding | None:
     """The executor's own time, a price of many small kernels."""
     ms = report.account.between_ms
-    share = ms / report.account.sum_ms
+    share = ms / max(report.account.sum_ms, ms, 1e-6)
     if share < WORTH_SAYING:
         return None
     kernels = sum(part.kernels for part in report.parts)
@@ -205,6 +222,7 @@ def slowed_machine(report: ProfileReport) -> Finding | None:
 
 RULES: tuple[Callable[[ProfileReport], Finding | None], ...] = (
     no_native_filter,
+    padding_of_dynamic_sizes,
     changes_of_layout,
     memory_bound,
     between_kernels,

@@ -8,16 +8,18 @@ Runtimes fuse nodes, rename them, insert kernels of their own and expand functio
 3. A kernel without a name is a piece of a function body or a fusion. Of the nodes that no kernel
    is named after each function is a group, and so are others that touch; it belongs to the first
    group that can run it now: every kernel that reads from the group comes later, and all that
-   feed it have run (a body may start before).
+   feed it have run, or where there is no such group, at least one.
 4. A kernel without a name or a group that only moves or views data serves its neighbour: the
    kernel after it where its name says it is an input, else the one before.
 5. A node left over was fused into the kernel that feeds it, the one that ran last.
 
-A kernel none of this places is "unknown", and its time is reported as such.
+A kernel none of this places is "unknown", and its time is reported as such. A dynamic variant has
+them: ``graph.json`` is of a fixed size, where what pads and crops frames is folded away.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
@@ -149,10 +151,12 @@ class _Join:
             if k in self.claimed or kernel.operator.startswith("Reorder"):
                 continue
             fitting = [group for group in groups if self._may_run(group, k)]
-            fed = [group for group in fitting if self._is_fed(group, k)]
-            if not (fed or (fitting and not _only_moves(kernel))):
+            fed = [group for group in fitting if self._is_fed(group, k, all)]
+            if not fed and not _only_moves(kernel):
+                fed = [group for group in fitting if self._is_fed(group, k, any)]
+            if not fed:
                 continue
-            group = self.group_of[k] = (fed or fitting)[0]
+            group = self.group_of[k] = fed[0]
             for i in group:
                 self.owner.setdefault(i, k)
 
@@ -176,15 +180,14 @@ class _Join:
         return "::" in self.nodes[i].operator
 
     def _may_run(self, group: list[int], k: int) -> bool:
-        """A function body runs any operator; other nodes their own, or a fusion of several."""
-        operator = self.kernels[k].operator
-        own = any(_matches(self.nodes[i], operator) for i in group)
-        if not (own or (operator in FUSIONS and len(group) > 1) or self._is_body(group[0])):
+        """A function body runs any operator; of other nodes several may be one fusion."""
+        fusion = self.kernels[k].operator in FUSIONS and len(group) > 1
+        if not (fusion or self._is_body(group[0])):
             return False
         return all(reader > k for reader in self._around(group, self.consumers))
 
-    def _is_fed(self, group: list[int], k: int) -> bool:
-        return all(feeder < k for feeder in self._around(group, self.producers))
+    def _is_fed(self, group: list[int], k: int, how_many: Callable[[Iterable[bool]], bool]) -> bool:
+        return how_many(feeder < k for feeder in self._around(group, self.producers))
 
     def _around(self, group: list[int], links: list[list[int]]) -> set[int]:
         """The nearest kernels outside a group, along ``links``."""

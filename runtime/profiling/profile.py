@@ -145,7 +145,7 @@ def figure_parts(
     """A backend's kernels at ``size`` (height, width) -> figures of the parts they compute."""
     pixels = size[0] * size[1] / (facts.height * facts.width)
     parts = join_timeline(timeline, facts)
-    return [measure_part(part, timeline.total_ns, ceilings, pixels) for part in parts]
+    return [measure_part(part, max(1.0, timeline.total_ns), ceilings, pixels) for part in parts]
 
 
 def middle_half(times_ns: npt.NDArray[np.int64]) -> list[int]:
@@ -179,7 +179,8 @@ def balance(
         profiler_ms=round(timeline.profiler_ns / 1e6, 4),
         measured_ms=round(measured / 1e6, 4),
         of_measured=round(total / measured, 4),
-        unknown_share=round(unknown / (timeline.kernels_ns / 1e6), 4) if timeline.kernels else 0.0,
+        # Kernels of a few pixels take no more than the profiler itself, which leaves zero.
+        unknown_share=round(unknown / max(timeline.kernels_ns / 1e6, 1e-6), 4),
     )
 
 
@@ -193,15 +194,17 @@ def split_adapter(parts: list[PartFigures], facts: GraphFacts) -> dict[str, floa
     """Milliseconds of kernels before the network's first node, of the network, and after it.
 
     What has no module adapts uint8 luma to the network and back; an exporter's nodes without a
-    module among the network's own count as the network.
+    module among the network's own count as the network. Parts without a node count by their time.
     """
     place = {node.name: i for i, node in enumerate(facts.nodes)}
     core = [i for i, node in enumerate(facts.nodes) if node.module]
     first, last = (core[0], core[-1]) if core else (0, len(facts.nodes))
     split = {"frame to network": 0.0, "network": 0.0, "network to frame": 0.0}
-    for part in parts:
+    inner = [i for i, part in enumerate(parts) if part.module] or [0, len(parts)]
+    for i, part in enumerate(parts):
         at = [place[name] for name in part.nodes]
-        before, after = bool(at) and max(at) < first, bool(at) and min(at) > last
+        before = max(at) < first if at else i < inner[0]
+        after = min(at) > last if at else i > inner[-1]
         key = "frame to network" if before else "network to frame" if after else "network"
         split[key] += part.ms
     return {name: round(ms, 4) for name, ms in split.items()}
