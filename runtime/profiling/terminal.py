@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from mgdn_edge.runtime.profiling.roofline import PartFigures
 
 TOP_PARTS = 12
+UNBALANCED = (
+    "The profile adds up to {:.0f} % of the measured time: other work ran, so read shares and not "
+    "milliseconds."
+)
 
 
 def print_profile(report: ProfileReport) -> None:
@@ -51,6 +55,8 @@ def headline(report: ProfileReport) -> list[str]:
         f"fuse {stages['fuse'].p50:.2f} ms = {copied}, copy out {stages['copy_out'].p50:.2f}, "
         f"handing over {handed:.2f} (medians); inside infer: {inside}",
     ]
+    if not account.is_balanced:
+        lines.append(UNBALANCED.format(100 * account.of_measured))
     if account.unknown_share:
         lines.append(
             f"{100 * account.unknown_share:.1f} % of the kernels' time could be joined to no node"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.profiling.terminal import describe_run, headline
+from mgdn_edge.runtime.profiling.terminal import UNBALANCED, describe_run, headline
 from mgdn_edge.runtime.report.document import write_document
 from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.plots import Bar, plot_frames
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 MOST_BARS = 10
 MOST_ROWS = 40  # parts in the table: what is shorter is in the JSON
-# What the sum may differ from the measured time before the page is marked: other work ran.
-BALANCED = 0.05
 
 
 def write_profile_report(
@@ -36,7 +34,7 @@ def write_profile_report(
         path,
         "profile.html",
         verdict=verdict(report),
-        flawed=abs(report.account.of_measured - 1) > BALANCED,
+        flawed=not report.account.is_balanced,
         report=report,
         account=report.account,
         lines=headline(report),
@@ -71,11 +69,8 @@ def verdict(report: ProfileReport) -> str:
         f"{report.network} takes {account.measured_ms:.1f} ms for a {report.size} frame; "
         f"{top.name} takes {100 * top.share:.0f} % of it, {whose}."
     )
-    if abs(account.of_measured - 1) > BALANCED:
-        text += (
-            f" The profile adds up to {100 * account.of_measured:.0f} % of the measured time: the "
-            "machine was busy, so read shares and not milliseconds."
-        )
+    if not account.is_balanced:
+        text += f" {UNBALANCED.format(100 * account.of_measured)}"
     return text
 
 
