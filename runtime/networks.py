@@ -1,13 +1,19 @@
 """open_session: a network's name or a bundle's path -> a session ready to fuse."""
 
+from __future__ import annotations
+
 import difflib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.processor import processor_class
 from mgdn_edge.runtime.session import Session, Size
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
 
 BASELINES = ("average", "laplacian", "guided")
 BUNDLE_SUFFIX = ".mgdn"
@@ -40,13 +46,8 @@ def open_session(
     """
     if network in BASELINES:
         return _open_baseline(str(network), backend, variant, precision)
-    if Path(network).suffix == BUNDLE_SUFFIX:
-        path = Path(network)
-        return _open_bundle_session(path, backend, variant, precision, size, threads, native)
-    packaged = packaged_bundles().get(str(network))
-    if packaged is None:
-        raise UserError(_unknown_network(str(network)))
-    return _open_bundle_session(packaged, backend, variant, precision, size, threads, native)
+    path = find_bundle(network)
+    return _open_bundle_session(path, backend, variant, precision, size, threads, native)
 
 
 def choose_variant(
@@ -161,9 +162,17 @@ def open_variant(
 
 
 def start_variant(
-    bundle: Bundle, variant: Variant, *, threads: int | None = None, native: bool | None = None
-) -> Session:
-    """One variant on ONNX Runtime's CPU provider, its golden pair not yet fused."""
+    bundle: Bundle,
+    variant: Variant,
+    *,
+    threads: int | None = None,
+    native: bool | None = None,
+    trace: Path | None = None,
+) -> OnnxRuntimeSession:
+    """One variant on ONNX Runtime's CPU provider, its golden pair not yet fused.
+
+    ``trace`` is where its profiler writes, see OnnxRuntimeSession.
+    """
     from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
 
     size = None
@@ -177,9 +186,25 @@ def start_variant(
         size=size,
         threads=threads,
         native=native,
+        trace=trace,
     )
     session.network = bundle.manifest.name
     return session
+
+
+def find_bundle(network: str | Path) -> Path:
+    """A packaged network's name or a .mgdn path -> the bundle; UserError for a baseline."""
+    if network in BASELINES:
+        raise UserError(
+            f"{network} is a classical baseline: it has no bundle and no graph of nodes; to time "
+            f"it as a whole: mgdn bench --network {network}"
+        )
+    if Path(network).suffix == BUNDLE_SUFFIX:
+        return Path(network)
+    packaged = packaged_bundles().get(str(network))
+    if packaged is None:
+        raise UserError(_unknown_network(str(network)))
+    return packaged
 
 
 def packaged_bundles() -> dict[str, Path]:
