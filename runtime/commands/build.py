@@ -83,7 +83,7 @@ def build_command(
         tell=lambda sentence: typer.echo(sentence, err=True),
     )
     if as_json:
-        typer.echo(msgspec.json.encode({"engines": engines}).decode())
+        typer.echo(msgspec.json.encode({"engines": list(engines)}).decode())
         return
     for engine in engines:
         where = engine.path or "not kept"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -76,22 +76,21 @@ def build_engines(
     cached_only: bool = False,
     ignore_memory: bool = False,
     tell: Callable[[str], None] = lambda sentence: None,
-) -> list[EngineSummary]:
+) -> Iterator[EngineSummary]:
     """Obtain every engine wished for, one after the other; UserError or DeviceError."""
     plans, device = plan_bundle(wish)
-    return [
-        _summarise(
+    free = free_memory(device.integrated or not device.gpu)
+    for plan in plans:
+        yield _summarise(
             obtain_engine(
                 plan,
                 cache,
-                free=free_memory(device.integrated or not device.gpu),
+                free=free,
                 cached_only=cached_only,
                 ignore_memory=ignore_memory,
                 tell=tell,
             )
         )
-        for plan in plans
-    ]
 
 
 def explain_engines(wish: EngineWish, cache: EngineCache) -> list[Explanation]:

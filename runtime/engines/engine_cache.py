@@ -120,9 +120,7 @@ class EngineCache:
         nearest = self._nearest(network, key)
         if nearest is None:
             return Miss(f"there is none for {network}, variant {variant}, in {self.engines}")
-        return Miss(
-            f"the nearest one is for another {describe_differences(key, nearest.key)}", nearest
-        )
+        return Miss(f"the nearest one differs in {describe_differences(key, nearest.key)}", nearest)
 
     def store(self, data: bytes, record: EngineRecord) -> Path:
         """Write engine, then sidecar, each whole. Raises OSError."""
@@ -170,7 +168,9 @@ class EngineCache:
         if record.key != key:  # copied or renamed: its name does not belong to it
             other = "device" if is_other_device(key, record.key) else "key"
             differing = describe_differences(key, record.key)
-            return Miss(f"{path} is an engine of another {other} ({differing})", record)
+            return Miss(
+                f"{path} is an engine of another {other}: it differs in {differing}", record
+            )
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -226,8 +226,8 @@ def write_record(path: Path, record: EngineRecord) -> None:
 
 
 def describe_differences(wanted: EngineKey, found: EngineKey) -> str:
-    """Every differing field with both values, such as "GPU: wanted A, found B; TF32: ..."."""
-    return "; ".join(map(str, key_differences(wanted, found)))
+    """Every differing field with both values, such as "GPU (wanted A, found B), TF32 (...)"."""
+    return ", ".join(map(str, key_differences(wanted, found)))
 
 
 def is_other_device(wanted: EngineKey, found: EngineKey) -> bool:

@@ -70,11 +70,11 @@ FIELD_NAMES = {
     "gpu": "GPU",
     "compute_capability": "compute capability",
     "sm_count": "SM count",
-    "driver": "driver",
+    "driver": "driver version",
     "cuda_driver": "CUDA of the driver",
     "cuda_runtime": "CUDA runtime",
     "l4t": "L4T release",
-    "workspace_mib": "workspace (MiB)",
+    "workspace_mib": "workspace in MiB",
     "tf32": "TF32",
     "optimization_level": "optimization level",
 }
@@ -94,8 +94,8 @@ class Difference(msgspec.Struct, frozen=True):
     found: str
 
     def __str__(self) -> str:
-        """Such as "GPU: wanted Orin (nvgpu), found NVIDIA Thor"."""
-        return f"{FIELD_NAMES[self.field]}: wanted {self.wanted}, found {self.found}"
+        """Such as "GPU (wanted Orin, found NVIDIA Thor)"."""
+        return f"{FIELD_NAMES[self.field]} (wanted {self.wanted}, found {self.found})"
 
 
 def key_digest(key: EngineKey) -> str:
@@ -121,7 +121,7 @@ def key_differences(wanted: EngineKey, found: EngineKey) -> tuple[Difference, ..
 
 
 def _shown(field: str, value: object) -> str:
-    text = str(value)
+    text = str(value) if not isinstance(value, bool) else "on" if value else "off"
     if field.endswith("sha256"):
         text = text[:SHOWN_CHARACTERS]
     return text or "none"

@@ -60,12 +60,12 @@ def verify_engine(
     else:
         reference, parity = GOLDEN, measure_golden(bundle, variant, session)
     if not parity.passed:
-        where = f" at {engine.path}" if engine.path else ""
+        where = f" {engine.path}" if engine.path else ""
         raise DeviceError(
             f"the engine{where} differs from the {reference} of {bundle.path}, variant "
             f"{variant.name}, by up to {parity.max_error:.0f} levels; {parity.tolerance:.0f} are "
-            "allowed, so it is not used; remove it (mgdn cache gc --all) and build again, with "
-            "--filter body if the plugin is in doubt"
+            "allowed, so it is not used; remove it and build again, with --filter body if the "
+            "plugin is in doubt"
         )
     return Verification(reference, parity.max_error, parity.tolerance, time.time())
 
