@@ -44,7 +44,11 @@ def list_command(cache: CacheOption = None, as_json: JsonOption = False) -> None
     opened = EngineCache(cache_folder(cache))
     engines = list_engines(opened)
     if as_json:
-        typer.echo(msgspec.json.encode({"folder": opened.folder, "engines": engines}).decode())
+        typer.echo(
+            msgspec.json.encode(
+                {"folder": opened.folder, "engines": engines}, enc_hook=str
+            ).decode()
+        )
         return
     if not engines:
         typer.echo(f"no engines in {opened.engines}")
@@ -131,7 +135,9 @@ def clean_command(
         tell=lambda sentence: typer.echo(sentence, err=True),
     )
     if as_json:
-        typer.echo(msgspec.json.encode({"dry_run": dry_run, "removed": removals}).decode())
+        typer.echo(
+            msgspec.json.encode({"dry_run": dry_run, "removed": removals}, enc_hook=str).decode()
+        )
         return
     verb = "would remove" if dry_run else "removed"
     for removal in removals:
