@@ -8,6 +8,8 @@ Rules:
 3. An engine takes frames of one size: the file's own, or a profile that allows only that one.
 4. float32 is computed as float32: TF32, on by default, is off unless asked for.
 5. Nothing is decided from a version number: what a module lacks is left out and said.
+6. Parser, model, logger and monitor live until the engine is made: the network uses the parser's
+   weights, the builder calls the others, and neither keeps them alive.
 """
 
 from __future__ import annotations
@@ -58,15 +60,23 @@ def build_engine(trt: ModuleType, request: BuildRequest, folder: Path, report: R
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     report(StageBegun("parsing"))
-    _parse(trt, network, logger, (folder / MODEL_FILE).read_bytes())
+    model = (folder / MODEL_FILE).read_bytes()
+    parser = trt.OnnxParser(network, logger)
+    _parse(parser, model)
     _check_interface(trt, network)
     config = _configure(trt, builder, network, request)
-    notes += _set_progress(trt, config, report)
+    if hasattr(trt, "IProgressMonitor"):
+        monitor = _make_monitor(trt, report)
+        config.progress_monitor = monitor
+    else:
+        notes.append("this builder tells no progress")
     notes += _set_timings(config, (folder / KNOWN_TIMINGS_FILE).read_bytes())
     report(StageBegun("building"))
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise BuildError("the builder made no engine")
+        raise BuildError(
+            f"the builder made no engine: {(logger.errors or ['it gave no reason'])[0]}"
+        )
     report(StageBegun("saving"))
     (folder / ENGINE_FILE).write_bytes(memoryview(engine))
     timings = config.get_timing_cache()
@@ -83,8 +93,7 @@ def _load_plugin(trt: ModuleType, request: BuildRequest) -> None:
         raise BuildError(str(error)) from error
 
 
-def _parse(trt: ModuleType, network: Any, logger: Any, model: bytes) -> None:  # noqa: ANN401
-    parser = trt.OnnxParser(network, logger)
+def _parse(parser: Any, model: bytes) -> None:  # noqa: ANN401
     if parser.parse(model):
         return
     errors = [parser.get_error(number) for number in range(parser.num_errors)]
@@ -92,7 +101,9 @@ def _parse(trt: ModuleType, network: Any, logger: Any, model: bytes) -> None:  #
         raise BuildError("the parser refused the model without a reason")
     first = errors[0]
     where = f" at node {first.node_name()} ({first.node_operator()})" if first.node_name() else ""
-    raise BuildError(f"the parser refused the model{where}: {first.desc()}")
+    # What follows a line break are the same words from deeper inside.
+    said = first.desc().strip().partition("\n")[0]
+    raise BuildError(f"the parser refused the model{where}: {said}")
 
 
 def _check_interface(trt: ModuleType, network: Any) -> None:  # noqa: ANN401
@@ -100,10 +111,10 @@ def _check_interface(trt: ModuleType, network: Any) -> None:  # noqa: ANN401
     inputs = [network.get_input(number) for number in range(network.num_inputs)]
     outputs = [network.get_output(number) for number in range(network.num_outputs)]
     found = [(tensor.name, tensor.dtype, tuple(tensor.shape)[:2]) for tensor in inputs + outputs]
-    wanted = [(name, trt.uint8, (1, 1)) for name in (*INPUTS, OUTPUT)]
+    wanted = [(name, trt.DataType.UINT8, (1, 1)) for name in (*INPUTS, OUTPUT)]
     if sorted(found, key=str) != sorted(wanted, key=str):
         shown = ", ".join(f"{name} {kind} {list(sides)}" for name, kind, sides in found)
-        raise BuildError(f"the model is no frame graph; it has: {shown}")
+        raise BuildError(f"the model is no frame graph; it has {shown or 'no tensors'}")
 
 
 def _configure(trt: ModuleType, builder: Any, network: Any, request: BuildRequest) -> Any:  # noqa: ANN401
@@ -129,13 +140,6 @@ def _configure(trt: ModuleType, builder: Any, network: Any, request: BuildReques
     return config
 
 
-def _set_progress(trt: ModuleType, config: Any, report: Report) -> list[str]:  # noqa: ANN401
-    if not hasattr(trt, "IProgressMonitor"):
-        return ["this builder tells no progress"]
-    config.progress_monitor = _make_monitor(trt, report)
-    return []
-
-
 def _set_timings(config: Any, known: bytes) -> list[str]:  # noqa: ANN401
     """Times of another build are taken where they fit; unfit ones are no error."""
     timings = config.create_timing_cache(known)
@@ -153,10 +157,13 @@ def _make_logger(trt: ModuleType, report: Report) -> Any:  # noqa: ANN401
 
         def __init__(self) -> None:
             base.__init__(self)
+            self.errors: list[str] = []
 
         def log(self, severity: Any, message: str) -> None:  # noqa: ANN401
             if int(severity) <= int(base.Severity.WARNING):
                 report(Logged(severity.name, message))
+            if int(severity) <= int(base.Severity.ERROR):
+                self.errors.append(message)
 
     return ReportingLogger()
 

@@ -163,5 +163,4 @@ def _explain(code: int, trail: _Trail, printed: str, memory: str) -> str:
     if code < 0:
         name = signal.Signals(-code).name
         return f"the builder crashed ({name}) while {place}; its last words: {said or 'none'}"
-    more = f" ({trail.errors[0]})" if trail.reason and trail.errors else ""
-    return f"no engine: {said or f'the build process ended with code {code}'}{more}"
+    return f"no engine: {said or f'the build process ended with code {code}'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -34,7 +35,7 @@ INSTALL = {
     "--system-site-packages), elsewhere: pip install tensorrt",
     "tensorrt-rtx": "pip install tensorrt-rtx-cu13-libs tensorrt-rtx-cu13-bindings",
 }
-OLDEST_MAJOR = 10  # of TensorRT: strong typing and IPluginV3
+OLDEST = (10, 3)  # of TensorRT, JetPack 6.1's
 FILTER_OPERATION = b"DynamicFilter"  # protobuf keeps operator names as they are
 
 FilterChoice = Literal["plugin", "body"]
@@ -74,10 +75,10 @@ def find_builder(name: str = DEFAULT_BUILDER) -> Builder:
         raise UserError(f"builder {name!r} is unknown; known: {', '.join(BUILDERS)}")
     module = import_builder(BUILDERS[name], INSTALL[name])
     builder = Builder(name, module.__name__, str(module.__version__))
-    major = int(builder.version.partition(".")[0])
-    if name == DEFAULT_BUILDER and major < OLDEST_MAJOR:
+    parts = tuple(int(part) for part in re.findall(r"\d+", builder.version)[:2])
+    if name == DEFAULT_BUILDER and parts < OLDEST:
         raise DeviceError(
-            f"TensorRT {builder.version} is too old: {OLDEST_MAJOR}.3 or newer is needed; "
+            f"TensorRT {builder.version} is too old: {OLDEST[0]}.{OLDEST[1]} or newer is needed; "
             "install JetPack 6.1 or newer"
         )
     return builder

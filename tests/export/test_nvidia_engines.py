@@ -115,9 +115,9 @@ def wrong_type(model: bytes) -> bytes:
 
 REFUSED = {
     "cut": (lambda model: model[:5000], "the parser refused the model"),
-    "emptied": (lambda model: b"", "no engine: "),
+    "emptied": (lambda model: b"", "the model is no frame graph; it has no tensors"),
     "no protobuf": (lambda model: b"\xff" * 4000, "the parser refused the model"),
-    "types": (wrong_type, "type"),
+    "types": (wrong_type, "the parser refused the model at node core.stem/Conv (Conv): "),
 }
 
 
@@ -131,9 +131,8 @@ def test_a_wrong_graph_is_one_sentence(edge_export: Path, name: str) -> None:
 
 
 def test_a_node_without_its_plugin_is_one_sentence(edge_export: Path) -> None:
-    with pytest.raises(DeviceError, match="DynamicFilter") as error:
+    with pytest.raises(DeviceError, match=r"\(DynamicFilter\): .*Plugin not found"):
         build(read_model(edge_export, "640x480.plugin"))
-    assert "lugin" in str(error.value)
 
 
 def test_a_size_the_graph_has_not_is_one_sentence(edge_export: Path) -> None:

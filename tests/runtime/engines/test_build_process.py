@@ -76,11 +76,11 @@ ENDINGS = {
     "abort": "the builder crashed (SIGABRT) while timing tactics; its last words: terminate called "
     "after throwing an instance of 'nvinfer1::Error'",
     "parse": "no engine: the parser refused the model at node core.filter/DynamicFilter "
-    "(DynamicFilter): Plugin not found (While parsing node number 3)",
-    "none": "no engine: the builder made no engine ([optimizer.cpp] Error Code 10: Could not find "
-    "any implementation for node conv)",
+    "(DynamicFilter): Plugin not found",
+    "none": "no engine: the builder made no engine: [optimizer.cpp] Error Code 10: Could not find "
+    "any implementation for node conv",
     "no module": "no engine: ImportError: libnvinfer.so.10: cannot open shared object file",
-    "float input": "no engine: the model is no frame graph; it has: visible DataType.FLOAT [1, 1]",
+    "float input": "no engine: the model is no frame graph; it has visible DataType.FLOAT [1, 1]",
     "exit": "no engine: the build process ended with code 7",
     "raise": "no engine: RuntimeError: no such tactic",
 }

@@ -100,7 +100,7 @@ def test_a_builder_that_is_not_here_is_one_sentence():
 
 
 @pytest.mark.parametrize(
-    ("version", "passes"), [("8.6.1", False), ("10.3.0", True), ("11.4", True)]
+    ("version", "passes"), [("8.6.1", False), ("10.2.0", False), ("10.3.0", True), ("11.4", True)]
 )
 def test_an_old_tensorrt_is_refused(monkeypatch, tmp_path, version, passes):
     (tmp_path / "old_tensorrt.py").write_text(f"__version__ = {version!r}\n")
@@ -110,7 +110,9 @@ def test_an_old_tensorrt_is_refused(monkeypatch, tmp_path, version, passes):
     if passes:
         assert find_builder() == Builder("tensorrt", "old_tensorrt", version)
     else:
-        with pytest.raises(DeviceError, match=r"8\.6\.1 is too old.*JetPack 6\.1") as error:
+        with pytest.raises(
+            DeviceError, match=r"\d is too old: 10\.3 or newer.*JetPack 6\.1"
+        ) as error:
             find_builder()
         assert error.value.exit_code == 3
 

@@ -11,15 +11,19 @@ import resource
 import signal
 import sys
 import time
+import weakref
 from pathlib import Path
 
 __version__ = "10.3.0"
 ENDING = os.environ.get("MGDN_STANDIN", "")
-uint8 = "DataType.UINT8"
-float32 = "DataType.FLOAT"
 
 if ENDING == "no module":
     raise ImportError("libnvinfer.so.10: cannot open shared object file")
+
+
+class DataType(enum.Enum):
+    FLOAT = 0
+    UINT8 = 1
 
 
 class NetworkDefinitionCreationFlag(enum.IntEnum):
@@ -59,7 +63,7 @@ class Buffer(bytes):
 
 
 class Tensor:
-    def __init__(self, name, shape, dtype=uint8):
+    def __init__(self, name, shape, dtype=DataType.UINT8):
         self.name, self.shape, self.dtype = name, shape, dtype
 
 
@@ -69,7 +73,7 @@ class Network:
     def __init__(self, flags):
         self.flags = flags
         sides = (-1, -1) if ENDING == "dynamic" else (12, 16)
-        kind = float32 if ENDING == "float input" else uint8
+        kind = DataType.FLOAT if ENDING == "float input" else DataType.UINT8
         self.tensors = [
             Tensor(name, (1, 1, *sides), kind) for name in ("visible", "infrared", "fused")
         ]
@@ -97,6 +101,7 @@ class OnnxParser:
 
     def __init__(self, network, logger):
         self.logger = logger
+        network.parser = weakref.ref(self)
 
     def parse(self, model):
         assert isinstance(model, bytes) and model
@@ -128,6 +133,12 @@ class Config:
     def __init__(self):
         self.told = {"tf32": True}
         self.timings = None
+        self.progress_monitor = None
+
+    def __setattr__(self, name, value):
+        if name == "progress_monitor" and value is not None:
+            value = weakref.ref(value)
+        super().__setattr__(name, value)
 
     def set_memory_pool_limit(self, pool, limit):
         self.told["workspace"] = limit
@@ -167,7 +178,9 @@ class Builder:
         return Profile()
 
     def build_serialized_network(self, network, config):
-        monitor = getattr(config, "progress_monitor", None)
+        if network.parser() is None:
+            os.abort()  # the weights were the parser's
+        monitor = config.progress_monitor and config.progress_monitor()
         if monitor is not None:
             monitor.phase_start("Building engine", None, 2)
             monitor.step_complete("Building engine", 0)
