@@ -89,30 +89,40 @@ def show_build(title: str, expected: float | None = None) -> Iterator[Callable[[
         yield lambda event: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+    from rich.table import Column
+    from rich.text import Text
+
+    state = BuildProgress()
+
+    class TimeLeft(ProgressColumn):
+        """Counts on between events, which may be minutes apart."""
+
+        def render(self, task: Task) -> Text:
+            left = remaining_seconds(state.share, task.elapsed or 0.0, expected)
+            return Text("" if left is None else f"about {left:.0f} s left")
 
     progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=10),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
+        TimeLeft(table_column=Column(no_wrap=True, min_width=16)),
         console=Console(stderr=True),
         transient=True,
     )
-    state = BuildProgress()
     with progress:
-        task = progress.add_task(title, total=1.0, left="")
+        task = progress.add_task(title, total=1.0)
 
         def show(event: Event) -> None:
             state.add(event)
-            elapsed = progress.tasks[0].elapsed or 0.0
-            left = remaining_seconds(state.share, elapsed, expected)
-            progress.update(
-                task,
-                completed=state.share,
-                description=f"{title}: {state.phase}",
-                left="" if left is None else f"about {left:.0f} s left",
-            )
+            progress.update(task, completed=state.share, description=f"{title}: {state.phase}")
 
         yield show
