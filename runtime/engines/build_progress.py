@@ -17,6 +17,8 @@ from mgdn_edge.runtime.engines.build_protocol import (
     StepDone,
 )
 
+LEAST_SHARE = 0.05  # a share below that says nothing about the time left
+
 
 class _Phase(msgspec.Struct):
     name: str
@@ -76,7 +78,7 @@ def remaining_seconds(share: float, elapsed: float, expected: float | None) -> f
     """
     if expected is not None and elapsed < expected:
         return expected - elapsed
-    return elapsed * (1 - share) / share if share > 0 else None
+    return elapsed * (1 - share) / share if share >= LEAST_SHARE else None
 
 
 @contextmanager

@@ -76,6 +76,7 @@ def test_events_survive_the_pipe(event):
     ("share", "elapsed", "expected", "left"),
     [
         (0.0, 5.0, None, None),
+        (0.04, 5.0, None, None),
         (0.25, 5.0, None, 15.0),
         (1.0, 5.0, None, 0.0),
         (0.9, 5.0, 60.0, 55.0),  # an earlier build knows better
