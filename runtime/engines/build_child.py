@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def _die_before_others() -> None:
-    """With the parent, and where memory runs out before anything that shows live pictures."""
+    """With the thread that waits for it, and before what shows live pictures if memory runs out."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     with suppress(OSError):  # some containers forbid it
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_DIE)

@@ -11,7 +11,7 @@ import msgspec
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.engines.device import Device
-from mgdn_edge.runtime.engines.engine_cache import CachedEngine, EngineCache, Verification
+from mgdn_edge.runtime.engines.engine_cache import EngineCache, Miss, Verification
 from mgdn_edge.runtime.engines.engine_key import DEFAULT_OPTIONS, BuildOptions, EngineKey
 from mgdn_edge.runtime.engines.engine_plan import (
     DEFAULT_BUILDER,
@@ -98,14 +98,13 @@ def explain_engines(wish: EngineWish, cache: EngineCache) -> list[Explanation]:
     explanations = []
     for plan in plan_bundle(wish)[0]:
         found = cache.find(plan.network, plan.variant, plan.key)
-        cached = isinstance(found, CachedEngine)
         explanations.append(
             Explanation(
                 network=plan.network,
                 variant=plan.variant,
-                state="cached" if cached else "would build",
+                state="would build" if isinstance(found, Miss) else "cached",
                 path=str(cache.path_of(plan.network, plan.variant, plan.key)),
-                reason="every field fits" if isinstance(found, CachedEngine) else found.reason,
+                reason=found.reason if isinstance(found, Miss) else "every field fits",
                 key=plan.key,
             )
         )
@@ -124,7 +123,7 @@ def plan_bundle(wish: EngineWish) -> tuple[list[EnginePlan], Device]:
                 variant,
                 builder=builder,
                 device=device,
-                size=wish.size if variant.height is None else None,
+                size=wish.size,
                 options=wish.options,
                 filter_choice=wish.filter_choice,
             )

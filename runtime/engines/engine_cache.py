@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -27,7 +28,6 @@ from mgdn_edge.runtime.engines.engine_key import (
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.whole_file import write_whole
 
-SCHEMA = 1
 ENGINE_SUFFIX = ".engine"
 RECORD_SUFFIX = ".json"
 LOCK_FILE = "build.lock"
@@ -50,7 +50,7 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class EngineRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The sidecar: what an engine is, how it was made, and whether its parity was seen."""
 
-    schema: int
+    schema: Literal[1]
     network: str
     variant: str
     key: EngineKey
@@ -201,9 +201,7 @@ def new_record(
 ) -> EngineRecord:
     """The sidecar of an engine built just now."""
     digest = hashlib.sha256(data).hexdigest()
-    return EngineRecord(
-        SCHEMA, network, variant, key, digest, len(data), time.time(), seconds, layers
-    )
+    return EngineRecord(1, network, variant, key, digest, len(data), time.time(), seconds, layers)
 
 
 def read_record(path: Path) -> EngineRecord | str:

@@ -32,7 +32,7 @@ class EngineKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``filter`` says what computes DynamicFilter: the plugin, the file's function body, or nothing
     because the network has none; ``plugin_abi`` and ``plugin_sha256`` are 0 and empty without
-    plugin. Sizes are pixels of the frames the engine takes.
+    plugin. Sizes are pixels of the frames the engine takes. ``recipe`` is RECIPE.
     """
 
     model_sha256: str
@@ -42,6 +42,7 @@ class EngineKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     height: int
     width: int
     precision: str
+    recipe: int
     builder: str
     builder_version: str
     gpu: str
@@ -65,6 +66,7 @@ FIELD_NAMES = {
     "height": "height",
     "width": "width",
     "precision": "precision",
+    "recipe": "build recipe",
     "builder": "builder",
     "builder_version": "builder version",
     "gpu": "GPU",
@@ -82,6 +84,7 @@ FIELD_NAMES = {
 DEVICE_FIELDS = ("gpu", "compute_capability", "sm_count")
 # What measured times of tactics hold for.
 TIMING_FIELDS = (*DEVICE_FIELDS, "builder", "builder_version", "driver", "cuda_driver", "l4t")
+RECIPE = 1  # raised when build_network makes other engines of the same model and options
 DEFAULT_OPTIONS = BuildOptions()
 SHOWN_CHARACTERS = 12  # of a digest, in messages
 

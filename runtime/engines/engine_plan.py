@@ -17,6 +17,7 @@ from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.engines.device import NO_DEVICE, Device, read_device
 from mgdn_edge.runtime.engines.engine_key import (
     DEFAULT_OPTIONS,
+    RECIPE,
     BuildOptions,
     EngineKey,
     FilterMode,
@@ -139,6 +140,7 @@ def plan_engine(
         height=sides[0],
         width=sides[1],
         precision=variant.precision,
+        recipe=RECIPE,
         builder=builder.name,
         builder_version=builder.version,
         gpu=device.gpu,

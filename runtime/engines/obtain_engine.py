@@ -98,39 +98,40 @@ def obtain_engine(
         raise DeviceError(f"no cached engine fits: {found.reason}; run: mgdn build")
     tell(f"building an engine: {found.reason}")
     with ExitStack() as held:
-        keep, not_kept = True, ""
+        problem = ""
         try:
             held.enter_context(cache.lock(tell))
         except OSError as error:
-            keep, not_kept = False, _not_kept(cache, error)
-            tell(not_kept)
+            problem = _not_kept(cache, error)
+            tell(problem)
         # Another process may have built it while this one waited.
         found = cache.find(plan.network, plan.variant, plan.key)
         if isinstance(found, CachedEngine):
             return _from_cache(plan, found)
-        engine = _build(plan, cache if keep else None, found, free, ignore_memory, show)
-    if not_kept:
-        engine = msgspec.structs.replace(engine, notes=(*engine.notes, not_kept))
-    return engine
+        engine, made = _build(plan, cache, found, free, ignore_memory, show)
+        path = None
+        if not problem:
+            path, problem = _keep(plan, cache, engine, made)
+    notes = (*engine.notes, problem) if problem else engine.notes
+    return msgspec.structs.replace(engine, path=path, notes=notes)
 
 
 def _build(
     plan: EnginePlan,
-    cache: EngineCache | None,
+    cache: EngineCache,
     miss: Miss,
     free: FreeMemory,
     ignore_memory: bool,
     show: ShowBuild,
-) -> Engine:
-    """Check memory, build, and keep engine and timings; ``cache`` None keeps nothing."""
+) -> tuple[Engine, Construction]:
+    """Check memory and build; nothing is written into the cache."""
     need = estimate_need(
         plan.facts, plan.size, len(plan.model), plan.key.workspace_mib * MIB, plan.key.filter
     )
     host, gpu = free.host(), free.gpu() if free.gpu else None
     if not ignore_memory:
         check_memory(need, host, gpu)
-    timings = timing_path(cache.folder, plan.key) if cache else None
-    known, note = read_timings(timings) if timings else (b"", "")
+    known, note = read_timings(timing_path(cache.folder, plan.key))
     title = f"{plan.network} {plan.key.width}x{plan.key.height}"
     expected = miss.nearest.build_seconds if miss.nearest else None
     started = time.monotonic()
@@ -138,46 +139,39 @@ def _build(
         made = run_build(
             _request(plan), plan.model, known, follow, describe_memory(need, host, gpu)
         )
-    seconds = time.monotonic() - started
-    notes = [note] if note else []
-    notes += made.notes
-    path = None
-    if cache is not None and timings is not None:
-        path, problem = _keep(plan, cache, timings, made, seconds)
-        notes += [problem] if problem else []
-    return Engine(
+    engine = Engine(
         data=made.engine,
         key=plan.key,
         network=plan.network,
         variant=plan.variant,
         origin="built",
-        build_seconds=seconds,
-        path=path,
+        build_seconds=time.monotonic() - started,
+        path=None,
         plugin=plan.plugin,
         verified=None,
-        notes=tuple(notes),
+        notes=(note, *made.notes) if note else made.notes,
     )
+    return engine, made
 
 
 def _keep(
-    plan: EnginePlan, cache: EngineCache, timings: Path, made: Construction, seconds: float
+    plan: EnginePlan, cache: EngineCache, engine: Engine, made: Construction
 ) -> tuple[Path | None, str]:
-    """(where the engine is kept, why it is not): a full disk must not cost a finished build."""
+    """(where the engine is kept, why not): a full disk must not cost a finished build."""
     record = new_record(
-        made.engine,
+        engine.data,
         network=plan.network,
         variant=plan.variant,
         key=plan.key,
-        seconds=seconds,
+        seconds=engine.build_seconds,
         layers=made.layers,
     )
     try:
-        path = cache.store(made.engine, record)
         if made.timings:
-            write_timings(timings, made.timings)
+            write_timings(timing_path(cache.folder, plan.key), made.timings)
+        return cache.store(engine.data, record), ""
     except OSError as error:
         return None, _not_kept(cache, error)
-    return path, ""
 
 
 def _from_cache(plan: EnginePlan, found: CachedEngine) -> Engine:

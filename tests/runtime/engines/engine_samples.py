@@ -21,6 +21,7 @@ KEY = EngineKey(
     height=480,
     width=640,
     precision="fp32",
+    recipe=1,
     builder="tensorrt",
     builder_version="10.3.0",
     gpu="Orin",

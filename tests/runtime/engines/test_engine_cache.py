@@ -90,6 +90,7 @@ RECORDS = {
     "empty": (b"", "damaged or of another version"),
     "no json": (b"\xff\xfe", "damaged or of another version"),
     "cut": (b'{"schema":1,"network":"n', "damaged or of another version"),
+    "other schema": (b'{"schema":2}', "damaged or of another version"),
     "unknown field": (b'{"schema":1,"more":1}', "damaged or of another version"),
 }
 

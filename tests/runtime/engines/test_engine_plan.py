@@ -1,6 +1,7 @@
 """From a bundle to the file to build from: nothing is replaced silently."""
 
 import hashlib
+import sys
 
 import msgspec
 import pytest
@@ -106,7 +107,7 @@ def test_an_old_tensorrt_is_refused(monkeypatch, tmp_path, version, passes):
     (tmp_path / "old_tensorrt.py").write_text(f"__version__ = {version!r}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(engine_plan.BUILDERS, "tensorrt", "old_tensorrt")
-    monkeypatch.delitem(__import__("sys").modules, "old_tensorrt", raising=False)
+    monkeypatch.delitem(sys.modules, "old_tensorrt", raising=False)
     if passes:
         assert find_builder() == Builder("tensorrt", "old_tensorrt", version)
     else:
@@ -156,6 +157,7 @@ def test_every_variant_with_a_size_unless_one_is_chosen(here):
         ({"precision": "int8"}, "no variant for tensorrt with a size of its own in int8"),
         ({"variant": "1x1"}, "nothing for variant 1x1"),
         ({"variant": "dynamic"}, "pass --size WIDTHxHEIGHT"),
+        ({"variant": "640x480", "size": (5, 7)}, "variant 640x480 has its own size"),
     ],
 )
 def test_what_is_not_in_the_bundle_is_said(here, wish, sentence):
