@@ -55,9 +55,9 @@ PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 INSTALL = "pip install 'mgdn-edge[gpu]'"
 REPLACE = f"pip uninstall -y {' '.join(PACKAGES)} && {INSTALL}"
 ONLY_ERRORS = 3  # of ONNX Runtime's severities
-# The library has attention for the CPU alone and would take these nodes there; under another name
-# of the same length, everywhere in the file, their function bodies run on the GPU.
-ATTENTION, ATTENTION_BODY = b"WindowAttention", b"WindowAttentioN"
+# Operations the library has for the CPU alone. ONNX Runtime would take these nodes there and copy
+# around them; under a name nobody has registered their function bodies run on the GPU.
+CPU_OPERATIONS = (b"WindowAttention", b"NormalizedLinear", b"ResidualMlp")
 MOST_BINDINGS = 16  # more than slots: arrays of other libraries may come at changing addresses
 
 
@@ -169,7 +169,7 @@ class OnnxRuntimeCudaSession(CudaSession):
         try:
             if self.filter_implementation == "native":
                 options.register_custom_ops_library(str(find_library()))
-                model = model.replace(ATTENTION, ATTENTION_BODY)
+                model = hide_operations(model)
             session = onnxruntime.InferenceSession(
                 model,
                 options,
@@ -189,6 +189,17 @@ class OnnxRuntimeCudaSession(CudaSession):
                 "version; run: pip install 'onnxruntime-gpu[cuda,cudnn]'"
             )
         return session
+
+
+def hide_operations(model: bytes) -> bytes:
+    """ONNX bytes -> the same with ``CPU_OPERATIONS`` renamed, nodes and functions alike.
+
+    The new names are as long as the old, so no length in the file changes, and what else has such
+    a word in its name is renamed everywhere, too.
+    """
+    for name in CPU_OPERATIONS:
+        model = model.replace(name, name[:-1] + b"_")
+    return model
 
 
 def check_provider() -> None:

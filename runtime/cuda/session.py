@@ -55,7 +55,7 @@ class CudaSession(Session):
         self._cuda = cuda
         self._memory: MemoryKind = memory or "pinned"
         self._memory_asked = memory
-        self._graph_asked = cuda_graph
+        self._graph_refused = self.capture_refused or (None if cuda_graph else "not asked for")
         self._work: weakref.WeakKeyDictionary[Slot, SlotWork] = weakref.WeakKeyDictionary()
         self._streams: list[int] = []
         self._exchange: list[int] = []
@@ -84,15 +84,16 @@ class CudaSession(Session):
     def start(self, size: Size | None) -> None:
         """Choose the memory of slots; the subclass is ready to enqueue. ``size`` None is any."""
         kinds: tuple[MemoryKind, ...] = ("pinned", "mapped")
-        if self._memory == "mapped" and not self._cuda.maps_host_memory:
-            raise DeviceError(f"{self._cuda.name} cannot map host memory; leave memory to pinned")
-        if self._memory_asked is not None:
-            self.execution["memory"] = f"{self._memory}, as asked for"
-            return
-        if not self._cuda.maps_host_memory:
-            self.execution["memory"] = "pinned: this GPU cannot map host memory"
-            return
         probed = size or MEASURED_SIZE
+        if not self._cuda.maps_host_memory or self._memory_asked is not None:
+            if self._memory == "mapped" and not self._cuda.maps_host_memory:
+                raise DeviceError(f"{self._cuda.name} cannot map host memory; take pinned memory")
+            why = "this GPU cannot map host memory"
+            self.execution["memory"] = (
+                f"{self._memory}, {'as asked for' if self._memory_asked else why}"
+            )
+            self.time_frames(self._memory, probed, 1)
+            return
         times = {
             kind: statistics.median(
                 self.time_frames(kind, probed, WARMUP_FRAMES + MEASURED_FRAMES)[WARMUP_FRAMES:]
@@ -131,7 +132,9 @@ class CudaSession(Session):
         with self._cuda.current():
             work = SlotWork(self._cuda, slot)
             try:
-                self._capture(work)
+                ready = self.run_soon(lambda: self._warm_up(work))
+                if ready is not None:
+                    ready.result()
             except BaseException:
                 work.close()
                 raise
@@ -245,30 +248,30 @@ class CudaSession(Session):
             if theirs is not None:
                 cuda.wait(theirs, exit_)
 
-    def _capture(self, work: SlotWork) -> None:
-        """Make the slot's graph, or say in ``execution`` why there is none."""
-        if self.capture_refused is not None or not self._graph_asked:
-            reason = self.capture_refused or "not asked for"
-            self.execution["CUDA graph"] = f"no: {reason}"
-            return
-        # Once without: TensorRT sets up lazily, which a capture forbids.
-        self.enqueue(work.size, work.device)
-        self._cuda.synchronize(self.stream)
+    def _warm_up(self, work: SlotWork) -> None:
+        """Run the network once, as it sets up lazily; then capture it, or say why it cannot be."""
+        with self._cuda.current():
+            self.enqueue(work.size, work.device)
+            self._cuda.synchronize(self.stream)
+            if self._graph_refused is None:
+                try:
+                    work.graph = self._capture(work)
+                except DeviceError as error:
+                    if self._cuda.lost:
+                        raise
+                    self._cuda.forget_error()
+                    self._graph_refused = str(error)
+        refused = self._graph_refused
+        self.execution["CUDA graph"] = "yes" if refused is None else f"no: {refused}"
+
+    def _capture(self, work: SlotWork) -> object:
+        self._cuda.begin_capture(self.stream)
         try:
-            self._cuda.begin_capture(self.stream)
-            try:
-                self.enqueue(work.size, work.device)
-            except BaseException:
-                self._cuda.abandon_capture(self.stream)
-                raise
-            work.graph = self._cuda.end_capture(self.stream)
-        except DeviceError as error:
-            if self._cuda.lost:
-                raise
-            self._cuda.forget_error()
-            self.execution["CUDA graph"] = f"no: {error}"
-        else:
-            self.execution["CUDA graph"] = "yes"
+            self.enqueue(work.size, work.device)
+        except BaseException:
+            self._cuda.abandon_capture(self.stream)
+            raise
+        return self._cuda.end_capture(self.stream)
 
 
 class _Pending:
