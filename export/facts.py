@@ -8,6 +8,8 @@ from onnx import helper
 
 from mgdn_edge.export.attention_body import OPERATORS as ATTENTION
 from mgdn_edge.export.function_body import DOMAIN, OPERATOR
+from mgdn_edge.export.token_bodies import OPERATORS as TOKEN_LAYERS
+from mgdn_edge.plugins.token_layers import LINEAR
 from mgdn_edge.runtime.graph_facts import GraphFacts, NodeFacts, TensorFacts
 
 # Operators that move or view data; everything else not named below costs one operation per
@@ -18,6 +20,7 @@ NO_ARITHMETIC = {
 }
 # Operations per output element: additions, comparisons, an exponential or division counted one.
 PER_ELEMENT = {"Softmax": 5, "LayerNormalization": 8, "Erf": 1, "Sigmoid": 3, "Resize": 7}
+GELU_FLOPS = 5  # two products, a quotient, erf and a sum
 INTERPOLATION_FLOPS = 7  # per bilinear sample: three lerps of two operations and one weight
 
 
@@ -102,6 +105,8 @@ def node_flops(
         _, tokens, _ = inputs[1].shape
         size = inputs[0].shape[-1] // 3 // inputs[1].shape[0]
         return elements * tokens * 4 + elements // size * tokens * (1 + PER_ELEMENT["Softmax"])
+    if node.domain == DOMAIN and node.op_type in TOKEN_LAYERS:
+        return token_flops(node.op_type, inputs)
     if node.op_type == "Conv":
         weight = inputs[1].shape
         return 2 * elements * prod(weight[1:]) + (elements if len(inputs) > 2 else 0)
@@ -112,6 +117,22 @@ def node_flops(
     if node.op_type.startswith("Reduce"):
         return prod(inputs[0].shape)
     return PER_ELEMENT.get(node.op_type, 1) * elements
+
+
+def token_flops(operator: str, inputs: tuple[TensorFacts, ...]) -> int:
+    """Arithmetic of an operation's layer norm, linear layers, GELU and residuals."""
+    *pixels, channels = inputs[0].shape
+    hidden = inputs[4].shape[0]
+    per_token = PER_ELEMENT["LayerNormalization"] * channels + linear_flops(channels, hidden)
+    if operator != LINEAR:
+        per_token += linear_flops(channels, channels) + linear_flops(hidden, channels)
+        per_token += GELU_FLOPS * hidden + 2 * channels
+    return prod(pixels) * per_token
+
+
+def linear_flops(channels: int, results: int) -> int:
+    """Of one token, with the bias."""
+    return (2 * channels + 1) * results
 
 
 def peak_activation_bytes(model: onnx.ModelProto, tensors: dict[str, TensorFacts]) -> int:

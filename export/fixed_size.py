@@ -15,7 +15,8 @@ import onnxscript.optimizer
 from onnx_ir.passes import common
 
 from mgdn_edge.export.attention_body import OPERATORS as ATTENTION
-from mgdn_edge.export.function_body import OPERATOR
+from mgdn_edge.export.function_body import DOMAIN
+from mgdn_edge.plugins.token_layers import LINEAR
 
 FOLD_LIMIT = 4096  # elements; index vectors of a side of 4096 pixels are the largest we want
 
@@ -54,13 +55,18 @@ def infer_shapes(model: ir.Model) -> None:
     common.ShapeInferencePass(data_prop=True)(model)
     for node in model.graph:
         source = node.inputs[0] if node.inputs else None
-        if source is None or source.shape is None or node.op_type not in (OPERATOR, *ATTENTION):
+        if source is None or source.shape is None or node.domain != DOMAIN:
             continue
-        node.outputs[0].shape = source.shape
+        *pixels, width = source.shape
+        for output in node.outputs:
+            output.shape, output.type = source.shape, source.type
         if node.op_type in ATTENTION:
-            *pixels, triple = source.shape
-            node.outputs[0].shape = ir.Shape([*pixels, triple // 3])
-        node.outputs[0].type = source.type
+            node.outputs[0].shape = ir.Shape([*pixels, width // 3])
+        if node.op_type == LINEAR:
+            bias = node.inputs[-1]
+            if bias is None or bias.shape is None:
+                raise ValueError(f"node {node.name}: the shape of its bias is unknown")
+            node.outputs[0].shape = ir.Shape([*pixels, bias.shape[0]])
         common.ShapeInferencePass(data_prop=True)(model)
 
 

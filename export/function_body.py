@@ -36,7 +36,11 @@ class BodyNodes:
         return name
 
     def add(
-        self, operator: str, inputs: list[str], output: str, **attributes: str | int | list[int]
+        self,
+        operator: str,
+        inputs: list[str],
+        output: str,
+        **attributes: str | int | float | list[int],
     ) -> str:
         """Add a node with one output and return the output's name."""
         node = helper.make_node(operator, inputs, [output])

@@ -17,6 +17,8 @@ from mgdn_edge.export.attention_body import OPERATORS as ATTENTION
 from mgdn_edge.export.attention_body import make_attention_function
 from mgdn_edge.export.function_body import DOMAIN, OPERATOR, OPSET, make_function
 from mgdn_edge.export.graph_names import name_by_module
+from mgdn_edge.export.token_bodies import OPERATORS as TOKEN_LAYERS
+from mgdn_edge.export.token_bodies import make_token_function
 
 IR_VERSION = 10
 MAX_SIDE = 8192  # of the dynamic variant, pixels; a bound the exporter asks for
@@ -119,6 +121,9 @@ def to_proto(model: ir.Model, metadata: dict[str, str]) -> onnx.ModelProto:
         raise ValueError(f"one file takes one (heads, window), this graph uses {attention}")
     for operator, heads, window in attention:
         proto.functions.append(make_attention_function(operator, heads, window))
+    for operator in TOKEN_LAYERS:
+        if any((node.domain, node.op_type) == (DOMAIN, operator) for node in proto.graph.node):
+            proto.functions.append(make_token_function(operator))
     onnx.checker.check_model(proto)
     return proto
 
@@ -126,7 +131,7 @@ def to_proto(model: ir.Model, metadata: dict[str, str]) -> onnx.ModelProto:
 def without_bodies(model: onnx.ModelProto) -> onnx.ModelProto:
     """The twin for TensorRT's parser, which looks at local functions before plugins.
 
-    DynamicFilter has a plugin and loses its body; attention, which has none, keeps its own.
+    DynamicFilter has a plugin and loses its body; the operations without one keep theirs.
     """
     twin = onnx.ModelProto()
     twin.CopyFrom(model)

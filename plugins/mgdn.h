@@ -1,5 +1,6 @@
-/* The C interface of the native library: DynamicFilter and WindowAttention on CPUs. Its CUDA
- * function, where it was built, is declared in cuda/dynamic_filter_cuda.h.
+/* The C interface of the native library: DynamicFilter, WindowAttention and the layers around
+ * attention on CPUs. Its CUDA function, where it was built, is declared in
+ * cuda/dynamic_filter_cuda.h.
  *
  * Every function returns an MgdnStatus unless said, never throws, allocates nothing, starts no
  * thread, keeps no state, and may be called from any thread. The work is cut into bands the
@@ -16,7 +17,7 @@ extern "C" {
 #define MGDN_EXPORT __attribute__((visibility("default")))
 
 /* Raised when a struct or a function below changes; plugins/native.py refuses any other. */
-#define MGDN_ABI_VERSION 2
+#define MGDN_ABI_VERSION 3
 
 typedef enum MgdnStatus {
   MGDN_OK = 0,
@@ -118,6 +119,44 @@ MGDN_EXPORT int32_t mgdn_window_attention_bands(const MgdnWindowAttention* atten
 /* As mgdn_dynamic_filter_run: bands in any order, at the same time, less than 96 KiB of stack. */
 MGDN_EXPORT int32_t mgdn_window_attention_run(const MgdnWindowAttention* attention, int64_t first,
                                               int64_t last);
+
+/* NormalizedLinear, or ResidualMlp where `a` is not NULL; plugins/token_layers.py has the formulas.
+ * T tokens of C values. The caller owns all memory and keeps it until the last band is run.
+ *
+ * x        (T, C) float32, dense, as everything here; read only.
+ * scale, shift  (C), of the layer norm; read only.
+ * weight1, bias1  (C, M), (M); read only.
+ * weight2, bias2  (M, C), (C); read only; NormalizedLinear: NULL.
+ * a        (T, C), what attention has found; read only; NormalizedLinear: NULL.
+ * weight0, bias0  (C, C), (C); read only; NormalizedLinear: NULL.
+ * normed   (T, C), the result of the layer norm; ResidualMlp: NULL.
+ * out      (T, M); ResidualMlp: (T, C). normed and out overlap nothing.
+ * T >= 1; C in [1, 64]; M in [1, 256]. implementation is an MgdnImplementation.
+ */
+typedef struct MgdnTokenLayer {
+  const float* x;
+  const float* scale;
+  const float* shift;
+  const float* weight1;
+  const float* bias1;
+  const float* weight2;
+  const float* bias2;
+  const float* a;
+  const float* weight0;
+  const float* bias0;
+  float* normed;
+  float* out;
+  int64_t tokens;
+  int32_t channels;
+  int32_t hidden;
+  int32_t implementation;
+} MgdnTokenLayer;
+
+/* Check the whole contract above except the memory; bands: where to write their number, >= 1. */
+MGDN_EXPORT int32_t mgdn_token_layer_bands(const MgdnTokenLayer* layer, int64_t* bands);
+
+/* As mgdn_dynamic_filter_run: bands in any order, at the same time, less than 192 KiB of stack. */
+MGDN_EXPORT int32_t mgdn_token_layer_run(const MgdnTokenLayer* layer, int64_t first, int64_t last);
 
 #ifdef __cplusplus
 }

@@ -21,7 +21,7 @@ from mgdn_edge.plugins import __path__ as plugin_folders
 from mgdn_edge.plugins.reference import check_shapes
 
 LIBRARY_NAME = "mgdn_native.so"
-ABI_VERSION = 2  # MGDN_ABI_VERSION of mgdn.h
+ABI_VERSION = 3  # MGDN_ABI_VERSION of mgdn.h
 HOW_TO_BUILD = (
     "install a C++ compiler (apt install g++), then run: pip install -e . (or pip install .)"
 )

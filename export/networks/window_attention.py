@@ -1,11 +1,10 @@
 """Shifted-window attention and the transformer block of MGDN, on (N, H, W, C) features."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mgdn_edge.export.token_layers import normalized_linear, residual_mlp
 from mgdn_edge.export.window_attention import window_attention
 
 
@@ -22,7 +21,8 @@ def relative_position_index(window: int) -> Tensor:
 class WindowAttention(nn.Module):
     """Multi-head attention inside w x w windows of (N, H, W, C), H and W multiples of w.
 
-    The windows begin ``shift`` pixels from the corner and wrap around the image.
+    The windows begin ``shift`` pixels from the corner and wrap around the image. Its two linear
+    layers run in the operations before and after it.
     """
 
     relative_position_index: Tensor
@@ -36,32 +36,21 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, qkv: Tensor) -> Tensor:
+        """(N, H, W, 3 C), what ``self.qkv`` gives -> (N, H, W, C), what ``self.proj`` takes."""
         tokens = self.window * self.window
         bias = self.relative_position_bias_table[self.relative_position_index.flatten()]
         bias = bias.reshape(tokens, tokens, self.heads).permute(2, 1, 0)  # head, key, query
-        mixed = window_attention(self.qkv(x), bias, self.heads, self.window, self.shift)
-        projected: Tensor = self.proj(mixed)
-        return projected
+        return window_attention(qkv, bias, self.heads, self.window, self.shift)
 
 
 class Mlp(nn.Module):
-    """Two linear layers with the exact (erf) GELU between.
-
-    GELU is written in the order of factors ONNX Runtime recognises: F.gelu is exported as
-    x * (0.5 * (1 + erf)), which stays five passes over the widest tensor (1.23.2, 1.32).
-    """
+    """The two linear layers of a block with a GELU between; they run in ``residual_mlp``."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.fc1 = nn.Linear(width, hidden)
         self.fc2 = nn.Linear(hidden, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = self.fc1(x)
-        hidden = hidden * 0.5 * (torch.erf(hidden / math.sqrt(2.0)) + 1.0)
-        result: Tensor = self.fc2(hidden)
-        return result
 
 
 class LocalContext(nn.Module):
@@ -115,8 +104,24 @@ class ContextAwareTransformer(nn.Module):
         self.lce = LocalContext(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        normed = self.norm1(x)
-        hidden = x + self.attn(normed)
-        hidden = hidden + self.mlp(self.norm2(hidden))
+        qkv, normed = normalized_linear(x, *norm(self.norm1), *linear(self.attn.qkv))
+        hidden = residual_mlp(
+            x,
+            *norm(self.norm2),
+            *linear(self.mlp.fc1),
+            *linear(self.mlp.fc2),
+            self.attn(qkv),
+            *linear(self.attn.proj),
+        )
         result: Tensor = self.lce(normed) + hidden
         return result
+
+
+def norm(layer: nn.LayerNorm) -> tuple[Tensor, Tensor]:
+    """Scale and shift."""
+    return layer.weight, layer.bias
+
+
+def linear(layer: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight as (inputs, outputs), and bias."""
+    return layer.weight.t(), layer.bias

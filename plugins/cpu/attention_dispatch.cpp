@@ -6,24 +6,6 @@ namespace {
 
 using mgdn::AttentionShape;
 
-const mgdn::TileKernels* find_kernels(int32_t implementation) {
-  if (implementation == MGDN_BEST) {
-    implementation = mgdn_best_implementation();
-  }
-  switch (implementation) {
-    case MGDN_BASELINE:
-      return &mgdn::baseline_tiles;
-#ifdef MGDN_HAS_X86_TILES
-    case MGDN_AVX2:
-      return &mgdn::avx2_tiles;
-    case MGDN_AVX512:
-      return &mgdn::avx512_tiles;
-#endif
-    default:
-      return nullptr;
-  }
-}
-
 // True if the byte size of qkv does not fit.
 bool too_large(const MgdnWindowAttention& attention) {
   int64_t size = 3 * int64_t(attention.head_size) * int64_t(sizeof(float));
@@ -87,7 +69,7 @@ int32_t mgdn_window_attention_run(const MgdnWindowAttention* attention, int64_t 
   const AttentionShape shape = {attention->batch,     attention->height, attention->width,
                                 attention->heads,     attention->head_size,
                                 attention->window,    attention->shift};
-  const mgdn::TileKernels* kernels = find_kernels(attention->implementation);
+  const mgdn::TileKernels* kernels = mgdn::find_kernels(attention->implementation);
   const mgdn::AttendRow attend =
       kernels ? kernels->attend[attention->window == 8] : attend_row_slowly;
   const int64_t rows = attention->height / attention->window;

@@ -76,6 +76,10 @@ void run_bands(const MgdnDynamicFilter& filter, mgdn::FilterRows<Scalar> filter_
 
 }  // namespace
 
+const mgdn::TileKernels* mgdn::find_kernels(int32_t implementation) {
+  return find_tiles(implementation == MGDN_BEST ? mgdn_best_implementation() : implementation);
+}
+
 extern "C" {
 
 int32_t mgdn_abi_version(void) { return MGDN_ABI_VERSION; }
@@ -141,11 +145,7 @@ int32_t mgdn_dynamic_filter_run(const MgdnDynamicFilter* filter, int64_t first, 
   if (first < 0 || first > last || last > bands) {
     return MGDN_BAD_BANDS;
   }
-  int32_t implementation = filter->implementation;
-  if (implementation == MGDN_BEST) {
-    implementation = mgdn_best_implementation();
-  }
-  const mgdn::TileKernels* tiles = find_tiles(implementation);  // NULL for MGDN_CORE
+  const mgdn::TileKernels* tiles = mgdn::find_kernels(filter->implementation);
   const int32_t index = filter->kernel_size / 2 - 1;
   if (filter->storage == MGDN_FLOAT32) {
     run_bands<float>(*filter, tiles ? tiles->float32[index] : filter_rows_slowly<float>, first,

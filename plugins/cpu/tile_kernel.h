@@ -35,18 +35,6 @@ constexpr int RowPitch = TileWidth<K> + 16;
 template <int K>
 constexpr int TileWeights = K * K * TileWidth<K>;
 
-inline Vector pick(Vector from, LaneIndex lanes) {
-#ifdef __clang__
-  Vector value;
-  for (int lane = 0; lane < LANES; ++lane) {
-    value[lane] = from[lanes[lane]];
-  }
-  return value;
-#else
-  return __builtin_shuffle(from, lanes);
-#endif
-}
-
 // Pixels [first, first + count) of a row of `size` -> floats, the border repeated.
 template <class Scalar>
 void copy_row(const Scalar* row, int64_t size, int64_t first, int64_t count, float* to) {

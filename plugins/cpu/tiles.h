@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dynamic_filter_core.h"
+#include "mgdn.h"
 #include "window_attention_core.h"
 
 namespace mgdn {
@@ -15,11 +16,15 @@ using FilterRows = void (*)(const FilterShape& shape, const Scalar* feature, con
 using AttendRow = void (*)(const AttentionShape& shape, const float* qkv, const float* bias,
                            float* out, int64_t n, int64_t row);
 
+// Runs tokens [first, last) of a layer.
+using RunTokens = void (*)(const MgdnTokenLayer& layer, int64_t first, int64_t last);
+
 // kernel_size 3, 5 and 7 at index kernel_size / 2 - 1.
 struct TileKernels {
   FilterRows<float> float32[3];
   FilterRows<Half> float16[3];
   AttendRow attend[2];  // window 4 and 8
+  RunTokens run_tokens;
 };
 
 extern const TileKernels baseline_tiles;
@@ -27,5 +32,8 @@ extern const TileKernels baseline_tiles;
 extern const TileKernels avx2_tiles;
 extern const TileKernels avx512_tiles;
 #endif
+
+// The kernels of a usable MgdnImplementation; nullptr for MGDN_CORE.
+const TileKernels* find_kernels(int32_t implementation);
 
 }  // namespace mgdn

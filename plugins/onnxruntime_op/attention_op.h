@@ -10,7 +10,7 @@
 #include <atomic>
 
 #include "mgdn.h"
-#include "onnxruntime_abi.h"
+#include "tensor.h"
 
 namespace attention {
 
@@ -52,28 +52,6 @@ inline Status* status_from(const Api& api, int32_t status) {
   return api.create_status(status == MGDN_UNSUPPORTED_CPU ? FAIL : INVALID_ARGUMENT, text);
 }
 
-// Pointer and sizes of a tensor of rank `rank`.
-inline Status* read_tensor(const Api& api, const Value* value, size_t rank, void** data,
-                           int64_t* sizes) {
-  TensorInfo* info = nullptr;
-  if (Status* failed = api.get_tensor_info(value, &info)) {
-    return failed;
-  }
-  size_t found = 0;
-  Status* status = api.get_dimensions_count(info, &found);
-  if (!status && found != rank) {
-    status = status_from(api, MGDN_BAD_SHAPE);
-  }
-  if (!status) {
-    status = api.get_dimensions(info, sizes, rank);
-  }
-  if (!status) {
-    status = api.get_data(value, data);
-  }
-  api.release_tensor_info(info);
-  return status;
-}
-
 inline void run_band(void* data, size_t band) {
   Job& job = *static_cast<Job*>(data);
   const int32_t status =
@@ -95,15 +73,16 @@ inline Status* compute(void* state, KernelContext* context) {
       return failed;
     }
   }
-  if (Status* failed = read_tensor(api, inputs[0], RANK, &data[0], sizes)) {
+  bool fit[2] = {};
+  if (Status* failed = read_tensor(api, inputs[0], RANK, &data[0], sizes, &fit[0])) {
     return failed;
   }
-  if (Status* failed = read_tensor(api, inputs[1], BIAS_RANK, &data[1], bias)) {
+  if (Status* failed = read_tensor(api, inputs[1], BIAS_RANK, &data[1], bias, &fit[1])) {
     return failed;
   }
   const int64_t tokens = int64_t(kernel.window) * kernel.window;
   const int64_t triple = 3 * int64_t(kernel.heads);
-  if (bias[0] != kernel.heads || bias[1] != tokens || bias[2] != tokens || sizes[3] % triple ||
+  if (!fit[0] || !fit[1] || bias[0] != kernel.heads || bias[1] != tokens || bias[2] != tokens || sizes[3] % triple ||
       sizes[3] / triple > INT32_MAX) {
     return status_from(api, MGDN_BAD_SHAPE);
   }
@@ -165,28 +144,15 @@ inline Status* create_kernel(const CustomOp* op, const void* table, const Kernel
 }
 
 inline Op make_op(bool shifted) {
-  CustomOp op = {};
-  op.version = TABLE_VERSION;
+  CustomOp op = plain_cpu_operation();
   op.get_name = [](const CustomOp* op) {
     return self(op).shifted ? "ShiftedWindowAttention" : "WindowAttention";
   };
-  op.get_execution_provider_type = [](const CustomOp*) { return "CPUExecutionProvider"; };
-  op.get_input_type = [](const CustomOp*, size_t) { return FLOAT; };
   op.get_input_type_count = [](const CustomOp*) { return size_t(2); };
-  op.get_output_type = [](const CustomOp*, size_t) { return FLOAT; };
   op.get_output_type_count = [](const CustomOp*) { return size_t(1); };
   op.kernel_destroy = [](void* kernel) { free(kernel); };
-  op.get_input_characteristic = [](const CustomOp*, size_t) { return REQUIRED; };
-  op.get_output_characteristic = [](const CustomOp*, size_t) { return REQUIRED; };
-  op.get_input_memory_type = [](const CustomOp*, size_t) { return DEFAULT_MEMORY; };
-  op.get_variadic_input_min_arity = [](const CustomOp*) { return 1; };
-  op.get_variadic_input_homogeneity = [](const CustomOp*) { return 1; };
-  op.get_variadic_output_min_arity = [](const CustomOp*) { return 1; };
-  op.get_variadic_output_homogeneity = [](const CustomOp*) { return 1; };
   op.create_kernel_v2 = create_kernel;
   op.kernel_compute_v2 = compute;
-  op.get_start_version = [](const CustomOp*) { return 1; };
-  op.get_end_version = [](const CustomOp*) { return 1; };
   return {op, shifted};
 }
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "mgdn.h"
-#include "onnxruntime_abi.h"
+#include "tensor.h"
 
 namespace {
 
@@ -19,28 +19,6 @@ struct Kernel {
   int32_t kernel_size;
   int32_t upscale;
 };
-
-// Pointer and sizes of a tensor of rank 4.
-Status* read_tensor(const Api& api, const Value* value, void** data, int64_t (&sizes)[RANK]) {
-  TensorInfo* info = nullptr;
-  if (Status* failed = api.get_tensor_info(value, &info)) {
-    return failed;
-  }
-  size_t rank = 0;
-  Status* status = api.get_dimensions_count(info, &rank);
-  if (!status && rank != RANK) {
-    status = api.create_status(INVALID_ARGUMENT,
-                               "mgdn.DynamicFilter: feature and kernel must be (N, C, H, W)");
-  }
-  if (!status) {
-    status = api.get_dimensions(info, sizes, RANK);
-  }
-  if (!status) {
-    status = api.get_data(value, data);
-  }
-  api.release_tensor_info(info);
-  return status;
-}
 
 Status* check_kernel_shape(const Kernel& kernel, const int64_t (&feature)[RANK],
                            const int64_t (&taps)[RANK]) {
@@ -79,8 +57,13 @@ Status* read_filter(const Kernel& kernel, KernelContext* context, MgdnDynamicFil
     if (Status* failed = api.get_input(context, index, &inputs[index])) {
       return failed;
     }
-    if (Status* failed = read_tensor(api, inputs[index], &data[index], sizes[index])) {
+    bool fits = true;
+    if (Status* failed = read_tensor(api, inputs[index], RANK, &data[index], sizes[index], &fits)) {
       return failed;
+    }
+    if (!fits) {
+      return api.create_status(INVALID_ARGUMENT,
+                               "mgdn.DynamicFilter: feature and kernel must be (N, C, H, W)");
     }
   }
   if (Status* failed = check_kernel_shape(kernel, sizes[0], sizes[1])) {

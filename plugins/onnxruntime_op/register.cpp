@@ -10,8 +10,8 @@
 #include "attention_op.h"
 #include "mgdn.h"
 #include "node.h"
-#include "onnxruntime_abi.h"
 #include "table_check.h"
+#include "token_op.h"
 
 #ifdef MGDN_CUDA_ARCHITECTURES
 #include "dynamic_filter_cuda.h"
@@ -23,7 +23,6 @@ using namespace onnxruntime_abi;
 
 constexpr const char* DOMAIN_NAME = "mgdn";
 constexpr const char* OPERATION = "DynamicFilter";
-constexpr int OPERATION_VERSION = 1;
 
 enum Provider { CPU, CUDA };
 #ifdef MGDN_CUDA_ARCHITECTURES
@@ -134,8 +133,7 @@ Status* infer_output_shape(const CustomOp* op, ShapeInferContext* context) {
 }
 
 DynamicFilterOp make_op(Provider provider, MgdnStorage storage, const void* table) {
-  CustomOp op = {};
-  op.version = TABLE_VERSION;
+  CustomOp op = plain_operation();
   op.get_name = [](const CustomOp*) { return OPERATION; };
   op.get_execution_provider_type = [](const CustomOp* op) {
     return self(op).provider == CPU ? "CPUExecutionProvider" : "CUDAExecutionProvider";
@@ -145,13 +143,6 @@ DynamicFilterOp make_op(Provider provider, MgdnStorage storage, const void* tabl
   op.get_output_type = [](const CustomOp* op, size_t) { return element_type(op); };
   op.get_output_type_count = [](const CustomOp*) { return size_t(1); };
   op.kernel_destroy = [](void* kernel) { free(kernel); };
-  op.get_input_characteristic = [](const CustomOp*, size_t) { return REQUIRED; };
-  op.get_output_characteristic = [](const CustomOp*, size_t) { return REQUIRED; };
-  op.get_input_memory_type = [](const CustomOp*, size_t) { return DEFAULT_MEMORY; };
-  op.get_variadic_input_min_arity = [](const CustomOp*) { return 1; };
-  op.get_variadic_input_homogeneity = [](const CustomOp*) { return 1; };
-  op.get_variadic_output_min_arity = [](const CustomOp*) { return 1; };
-  op.get_variadic_output_homogeneity = [](const CustomOp*) { return 1; };
   op.create_kernel_v2 = create_kernel;
   op.kernel_compute_v2 = compute;
 #ifdef MGDN_CUDA_ARCHITECTURES
@@ -160,8 +151,6 @@ DynamicFilterOp make_op(Provider provider, MgdnStorage storage, const void* tabl
   }
 #endif
   op.infer_output_shape = infer_output_shape;
-  op.get_start_version = [](const CustomOp*) { return OPERATION_VERSION; };
-  op.get_end_version = [](const CustomOp*) { return OPERATION_VERSION; };
   return {op, storage, provider, table};
 }
 
@@ -169,6 +158,7 @@ DynamicFilterOp make_op(Provider provider, MgdnStorage storage, const void* tabl
 struct Registration {
   DynamicFilterOp ops[sizeof PROVIDERS / sizeof *PROVIDERS][2];
   attention::Op attention_ops[2];
+  tokens::Op token_ops[2];
   CustomOpDomain* domain;
 };
 
@@ -181,6 +171,8 @@ Status* make_registration(const Api& api, const void* table, Registration** resu
   }
   made->attention_ops[0] = attention::make_op(false);
   made->attention_ops[1] = attention::make_op(true);
+  made->token_ops[0] = tokens::make_op(false);
+  made->token_ops[1] = tokens::make_op(true);
   Status* status = api.create_custom_op_domain(DOMAIN_NAME, &made->domain);
   for (Provider provider : PROVIDERS) {
     for (MgdnStorage storage : STORAGES) {
@@ -192,6 +184,11 @@ Status* make_registration(const Api& api, const void* table, Registration** resu
     }
   }
   for (const attention::Op& each : made->attention_ops) {
+    if (!status) {
+      status = api.custom_op_domain_add(made->domain, &each.op);
+    }
+  }
+  for (const tokens::Op& each : made->token_ops) {
     if (!status) {
       status = api.custom_op_domain_add(made->domain, &each.op);
     }

@@ -85,6 +85,30 @@ def attention_model(heads, window, shifted, body=False):
 
 
 @cache
+def token_model(operator, body=False):
+    """ONNX bytes of one NormalizedLinear or ResidualMlp, with its function body where asked for."""
+    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install onnx")
+    helper, element = onnx.helper, onnx.TensorProto.FLOAT
+    ranks = {"x": 4, "scale": 1, "shift": 1, "weight1": 2, "bias1": 1}
+    outputs = ["result", "normed"]
+    if operator == "ResidualMlp":
+        ranks |= {"weight2": 2, "bias2": 1, "a": 4, "weight0": 2, "bias0": 1}
+        outputs = ["result"]
+    functions = []
+    if body:
+        from mgdn_edge.export.token_bodies import make_token_function
+
+        functions.append(make_token_function(operator))
+    inputs = [helper.make_tensor_value_info(n, element, [None] * r) for n, r in ranks.items()]
+    results = [helper.make_tensor_value_info(name, element, [None] * 4) for name in outputs]
+    node = helper.make_node(operator, [*ranks], outputs, domain="mgdn")
+    graph = helper.make_graph([node], "tokens", inputs, results)
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("mgdn", 1)]
+    model = helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=10)
+    return model.SerializeToString()
+
+
+@cache
 def open_model(model, registered=True, threads=2):
     import onnxruntime
 
@@ -165,6 +189,11 @@ def build_filter_model():
 @pytest.fixture
 def build_attention_model():
     return attention_model
+
+
+@pytest.fixture
+def build_token_model():
+    return token_model
 
 
 @pytest.fixture

@@ -128,6 +128,12 @@ MGDN_EXPORT int32_t mgdn_window_attention_bands(const MgdnWindowAttention*, int6
 MGDN_EXPORT int32_t mgdn_window_attention_run(const MgdnWindowAttention*, int64_t, int64_t) {
   return MGDN_BAD_SHAPE;
 }
+MGDN_EXPORT int32_t mgdn_token_layer_bands(const MgdnTokenLayer*, int64_t*) {
+  return MGDN_BAD_SHAPE;
+}
+MGDN_EXPORT int32_t mgdn_token_layer_run(const MgdnTokenLayer*, int64_t, int64_t) {
+  return MGDN_BAD_SHAPE;
+}
 MGDN_EXPORT int32_t mgdn_dynamic_filter_enqueue(const MgdnDynamicFilter* filter, void*) {
   *static_cast<float*>(filter->out) = 2;
   return MGDN_OK;
