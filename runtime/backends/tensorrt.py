@@ -6,6 +6,7 @@ code: whoever calls this has built it here or verified it.
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Iterable
 from types import ModuleType
@@ -26,6 +27,7 @@ INSTALL = (
     "on a Jetson it comes with JetPack 6.1 or newer, and a virtual environment needs "
     "--system-site-packages to see it; elsewhere: pip install tensorrt"
 )
+DOCTOR = "run: mgdn doctor"
 REBUILD = "build it again on this machine: mgdn build"
 
 
@@ -75,7 +77,6 @@ class TensorrtSession(CudaSession):
         for CudaSession.
         """
         tensorrt = import_tensorrt() if tensorrt is None else tensorrt
-        # First of all: where there is no GPU, TensorRT's Python crashes instead of raising.
         cuda = cuda or Cuda()
         super().__init__(cuda, slots=slots, memory=memory, cuda_graph=cuda_graph)
         self.network, self.backend = network, BACKEND
@@ -117,10 +118,7 @@ class TensorrtSession(CudaSession):
 
     def _open(self, tensorrt: ModuleType, engine: bytes) -> None:
         self._log = make_log(tensorrt)
-        runtime = tensorrt.Runtime(self._log)
-        # Where TensorRT finds no usable GPU, this object is hollow and its methods crash.
-        if self._log.errors:
-            raise self._error("TensorRT does not start on this machine", "run: mgdn doctor")
+        runtime = start_runtime(tensorrt, self._log)
         made = runtime.deserialize_cuda_engine(engine)
         if made is None:
             version = tensorrt.__version__
@@ -139,10 +137,8 @@ class TensorrtSession(CudaSession):
                 "end other programs or use a smaller variant",
             )
 
-    def _error(self, what: str, advice: str = "run: mgdn doctor") -> DeviceError:
-        said = f" ({self._log.errors[0]})" if self._log.errors else ""
-        self._log.errors.clear()
-        return DeviceError(f"{what}{said}; {advice}")
+    def _error(self, what: str, advice: str = DOCTOR) -> DeviceError:
+        return tensorrt_error(self._log, what, advice)
 
 
 def import_tensorrt() -> ModuleType:
@@ -176,6 +172,26 @@ def make_log(tensorrt: ModuleType) -> ErrorLog:
 
     log: ErrorLog = Log()
     return log
+
+
+def start_runtime(tensorrt: ModuleType, log: ErrorLog) -> Any:  # noqa: ANN401 - untyped
+    """A tensorrt.Runtime; DeviceError where TensorRT finds no GPU it can use.
+
+    Its Python then makes an object around nothing; its methods and its end crash the process
+    (10.15, 11.4: test_failures.py), so it is kept for good.
+    """
+    runtime = tensorrt.Runtime(log)
+    if log.errors:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(runtime))
+        raise tensorrt_error(log, "TensorRT does not start on this machine", DOCTOR)
+    return runtime
+
+
+def tensorrt_error(log: ErrorLog, what: str, advice: str) -> DeviceError:
+    """One sentence with what TensorRT said first, which is then forgotten."""
+    said = f" ({log.errors[0]})" if log.errors else ""
+    log.errors.clear()
+    return DeviceError(f"{what}{said}; {advice}")
 
 
 def read_size(tensorrt: ModuleType, engine: Engine) -> Size:

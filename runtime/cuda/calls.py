@@ -116,7 +116,8 @@ class Cuda:
         try:
             yield
         finally:
-            self._call(f"use GPU {before}", self._api.cudaSetDevice(before))
+            if not self.lost:
+                self._call(f"use GPU {before}", self._api.cudaSetDevice(before))
 
     def allocate(self, size: int) -> int:
         """Device memory of ``size`` bytes, aligned to 256; the caller frees it."""

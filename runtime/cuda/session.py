@@ -195,12 +195,14 @@ class CudaSession(Session):
         if self._closed:
             return
         self._closed = True
+        if self._cuda.lost:  # it has freed everything itself
+            return
         with self._cuda.current():
             try:
                 for stream in self._streams:
                     self._cuda.synchronize(stream)
             except CudaError:
-                # A lost context has nothing left to free; whoever collects a frame is told.
+                # Whoever collects the frame that was lost is told.
                 if not self._cuda.lost:
                     raise
             for work in list(self._work.values()):

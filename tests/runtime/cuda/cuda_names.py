@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-cudaError_t = IntEnum(  # noqa: N816
+cudaError_t = IntEnum(
     "cudaError_t",
     {
         "cudaSuccess": 0,
@@ -18,13 +18,11 @@ cudaError_t = IntEnum(  # noqa: N816
         "cudaErrorStreamCaptureInvalidated": 901,
     },
 )
-cudaMemcpyKind = IntEnum(  # noqa: N816
+cudaMemcpyKind = IntEnum(
     "cudaMemcpyKind", {"cudaMemcpyHostToDevice": 1, "cudaMemcpyDeviceToHost": 2}
 )
-cudaStreamCaptureMode = IntEnum(  # noqa: N816
-    "cudaStreamCaptureMode", {"cudaStreamCaptureModeThreadLocal": 1}
-)
-cudaDeviceAttr = IntEnum(  # noqa: N816
+cudaStreamCaptureMode = IntEnum("cudaStreamCaptureMode", {"cudaStreamCaptureModeThreadLocal": 1})
+cudaDeviceAttr = IntEnum(
     "cudaDeviceAttr",
     {
         "cudaDevAttrIntegrated": 18,
@@ -33,7 +31,7 @@ cudaDeviceAttr = IntEnum(  # noqa: N816
         "cudaDevAttrComputeCapabilityMinor": 76,
     },
 )
-cudaMemoryType = IntEnum(  # noqa: N816
+cudaMemoryType = IntEnum(
     "cudaMemoryType",
     {
         "cudaMemoryTypeUnregistered": 0,

@@ -1,15 +1,15 @@
 """A stand-in for ``cuda.bindings.runtime`` that needs no GPU and enforces CUDA's rules.
 
 It has the calls of ours under their names, with their arguments and ``(error, value)`` results;
-test_stand_in.py compares them with the real package. Broken rules raise BrokenRule; errors CUDA
-reports are returned. ``loop()`` forbids what must not be called between frames.
+test_stand_in.py compares them with the real package. Broken rules raise BrokenRuleError, errors
+CUDA reports are returned. ``loop()`` forbids what must not be called between frames.
 """
 
-import functools
 import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+from cuda_calls import OK, DeviceFacts, call
 from cuda_names import (
     cudaDeviceAttr,
     cudaError_t,
@@ -17,43 +17,13 @@ from cuda_names import (
     cudaMemoryType,
     cudaStreamCaptureMode,
 )
-from stand_in_device import BrokenRule, Clock, Device, Stream
+from stand_in_device import BrokenRuleError, Clock, Device, Stream
 
-STICKY = (cudaError_t.cudaErrorIllegalAddress, cudaError_t.cudaErrorLaunchFailure)
-OK = cudaError_t.cudaSuccess
 COPY_SECONDS, BYTES_PER_SECOND = 10e-6, 10e9
 LEGACY = 1
 
 
-def call(values: int, *, loop: bool = False, capture: bool = False):
-    """A CUDA call with ``values`` results; may it stand in the loop, may it in a capture?"""
-
-    def decorate(function):
-        @functools.wraps(function)
-        def called(self, *arguments):
-            self.calls.append(function.__name__)
-            error = self.sticky or self._planned(function.__name__)
-            if error in STICKY:
-                self.sticky = error
-            if not error and self._looping and not loop:
-                raise BrokenRule(f"{function.__name__} in the loop")
-            if not error and not capture and (stream := self._captured_here()):
-                stream.capture_broken = True
-                error = cudaError_t.cudaErrorStreamCaptureUnsupported
-            if error:
-                return (error, *[None] * values)
-            result = function(self, *arguments)
-            if isinstance(result, cudaError_t):
-                return (result, *[None] * values)
-            return (OK, *result) if isinstance(result, tuple) else (OK, result)[: 1 + values]
-
-        called.values = values
-        return called
-
-    return decorate
-
-
-class CudaStandIn:
+class CudaStandIn(DeviceFacts):
     """``integrated``: the GPU reads mapped memory at full speed. ``gpus``: how many there are."""
 
     cudaError_t, cudaMemcpyKind, cudaMemoryType = cudaError_t, cudaMemcpyKind, cudaMemoryType
@@ -115,10 +85,12 @@ class CudaStandIn:
 
     def _stream(self, handle: int) -> Stream:
         if int(handle) not in self.streams:
-            raise BrokenRule(f"stream {handle} does not exist, or no longer")
+            raise BrokenRuleError(f"stream {handle} does not exist, or no longer")
         stream = self.streams[int(handle)]
         if stream.device != self._current():
-            raise BrokenRule(f"a stream of GPU {stream.device} while GPU {self._current()} is used")
+            raise BrokenRuleError(
+                f"a stream of GPU {stream.device} while GPU {self._current()} is used"
+            )
         return stream
 
     def _current(self) -> int:
@@ -126,49 +98,15 @@ class CudaStandIn:
 
     def _event(self, handle: int) -> int:
         if int(handle) not in self.events:
-            raise BrokenRule(f"event {handle} does not exist, or no longer")
+            raise BrokenRuleError(f"event {handle} does not exist, or no longer")
         return int(handle)
-
-    @call(1)
-    def cudaGetDeviceCount(self):
-        if self.driver < 13000:
-            return cudaError_t.cudaErrorInsufficientDriver
-        return self.gpus if self.gpus else cudaError_t.cudaErrorNoDevice
-
-    @call(0, loop=True, capture=True)
-    def cudaSetDevice(self, device):
-        self._thread.device = device
-
-    @call(1, loop=True, capture=True)
-    def cudaGetDevice(self):
-        return self._current()
-
-    @call(1)
-    def cudaGetDeviceProperties(self, device):
-        return SimpleNamespace(name=b"Stand-in" + bytes(8))
-
-    @call(1)
-    def cudaDeviceGetAttribute(self, attr, device):
-        return {18: self.integrated, 19: self.maps, 75: 8, 76: 7}[attr]
-
-    @call(1)
-    def cudaDriverGetVersion(self):
-        return self.driver
-
-    @call(1)
-    def cudaRuntimeGetVersion(self):
-        return 13050
-
-    @call(2, loop=True)
-    def cudaMemGetInfo(self):
-        return 100 << 20, 8 << 30
 
     @call(1)
     def cudaMalloc(self, size):
         return self.device.allocate("device", size).address
 
     @call(0)
-    def cudaFree(self, devPtr):  # noqa: N803 - CUDA's name
+    def cudaFree(self, devPtr):
         self.device.free(devPtr, ("device",))
 
     @call(1)
@@ -180,7 +118,7 @@ class CudaStandIn:
         self.device.free(ptr, ("pinned", "mapped"))
 
     @call(1)
-    def cudaHostGetDevicePointer(self, pHost, flags):  # noqa: N803 - CUDA's name
+    def cudaHostGetDevicePointer(self, pHost, flags):
         memory = self.device.check(pHost, 1)
         return pHost + memory.offset if memory.kind == "mapped" else cudaError_t(1)
 
@@ -204,7 +142,7 @@ class CudaStandIn:
             if found.capture is not None:
                 found.capture_broken = True
                 return cudaError_t.cudaErrorStreamCaptureUnsupported
-            raise BrokenRule(f"a copy {kind.name} of memory that is not page-locked waits")
+            raise BrokenRuleError(f"a copy {kind.name} of memory that is not page-locked waits")
 
         def run():
             self.device.bytes_at(dst, count)[:] = self.device.bytes_at(src, count)
@@ -298,17 +236,8 @@ class CudaStandIn:
     cudaGraphExecDestroy = cudaGraphDestroy
 
     @call(0, loop=True)
-    def cudaGraphLaunch(self, graphExec, stream):  # noqa: N803 - CUDA's name
+    def cudaGraphLaunch(self, graphExec, stream):
         if graphExec not in self.graphs:
-            raise BrokenRule("a graph is launched that does not exist, or no longer")
+            raise BrokenRuleError("a graph is launched that does not exist, or no longer")
         for work in self.graphs[graphExec]:
             self.device.enter(self._stream(stream), *work)
-
-    def cudaGetLastError(self):
-        return (self.sticky or OK,)
-
-    def cudaGetErrorName(self, error):
-        return OK, error.name.encode()
-
-    def cudaGetErrorString(self, error):
-        return OK, f"text of {error.value}".encode()

@@ -24,7 +24,7 @@ Range = tuple[int, int]  # address, bytes
 Clock = dict[int, int]  # stream -> how much of its work has happened
 
 
-class BrokenRule(AssertionError):
+class BrokenRuleError(AssertionError):
     """A CUDA rule was broken in a way real hardware punishes late, rarely or silently."""
 
 
@@ -93,12 +93,14 @@ class Device:
     def free(self, address: int, kinds: tuple[str, ...]) -> None:
         memory = self.find(address)
         if memory is None or memory.address != address or memory.kind not in kinds:
-            raise BrokenRule(f"{address:#x} is freed but was not allocated as {' or '.join(kinds)}")
+            raise BrokenRuleError(
+                f"{address:#x} is freed but was not allocated as {' or '.join(kinds)}"
+            )
         if memory.freed:
-            raise BrokenRule(f"{address:#x} is freed twice")
+            raise BrokenRuleError(f"{address:#x} is freed twice")
         for work, *_ in memory.accesses:
             if not self.happened(work, self.host_clock):
-                raise BrokenRule(f"memory is freed while {work.label} may still use it")
+                raise BrokenRuleError(f"memory is freed while {work.label} may still use it")
         memory.freed = True
         self.host_bytes(memory)[:] = POISON
 
@@ -124,21 +126,23 @@ class Device:
     def check(self, address: int, size: int) -> Memory:
         memory = self.find(address)
         if memory is None:
-            raise BrokenRule(f"{address:#x} is no memory of CUDA's")
+            raise BrokenRuleError(f"{address:#x} is no memory of CUDA's")
         if memory.freed:
-            raise BrokenRule(f"{address:#x} is used after it was freed")
+            raise BrokenRuleError(f"{address:#x} is used after it was freed")
         begin = address - memory.address
         begin -= memory.offset if begin >= memory.size else 0
         if begin + size > memory.size:
-            raise BrokenRule(f"{size} bytes at {address:#x} reach beyond their allocation")
+            raise BrokenRuleError(f"{size} bytes at {address:#x} reach beyond their allocation")
         return memory
 
     def visible_to_device(self, address: int, size: int) -> None:
         memory = self.check(address, size)
         if memory.kind == "pinned":
-            raise BrokenRule(f"the device is given {address:#x}, host memory that is not mapped")
+            raise BrokenRuleError(
+                f"the device is given {address:#x}, host memory that is not mapped"
+            )
         if memory.offset and address < memory.address + memory.offset:
-            raise BrokenRule(f"the device is given the host's address {address:#x}")
+            raise BrokenRuleError(f"the device is given the host's address {address:#x}")
 
     def enter(
         self,
@@ -181,7 +185,7 @@ class Device:
                 continue
             if self.detect and not self.happened(earlier, work.clock):
                 verbs = ("writes" if is_write else "reads", "writes" if written else "reads")
-                raise BrokenRule(
+                raise BrokenRuleError(
                     f"{work.label} {verbs[0]} what {earlier.label} {verbs[1]} in another stream, "
                     "without an event between them"
                 )

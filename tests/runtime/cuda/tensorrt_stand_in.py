@@ -21,7 +21,8 @@ def make_engine(size=(12, 16), *, gpu=GPU, weight=0.75, tensors=None, **behaviou
     """``behaviour``: synchronizes, context_fails, refuses (each true to happen)."""
     shape = [1, 1, *size]
     planes = [("visible", "INPUT"), ("infrared", "INPUT"), ("fused", "OUTPUT")]
-    tensors = tensors or [[name, mode, "UINT8", "DEVICE", shape] for name, mode in planes]
+    if tensors is None:
+        tensors = [[name, mode, "UINT8", "DEVICE", shape] for name, mode in planes]
     return json.dumps({"gpu": gpu, "weight": weight, "tensors": tensors, **behaviour}).encode()
 
 

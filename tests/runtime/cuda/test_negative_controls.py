@@ -5,7 +5,7 @@ Once with the stand-in's detector, once by what the frames then hold.
 
 import numpy as np
 import pytest
-from stand_in_device import BrokenRule
+from stand_in_device import BrokenRuleError
 
 from mgdn_edge.runtime.cuda.calls import Cuda
 
@@ -47,7 +47,7 @@ def test_leaving_one_out_is_found(
     with monkeypatch.context() as patch:
         leave_out(patch, session, method, position)
         if detect:
-            with pytest.raises(BrokenRule, match="without an event between them"):
+            with pytest.raises(BrokenRuleError, match="without an event between them"):
                 fuse_all(session, scenes)
         else:
             fused = fuse_all(session, scenes)
@@ -72,7 +72,7 @@ def test_two_contexts_worth_of_work_in_one_is_a_race(open_engine, stand_in, scen
     with session.acquire((12, 16)) as first, session.acquire((12, 16)) as second:
         session.submit(first)
         session.stream = session._copy_out
-        with pytest.raises(BrokenRule, match="inference writes what inference writes"):
+        with pytest.raises(BrokenRuleError, match="inference writes what inference writes"):
             session.submit(second)
         session.stream = session._streams[1]
 
@@ -83,7 +83,7 @@ def test_a_leak_is_found(open_engine, stand_in, monkeypatch, scenes):
     with monkeypatch.context() as patch:
         patch.setattr(Cuda, "free", lambda self, address: None)
         session.close()
-    with pytest.raises(AssertionError, match="not freed.*device"):
+    with pytest.raises(AssertionError, match=r"not freed.*device"):
         stand_in.assert_all_freed()
     for memory in stand_in.device.memories:
         if not memory.freed and memory.kind == "device":
