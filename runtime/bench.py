@@ -26,13 +26,17 @@ SEED = 20260401
 
 
 class NetworkFigures(msgspec.Struct, frozen=True):
-    """One network's milliseconds per ``fuse``, and its p50 over the first network's."""
+    """One network's milliseconds per ``fuse``, and its p50 over the first network's.
+
+    ``execution`` says how the backend computed: device, memory, CUDA graph, a fallback.
+    """
 
     network: str
     backend: str
     variant: str
     precision: str
     filter_implementation: FilterImplementation | None
+    execution: dict[str, str]
     fuse: Percentiles
     ratio: float
 
@@ -54,6 +58,7 @@ def bench_networks(
     frames: int = 100,
     warmup: int = 10,
     backend: str | None = None,
+    fallback: str | None = None,
     variant: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
@@ -65,8 +70,8 @@ def bench_networks(
 
     Every network fuses each frame before the next frame comes, so that a busy machine slows
     them alike and the ratios hold. ``warmup`` rounds come first and are not counted.
-    ``backend``, ``variant``, ``precision`` and ``native`` (see ``open_session``) are the first
-    network's. ``report`` becomes an HTML file that states ``command``. Raises UserError.
+    ``backend``, ``fallback``, ``variant``, ``precision`` and ``native`` (see ``open_session``) are
+    the first network's. ``report`` becomes an HTML file that states ``command``. Raises UserError.
     """
     if report is not None:
         check_side_file(report, "--report", ".html", [])
@@ -81,6 +86,7 @@ def bench_networks(
                 open_session(
                     network,
                     backend=backend if index == 0 else None,
+                    fallback=fallback if index == 0 else None,
                     variant=variant if index == 0 else None,
                     precision=precision if index == 0 else None,
                     size=size,
@@ -109,6 +115,7 @@ def bench_networks(
                     variant=session.variant,
                     precision=session.precision,
                     filter_implementation=session.filter_implementation,
+                    execution=session.execution,
                     fuse=figure,
                     ratio=round(figure.p50 / figures[0].p50, 3),
                 )

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.session import Session, Size
 
 BASELINES = ("average", "laplacian", "guided")
 BUNDLE_SUFFIX = ".mgdn"
 DEFAULT_BACKEND = "onnxruntime-cpu"
+CUDA_BACKEND = "onnxruntime-cuda"
+BACKENDS = (DEFAULT_BACKEND, CUDA_BACKEND)
 PACKAGED_FOLDER = Path(__file__).parent / "bundles"
 
 
@@ -28,24 +30,51 @@ def open_session(
     size: Size | None = None,
     threads: int | None = None,
     native: bool | None = None,
+    fallback: str | None = None,
 ) -> Session:
     """A packaged network's name, a baseline's name or a path to a .mgdn file -> Session.
 
     ``size`` is (height, width) of the frames to come and picks the static variant of that size
     where there is one. What is asked for by name is what is used, else UserError. ``native``
-    True needs the native DynamicFilter, False leaves it out, None takes it where installed. A
-    bundle's golden pair has been fused and compared before this returns; the caller closes the
-    session.
+    True needs the native DynamicFilter, False leaves it out, None takes it where installed.
+    ``fallback`` is the backend to take where the device cannot serve ``backend``; the session's
+    ``execution`` then says so. A bundle's golden pair has been fused and compared before this
+    returns; the caller closes the session.
     """
     if network in BASELINES:
         return _open_baseline(str(network), backend, variant, precision)
-    if Path(network).suffix == BUNDLE_SUFFIX:
-        path = Path(network)
-        return _open_bundle_session(path, backend, variant, precision, size, threads, native)
-    packaged = packaged_bundles().get(str(network))
-    if packaged is None:
-        raise UserError(_unknown_network(str(network)))
-    return _open_bundle_session(packaged, backend, variant, precision, size, threads, native)
+    path = Path(network)
+    if path.suffix != BUNDLE_SUFFIX:
+        packaged = packaged_bundles().get(str(network))
+        if packaged is None:
+            raise UserError(_unknown_network(str(network)))
+        path = packaged
+    backend = backend or DEFAULT_BACKEND
+    check_backends(backend, fallback, threads)
+    with open_bundle(path) as bundle:
+        chosen = choose_variant(bundle.manifest, variant=variant, precision=precision, size=size)
+        try:
+            return open_variant(bundle, chosen, backend=backend, threads=threads, native=native)
+        except DeviceError as error:
+            if fallback is None:
+                raise
+            session = open_variant(bundle, chosen, backend=fallback, native=native)
+            session.execution["fallback"] = f"{fallback} in place of {backend}: {error}"
+            return session
+
+
+def check_backends(backend: str, fallback: str | None, threads: int | None) -> None:
+    """UserError where a backend is unknown or ``threads`` does not belong to it."""
+    for option, name in (("--backend", backend), ("--fallback", fallback)):
+        if name not in (None, *BACKENDS):
+            close = difflib.get_close_matches(str(name), BACKENDS, 1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise UserError(f"{option} {name} is unknown; {hint}known: {', '.join(BACKENDS)}")
+    if threads is not None and backend != DEFAULT_BACKEND:
+        raise UserError(
+            f"--threads {threads} is for the CPU and {backend} fuses on the GPU; leave it out or "
+            f"pass --backend {DEFAULT_BACKEND}"
+        )
 
 
 def choose_variant(
@@ -99,29 +128,18 @@ def _open_baseline(
     return session
 
 
-def _open_bundle_session(
-    path: Path,
-    backend: str | None,
-    variant: str | None,
-    precision: str | None,
-    size: Size | None,
-    threads: int | None,
-    native: bool | None,
-) -> Session:
-    if backend not in (None, DEFAULT_BACKEND):
-        raise UserError(f"backend {backend} is unknown; use --backend {DEFAULT_BACKEND}")
-    with open_bundle(path) as bundle:
-        chosen = choose_variant(bundle.manifest, variant=variant, precision=precision, size=size)
-        return open_variant(bundle, chosen, threads=threads, native=native)
-
-
 def open_variant(
-    bundle: Bundle, variant: Variant, *, threads: int | None = None, native: bool | None = None
+    bundle: Bundle,
+    variant: Variant,
+    *,
+    backend: str = DEFAULT_BACKEND,
+    threads: int | None = None,
+    native: bool | None = None,
 ) -> Session:
     """One variant, its golden pair checked; the bundle may be closed afterwards."""
     from mgdn_edge.runtime.bundle.golden_pair import check_golden
 
-    session = start_variant(bundle, variant, threads=threads, native=native)
+    session = start_variant(bundle, variant, backend=backend, threads=threads, native=native)
     try:
         check_golden(bundle, variant, session)
     except UserError:
@@ -131,22 +149,36 @@ def open_variant(
 
 
 def start_variant(
-    bundle: Bundle, variant: Variant, *, threads: int | None = None, native: bool | None = None
+    bundle: Bundle,
+    variant: Variant,
+    *,
+    backend: str = DEFAULT_BACKEND,
+    threads: int | None = None,
+    native: bool | None = None,
 ) -> Session:
-    """One variant on ONNX Runtime's CPU provider, its golden pair not yet fused."""
-    from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
-
+    """One variant on ONNX Runtime, its golden pair not yet fused; ``threads`` are the CPU's."""
     size = None
     if variant.height is not None and variant.width is not None:
         size = (variant.height, variant.width)
-    session = OnnxRuntimeSession(
-        bundle.read(variant.file),
-        spec=bundle.manifest.spec,
-        variant=variant.name,
-        size=size,
-        threads=threads,
-        native=native,
-    )
+    model, spec = bundle.read(variant.file), bundle.manifest.spec
+    session: Session
+    if backend == CUDA_BACKEND:
+        from mgdn_edge.runtime.backends.onnxruntime_cuda import OnnxRuntimeCudaSession
+
+        session = OnnxRuntimeCudaSession(
+            model,
+            spec=spec,
+            variant=variant.name,
+            precision=variant.precision,
+            size=size,
+            native=native,
+        )
+    else:
+        from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
+
+        session = OnnxRuntimeSession(
+            model, spec=spec, variant=variant.name, size=size, threads=threads, native=native
+        )
     session.network = bundle.manifest.name
     return session
 

@@ -34,12 +34,15 @@ def read_placement(session: onnxruntime.InferenceSession, run_frame: Callable[[]
 
 
 def describe_placement(events: Iterable[Mapping[str, Any]]) -> str:
-    """A profile's events -> "98 on the GPU, 4 on the CPU (3 Shape, 1 Gather), 2 copies between"."""
-    nodes = [
-        event["args"]
+    """A profile's events, of one frame or more -> how many nodes ran where.
+
+    "98 on the GPU, 4 on the CPU (3 Shape, 1 Gather), 2 copies between them".
+    """
+    nodes = {
+        (event["name"], event["args"].get("node_index")): event["args"]
         for event in events
         if event.get("cat") == "Node" and event["name"].endswith(KERNEL)
-    ]
+    }.values()
     copies = sum(node["op_name"] in COPIES for node in nodes)
     work = [node for node in nodes if node["op_name"] not in COPIES]
     elsewhere = Counter(node["op_name"] for node in work if node["provider"] != CUDA_PROVIDER)

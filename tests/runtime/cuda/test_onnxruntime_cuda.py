@@ -1,0 +1,303 @@
+"""The ONNX Runtime CUDA backend: its own code on the stand-in, ONNX Runtime's CPU kernels below."""
+
+import gc
+import re
+import sys
+
+import numpy as np
+import pytest
+from cuda_stand_in import CudaStandIn
+from onnxruntime_stand_in import CPU, make_onnxruntime
+from test_interop import DeviceArray
+
+from mgdn_edge.plugins import native
+from mgdn_edge.plugins.native import NativeLibraryError
+from mgdn_edge.runtime.backends import onnxruntime_cuda
+from mgdn_edge.runtime.backends.node_placement import describe_placement
+from mgdn_edge.runtime.backends.onnxruntime_cuda import (
+    CPU_OPERATIONS,
+    OnnxRuntimeCudaSession,
+    choose_cuda_filter,
+    hide_operations,
+    runs_on,
+)
+from mgdn_edge.runtime.bundle.golden_pair import measure_golden
+from mgdn_edge.runtime.bundle.reader import open_bundle
+from mgdn_edge.runtime.cuda.calls import Cuda
+from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.golden import draw_scene
+from mgdn_edge.runtime.networks import packaged_bundles
+
+
+@pytest.fixture
+def cuda(make_stand_in):
+    # The CPU provider is given the device's addresses of mapped memory.
+    return make_stand_in(same_address=True)
+
+
+@pytest.fixture
+def open_model(cuda, monkeypatch, tiny_spec):
+    """``open_model(model, **options)`` with the stand-ins; closed and checked for leaks."""
+    opened = []
+
+    def open_session(model, *, module=None, spec=tiny_spec, **options):
+        monkeypatch.setitem(sys.modules, "onnxruntime", module or make_onnxruntime(cuda))
+        options = {"variant": "tried", "cuda": Cuda(bindings=cuda)} | options
+        session = OnnxRuntimeCudaSession(model, spec=spec, **options)
+        opened.append(session)
+        return session
+
+    yield open_session
+    while opened:
+        opened.pop().close()
+        gc.collect()
+    cuda.assert_all_freed()
+
+
+pytestmark = pytest.mark.export  # the tiny models are built with onnx
+
+
+@pytest.mark.parametrize("memory", ["pinned", "mapped"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 1), (12, 16), (101, 131)])
+def test_frames_of_any_size_are_fused(open_model, build_tiny_model, fused_by_hand, memory, size):
+    session, scene = open_model(build_tiny_model(), memory=memory), draw_scene(*size)
+    np.testing.assert_array_equal(session.fuse(*scene), fused_by_hand(*scene))
+
+
+def test_a_change_of_size_frees_the_old_slots(open_model, cuda, build_tiny_model, fused_by_hand):
+    session = open_model(build_tiny_model())
+    old = session.acquire((8, 8))
+    for size in ((16, 4), (3, 5)):
+        np.testing.assert_array_equal(
+            session.fuse(*draw_scene(*size)), fused_by_hand(*draw_scene(*size))
+        )
+    old.visible[...], old.infrared[...] = 40, 80
+    session.submit(old)
+    session.collect(old)
+    assert (old.fused == 50).all()
+    old.release()
+    del old
+    gc.collect()
+    kept = sum(not memory.freed for memory in cuda.device.memories)
+    assert kept == 2 * 3 * (2 if "pinned," in session.execution["memory"][:8] else 1)
+
+
+def test_the_loop_makes_nothing_and_binds_once(open_model, cuda, build_tiny_model, fused_by_hand):
+    session = open_model(build_tiny_model(), memory="pinned", slots=3)
+    session.acquire((12, 16)).release()
+    bound = len(session._bindings)
+    with cuda.loop():
+        for index in range(12):
+            scene = draw_scene(12, 16, phase=index / 12)
+            np.testing.assert_array_equal(session.fuse(*scene), fused_by_hand(*scene))
+    assert len(session._bindings) == bound
+
+
+def test_bindings_of_changing_addresses_do_not_pile_up(open_model, cuda, build_tiny_model):
+    session = open_model(build_tiny_model())
+    arrays = [DeviceArray(cuda, np.full((12, 16), level, np.uint8)) for level in range(40)]
+    for index, array in enumerate(arrays[:-1]):
+        session.fuse_device(array, array, arrays[-1])
+        assert (arrays[-1].host() == index).all()
+    assert len(session._bindings) <= onnxruntime_cuda.MOST_BINDINGS
+    session.close()
+    for array in arrays:
+        cuda.cudaFree(array.address)
+
+
+def test_submit_returns_before_the_run_is_started(open_model, build_tiny_model, monkeypatch):
+    import threading
+
+    session, gate = open_model(build_tiny_model()), threading.Event()
+    enqueue = session.enqueue
+    with session.acquire((4, 4)) as slot:
+        monkeypatch.setattr(session, "enqueue", lambda *frame: gate.wait(10) and enqueue(*frame))
+        session.submit(slot)
+        gate.set()
+        session.collect(slot)
+
+
+def test_reports_say_where_nodes_ran_and_that_there_is_no_graph(open_model, build_tiny_model):
+    session = open_model(build_tiny_model())
+    assert session.backend == "onnxruntime-cuda" and session.filter_implementation is None
+    # Below the stand-in everything runs on the CPU, and the profile does not hide it.
+    assert session.execution["nodes"].startswith("0 on the GPU, 7 on the CPU (3 Cast, 2 Mul")
+    assert session.execution["CUDA graph"].startswith("no: ONNX Runtime starts its kernels")
+
+
+def test_float32_stays_float32_in_the_sessions_stream(open_model, cuda, build_tiny_model):
+    module = make_onnxruntime(cuda)
+    session = open_model(build_tiny_model(), module=module)
+    assert module.made[0].provider == {
+        "device_id": "0",
+        "user_compute_stream": str(session.stream),
+        "use_tf32": "0",
+    }
+
+
+def event(op, provider, index, name="n_kernel_time"):
+    node = {"op_name": op, "provider": provider, "node_index": str(index)}
+    return {"cat": "Node", "name": name, "args": node}
+
+
+def test_placement_counts_kernels_and_copies():
+    gpu, cpu = "CUDAExecutionProvider", CPU
+    events = [event("Conv", gpu, index) for index in (0, 1, 2, 3, 4, 0)]  # a second frame begins
+    events.append(event("Conv", gpu, 9, "n_fence_before"))
+    assert describe_placement(events) == "5 on the GPU"
+    events += [event(op, cpu, index) for index, op in enumerate(("Shape", "Gather", "Shape"), 5)]
+    events += [event("MemcpyToHost", gpu, 8), {"cat": "Session", "name": "model_run"}]
+    told = "5 on the GPU, 3 on the CPU (2 Shape, 1 Gather), 1 copies between them"
+    assert describe_placement(events) == told
+    many = [event(f"Op{index}", cpu, index) for index in range(9)]
+    assert "1 Op5, …)" in describe_placement(many)
+
+
+@pytest.mark.parametrize(
+    ("installed", "sentence"),
+    [
+        (["onnxruntime"], r"was built without CUDA; run: pip uninstall -y onnxruntime"),
+        (["onnxruntime", "onnxruntime-gpu"], "overwrite each other's files.*pip uninstall"),
+    ],
+)
+def test_without_the_cuda_provider_the_line_to_type_is_given(
+    open_model, cuda, build_tiny_model, monkeypatch, installed, sentence
+):
+    monkeypatch.setattr(onnxruntime_cuda, "installed_packages", lambda: installed)
+    module = make_onnxruntime(cuda, providers=[CPU])
+    with pytest.raises(DeviceError, match=sentence) as caught:
+        open_model(build_tiny_model(), module=module)
+    assert caught.value.exit_code == 3
+
+
+def test_without_onnxruntime_the_line_to_type_is_given(monkeypatch, build_tiny_model, tiny_spec):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(DeviceError, match=r"pip install 'mgdn-edge\[gpu\]'"):
+        OnnxRuntimeCudaSession(build_tiny_model(), spec=tiny_spec, variant="tried")
+
+
+def test_a_provider_that_does_not_start_is_not_replaced_silently(
+    open_model, cuda, build_tiny_model
+):
+    module = make_onnxruntime(cuda, starts=False)
+    with pytest.raises(DeviceError, match=r"could not start its CUDA provider.*\[cuda,cudnn\]"):
+        open_model(build_tiny_model(), module=module)
+
+
+def test_a_static_graph_takes_only_its_size(open_model, build_tiny_model):
+    session = open_model(build_tiny_model((12, 16)), size=(12, 16))
+    with pytest.raises(UserError, match="takes only 16x12"):
+        session.acquire((16, 12))
+
+
+def test_bytes_that_are_no_model_leave_nothing_behind(open_model, build_tiny_model):
+    for data in (b"", b"not a model", build_tiny_model()[:90]):
+        with pytest.raises(UserError):
+            open_model(data)
+    with pytest.raises(UserError, match="planes of the variant's size"):
+        open_model(build_tiny_model(), size=(12, 16))
+
+
+def test_a_run_that_fails_is_told_when_the_frame_is_collected(
+    open_model, cuda, build_tiny_model, monkeypatch
+):
+    session = open_model(build_tiny_model())
+    with session.acquire((4, 4)) as slot:
+        monkeypatch.setattr(session, "_binding", lambda *frame: 1 / 0)
+        session.submit(slot)
+        with pytest.raises(ZeroDivisionError):
+            session.collect(slot)
+
+
+def test_the_default_network_equals_its_golden_pair(open_model):
+    with open_bundle(packaged_bundles()["mgdn-edge"]) as bundle:
+        variant = bundle.manifest.variants[0]
+        session = open_model(bundle.read(variant.file), spec=bundle.manifest.spec, native=False)
+        assert session.filter_implementation == "function body"
+        assert measure_golden(bundle, variant, session).passed
+
+
+ARCHITECTURES = [
+    ("87-real", (8, 7), True), ("87-real", (8, 9), True), ("87-real", (8, 6), False),
+    ("87-real", (9, 0), False), ("75-virtual", (7, 5), True), ("75-virtual", (12, 1), True),
+    ("75-virtual", (7, 2), False), ("110", (11, 0), True), ("110", (12, 0), True),
+    ("110", (10, 3), False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("architecture", "capability", "runs"), ARCHITECTURES)
+def test_code_runs_where_cuda_says(architecture, capability, runs):
+    assert runs_on(architecture, capability) == runs
+
+
+def test_the_filter_is_native_only_where_the_library_has_a_kernel_for_the_gpu(monkeypatch):
+    gpu, model = Cuda(bindings=CudaStandIn()), b"..DynamicFilter.."
+    for architectures, wanted, chosen in [
+        (("87-real",), None, "native"), (("87-real",), True, "native"),
+        (("90-real",), None, "function body"), ((), None, "function body"),
+        (("87-real",), False, "function body"),
+    ]:  # fmt: skip
+        monkeypatch.setattr(onnxruntime_cuda, "find_library", lambda: "there")
+        monkeypatch.setattr(onnxruntime_cuda, "cuda_architectures", lambda a=architectures: a)
+        assert choose_cuda_filter(model, wanted, gpu) == chosen
+        assert choose_cuda_filter(b"another network", wanted, gpu) is None
+    monkeypatch.setattr(onnxruntime_cuda, "cuda_architectures", lambda: ("90-real",))
+    with pytest.raises(UserError, match=r"for architectures 90-real, and Stand-in.*8\.7"):
+        choose_cuda_filter(model, True, gpu)
+
+    def broken():
+        raise NativeLibraryError("does not load")
+
+    monkeypatch.setattr(onnxruntime_cuda, "cuda_architectures", broken)
+    with pytest.raises(UserError, match="does not load"):
+        choose_cuda_filter(model, None, gpu)
+
+
+def test_every_operation_without_a_cuda_kernel_is_hidden(repository):
+    sources = (repository / "plugins" / "onnxruntime_op").glob("*")
+    names = set()
+    for source in sources:
+        for body in re.findall(r"get_name = \[\][^{]*\{(.*?)\}", source.read_text(), re.DOTALL):
+            names |= set(re.findall(r'"(\w+)"', body))
+    assert names  # DynamicFilter's is a constant
+    for name in names:
+        assert hide_operations(name.encode()) != name.encode(), f"{name} would run on the CPU"
+        assert len(hide_operations(name.encode())) == len(name)
+    assert hide_operations(b"DynamicFilter") == b"DynamicFilter"
+    assert len(CPU_OPERATIONS) == len(set(CPU_OPERATIONS))
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("operator", ["WindowAttention", "ShiftedWindowAttention"])
+def test_a_hidden_operations_function_body_runs_beside_the_library(operator):
+    import onnx
+    import onnxruntime
+    from onnx import helper
+
+    # A body that would give the wrong result: the first input as it is.
+    body = helper.make_function(
+        "mgdn",
+        operator,
+        ["qkv", "bias"],
+        ["out"],
+        [helper.make_node("Identity", ["qkv"], ["out"])],
+        [helper.make_opsetid("", 18)],
+        ["heads", "window"],
+    )
+    node = helper.make_node(operator, ["q", "b"], ["o"], domain="mgdn", heads=1, window=4)
+    values = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None] * rank)
+        for name, rank in (("q", 4), ("b", 3), ("o", 4))
+    ]
+    graph = helper.make_graph([node], "attention", values[:2], values[2:])
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("mgdn", 1)]
+    model = helper.make_model(graph, functions=[body], opset_imports=opsets, ir_version=10)
+    data = model.SerializeToString()
+    feeds = {"q": np.ones((1, 8, 8, 12), np.float32), "b": np.zeros((1, 16, 16), np.float32)}
+    channels = []
+    for bytes_ in (data, hide_operations(data)):
+        options = onnxruntime.SessionOptions()
+        options.register_custom_ops_library(str(native.find_library()))
+        session = onnxruntime.InferenceSession(bytes_, options, providers=[CPU])
+        channels.append(session.run(None, feeds)[0].shape[-1])
+    assert channels == [4, 12]  # the library's kernel, then the body
