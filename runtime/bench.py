@@ -36,9 +36,9 @@ class NetworkFigures(msgspec.Struct, frozen=True):
     variant: str
     precision: str
     filter_implementation: FilterImplementation | None
-    execution: dict[str, str]
     fuse: Percentiles
     ratio: float
+    execution: dict[str, str] = {}
 
 
 class BenchReport(msgspec.Struct, frozen=True):

@@ -49,7 +49,6 @@ class Summary(msgspec.Struct, frozen=True):
     variant: str
     precision: str
     filter_implementation: FilterImplementation | None
-    execution: dict[str, str]
     pace: Pace
     size: str | None
     output: str
@@ -59,6 +58,7 @@ class Summary(msgspec.Struct, frozen=True):
     end_to_end: Percentiles | None
     stages: dict[str, Percentiles]
     versions: dict[str, str]
+    execution: dict[str, str] = {}
 
 
 def fuse_files(
