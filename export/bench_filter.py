@@ -7,6 +7,7 @@ import numpy as np
 
 from mgdn_edge.export.filter_contenders import (
     FilterCase,
+    Run,
     prepare_body,
     prepare_copy,
     prepare_native,
@@ -28,7 +29,8 @@ CASES = (
     FilterCase(32, 720, 1280, dtype="float16"),
     FilterCase(1, 480, 640, kernel_size=5, upscale=4),
 )
-# Beside the native kernel and a copy: what takes seconds and gigabytes runs on the first case only.
+# What takes seconds and gigabytes runs on the first case only, and after the native kernel and the
+# copy: in turns with them it would leave other data in every cache and time that.
 SLOW = (FilterCase(30, 480, 640),)
 SLOW_ROUNDS_SHARE = 4
 
@@ -79,31 +81,43 @@ def bench_filter(
     from mgdn_edge.plugins.native import best_implementation
 
     implementation = best_implementation().name
-    plans = [_contenders(case, threads) for case in cases]
-    total = sum(
-        len(plan) * (_rounds(case, rounds) + 1) for case, plan in zip(cases, plans, strict=True)
-    )
+    plans = [_plans(case, threads, rounds) for case in cases]
+    total = sum(plan.turns for each in plans for plan in each)
     results, before = [], 0
-    for case, plan in zip(cases, plans, strict=True):
+    for case, parts in zip(cases, plans, strict=True):
+        figures: list[TurnFigures] = []
+        for plan in parts:
 
-        def count(name: str, done: int, before: int = before) -> None:
-            on_turn(before + done, total)
+            def count(name: str, done: int, before: int = before) -> None:
+                on_turn(before + done, total)
 
-        figures = take_turns(plan, rounds=_rounds(case, rounds), on_turn=count)
-        before += len(plan) * (_rounds(case, rounds) + 1)
+            figures += take_turns(plan.contenders, rounds=plan.rounds, on_turn=count)
+            before += plan.turns
         results.append(CaseFigures(case.name, case.bytes, _methods(figures)))
     return FilterReport(SCHEMA, threads, rounds, implementation, results, installed_versions())
 
 
-def _contenders(case: FilterCase, threads: int) -> list[Contender]:
-    ways = {NATIVE: prepare_native, COPY: prepare_copy}
+class _Plan(msgspec.Struct, frozen=True):
+    """Contenders that take turns."""
+
+    contenders: list[Contender]
+    rounds: int
+
+    @property
+    def turns(self) -> int:
+        """With one round that warms up."""
+        return len(self.contenders) * (self.rounds + 1)
+
+
+def _plans(case: FilterCase, threads: int, rounds: int) -> list[_Plan]:
+    def contend(**ways: Callable[[FilterCase, int], Run]) -> list[Contender]:
+        return [Contender(name, prepare, (case, threads)) for name, prepare in ways.items()]
+
+    plans = [_Plan(contend(**{NATIVE: prepare_native, COPY: prepare_copy}), rounds)]
     if case in SLOW:
-        ways |= {BODY: prepare_body, UNFOLD: prepare_unfold}
-    return [Contender(name, prepare, (case, threads)) for name, prepare in ways.items()]
-
-
-def _rounds(case: FilterCase, rounds: int) -> int:
-    return max(2, rounds // SLOW_ROUNDS_SHARE) if case in SLOW else rounds
+        slow = contend(**{BODY: prepare_body, UNFOLD: prepare_unfold})
+        plans.append(_Plan(slow, max(2, rounds // SLOW_ROUNDS_SHARE)))
+    return plans
 
 
 def _methods(figures: Sequence[TurnFigures]) -> list[Method]:

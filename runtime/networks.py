@@ -12,7 +12,8 @@ BASELINES = ("average", "laplacian", "guided")
 BUNDLE_SUFFIX = ".mgdn"
 DEFAULT_BACKEND = "onnxruntime-cpu"
 CUDA_BACKEND = "onnxruntime-cuda"
-BACKENDS = (DEFAULT_BACKEND, CUDA_BACKEND)
+TENSORRT_BACKEND = "tensorrt"
+BACKENDS = (DEFAULT_BACKEND, CUDA_BACKEND, TENSORRT_BACKEND)
 PACKAGED_FOLDER = Path(__file__).parent / "bundles"
 
 
@@ -54,11 +55,13 @@ def open_session(
     with open_bundle(path) as bundle:
         chosen = choose_variant(bundle.manifest, variant=variant, precision=precision, size=size)
         try:
-            return open_variant(bundle, chosen, backend=backend, threads=threads, native=native)
+            return open_variant(
+                bundle, chosen, backend=backend, size=size, threads=threads, native=native
+            )
         except DeviceError as error:
             if fallback is None:
                 raise
-            session = open_variant(bundle, chosen, backend=fallback, native=native)
+            session = open_variant(bundle, chosen, backend=fallback, size=size, native=native)
             session.execution["fallback"] = f"{fallback} in place of {backend}: {error}"
             return session
 
@@ -133,18 +136,44 @@ def open_variant(
     variant: Variant,
     *,
     backend: str = DEFAULT_BACKEND,
+    size: Size | None = None,
     threads: int | None = None,
     native: bool | None = None,
 ) -> Session:
-    """One variant, its golden pair checked; the bundle may be closed afterwards."""
+    """One variant, its golden pair checked; the bundle may be closed afterwards.
+
+    ``size`` (height, width) is what an engine of the dynamic variant will take; other backends
+    need none. Where no engine is cached, it is built first, which takes minutes.
+    """
     from mgdn_edge.runtime.bundle.golden_pair import check_golden
 
+    if backend == TENSORRT_BACKEND:
+        return _open_engine(bundle, variant, size, native)
     session = start_variant(bundle, variant, backend=backend, threads=threads, native=native)
     try:
         check_golden(bundle, variant, session)
     except UserError:
         session.close()
         raise
+    return session
+
+
+def _open_engine(
+    bundle: Bundle, variant: Variant, size: Size | None, native: bool | None
+) -> Session:
+    from mgdn_edge.runtime.backends.tensorrt import describe_engine, start_engine
+    from mgdn_edge.runtime.engines.engine_cache import EngineCache, cache_folder
+    from mgdn_edge.runtime.engines.engine_session import open_engine_session
+
+    session, engine = open_engine_session(
+        bundle,
+        variant,
+        start_engine,
+        cache=EngineCache(cache_folder()),
+        size=size if variant.height is None else None,
+        filter_choice="body" if native is False else "plugin",
+    )
+    session.execution["engine"] = describe_engine(engine)
     return session
 
 

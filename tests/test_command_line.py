@@ -44,6 +44,13 @@ USAGE = {
     "bundle inspect": "missing argument 'BUNDLE.mgdn'",
     "bundle verify": "missing argument 'BUNDLE.mgdn'",
     "bundle verify {bundle} more": "unexpected extra argument",
+    "build": "missing argument 'BUNDLE'; see: mgdn build --help",
+    "build {bundle} --filter none": "--filter none: ",
+    "build {bundle} --workspace 0": "--workspace 0: ",
+    "build {bundle} --level 6": "--level 6: ",
+    "cache": "missing command; see: mgdn cache --help",
+    "cache why": "missing argument 'BUNDLE'",
+    "cache gc --max-size -1": "--max-size -1: ",
     "doctor more": "unexpected extra argument",
     "doctor --fix": "no such option: --fix",
     "demo a b": "unexpected extra argument",
@@ -103,6 +110,8 @@ OTHERS = {
     "bundle inspect {cutbundle}": "not a usable bundle",
     "bundle verify {cutbundle}": "not a usable bundle",
     "bundle verify {flipped}": "damaged",
+    "build {bundle} --size 640": "WIDTHxHEIGHT",
+    "build {bundle} --builder nope": "builder 'nope' is unknown",
     "demo {vi}": "cannot write to",
 }
 EXPORT = {

@@ -79,7 +79,9 @@ def test_the_command_line_imports_nothing_heavy(repository: Path) -> None:
     assert result.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["", "fuse", "export", "check", "bundle", "bench", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "fuse", "export", "check", "bundle", "bench", "build", "doctor"]
+)
 def test_help_is_instant(command: str) -> None:
     code = "import sys; sys.argv = ['mgdn', *sys.argv[1:]]; from mgdn_edge.cli import main; main()"
     script = [sys.executable, "-c", code, *command.split(), "--help"]

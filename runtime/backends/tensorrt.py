@@ -16,6 +16,7 @@ from mgdn_edge.runtime.cuda.calls import Cuda
 from mgdn_edge.runtime.cuda.memory import MemoryKind
 from mgdn_edge.runtime.cuda.session import CudaSession
 from mgdn_edge.runtime.cuda.slot_work import Addresses
+from mgdn_edge.runtime.engines.obtain_engine import Engine as SerializedEngine
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.session import MIN_SLOTS, FilterImplementation, Size
 
@@ -23,15 +24,11 @@ BACKEND = "tensorrt"
 OLDEST = (10, 3)  # JetPack 6.1's
 PLANES = Addresses._fields
 MIB = 1 << 20
-INSTALL = (
-    "on a Jetson it comes with JetPack 6.1 or newer, and a virtual environment needs "
-    "--system-site-packages to see it; elsewhere: pip install tensorrt"
-)
 DOCTOR = "run: mgdn doctor"
 REBUILD = "build it again on this machine: mgdn build"
 
 
-class Engine(Protocol):
+class DeserializedEngine(Protocol):
     """``tensorrt.ICudaEngine``, as far as its tensors are looked at."""
 
     num_io_tensors: int
@@ -59,12 +56,12 @@ class TensorrtSession(CudaSession):
     def __init__(
         self,
         engine: bytes,
+        tensorrt: ModuleType,
         *,
         network: str,
         variant: str,
         precision: str,
         filter_implementation: FilterImplementation | None = None,
-        tensorrt: ModuleType | None = None,
         cuda: Cuda | None = None,
         slots: int = MIN_SLOTS,
         memory: MemoryKind | None = None,
@@ -72,11 +69,11 @@ class TensorrtSession(CudaSession):
     ) -> None:
         """Deserialise an engine; DeviceError where this device or this TensorRT cannot run it.
 
-        ``tensorrt`` is the module, None imports it. ``filter_implementation`` "native" says that
-        the engine holds the plugin, which the caller has loaded. ``memory`` and ``cuda_graph`` as
-        for CudaSession.
+        ``tensorrt`` is the imported module. ``filter_implementation`` "native" says that the
+        engine holds the plugin, which the caller has loaded. ``memory`` and ``cuda_graph`` as for
+        CudaSession.
         """
-        tensorrt = import_tensorrt() if tensorrt is None else tensorrt
+        check_version(tensorrt)
         cuda = cuda or Cuda()
         super().__init__(cuda, slots=slots, memory=memory, cuda_graph=cuda_graph)
         self.network, self.backend = network, BACKEND
@@ -141,20 +138,38 @@ class TensorrtSession(CudaSession):
         return tensorrt_error(self._log, what, advice)
 
 
-def import_tensorrt() -> ModuleType:
-    """The module ``tensorrt`` of a version that is known to work. Raises DeviceError."""
-    try:
-        import tensorrt
-    except ImportError as error:
-        raise DeviceError(f"TensorRT is not installed here ({error}): {INSTALL}") from error
+def start_engine(engine: SerializedEngine, tensorrt: ModuleType) -> TensorrtSession:
+    """The session of an engine whose digest was checked and whose plugin is loaded."""
+    filters: dict[str, FilterImplementation] = {"plugin": "native", "body": "function body"}
+    return TensorrtSession(
+        engine.data,
+        tensorrt,
+        network=engine.network,
+        variant=engine.variant,
+        precision=engine.key.precision,
+        filter_implementation=filters.get(engine.key.filter),
+    )
+
+
+def describe_engine(engine: SerializedEngine) -> str:
+    """Where an engine came from and how near it is to the bundle's picture, for reports."""
+    told = (
+        f"{engine.origin}, {len(engine.data) / MIB:.1f} MiB, made in {engine.build_seconds:.0f} s"
+    )
+    if engine.verified is None:
+        return told
+    error, tolerance = engine.verified.max_error, engine.verified.tolerance
+    return f"{told}, {error:.0f} of {tolerance:.0f} levels off its {engine.verified.reference}"
+
+
+def check_version(tensorrt: ModuleType) -> None:
+    """DeviceError where TensorRT is older than the oldest that is known to work."""
     found = re.match(r"(\d+)\.(\d+)", tensorrt.__version__)
     if found is None or (int(found[1]), int(found[2])) < OLDEST:
         raise DeviceError(
-            f"TensorRT {tensorrt.__version__} is too old, {OLDEST[0]}.{OLDEST[1]} is needed: "
-            f"{INSTALL}"
+            f"TensorRT {tensorrt.__version__} is too old, {OLDEST[0]}.{OLDEST[1]} is needed: on a "
+            "Jetson install JetPack 6.1 or newer; elsewhere: pip install --upgrade tensorrt"
         )
-    module: ModuleType = tensorrt
-    return module
 
 
 def make_log(tensorrt: ModuleType) -> ErrorLog:
@@ -194,7 +209,7 @@ def tensorrt_error(log: ErrorLog, what: str, advice: str) -> DeviceError:
     return DeviceError(f"{what}{said}; {advice}")
 
 
-def read_size(tensorrt: ModuleType, engine: Engine) -> Size:
+def read_size(tensorrt: ModuleType, engine: DeserializedEngine) -> Size:
     """(height, width) of an engine's planes; DeviceError where it is no frame graph's engine."""
     inputs = {"visible", "infrared"}
     found = {}

@@ -11,7 +11,7 @@ Backend = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="onnxruntime-cpu (default) or onnxruntime-cuda; never replaced by another.",
+        help="onnxruntime-cpu (default), onnxruntime-cuda, tensorrt; never replaced by another.",
     ),
 ]
 Fallback = Annotated[

@@ -37,7 +37,7 @@ def test_every_way_is_timed_beside_the_others(monkeypatch):
     ]
     assert all(method.failure is None and method.wall_ms > 0 for method in figures.methods)
     assert figures.methods[0].per_native == figures.methods[1].per_copy == 1
-    assert turns == [(done, 12) for done in range(12)]
+    assert turns == [(done, 24) for done in range(24)]
 
 
 @pytest.mark.parametrize("prepare", [prepare_native, prepare_body, prepare_copy])

@@ -1,7 +1,7 @@
 // The native library by itself, no Python: every implementation of this machine, alone and on many
-// threads at once, against DynamicFilter's definition in double precision, and attention against
-// its slow twin. For processors that only an emulator has, and for sanitizers that want a program
-// of their own.
+// threads at once, against DynamicFilter's definition in double precision, attention and the layers
+// around it against their slow twins. For processors that only an emulator has, and for sanitizers
+// that want a program of their own.
 //
 //   c++ -std=c++14 -O2 -pthread -Iplugins tests/plugins/self_test.cpp mgdn_native.so -o self_test
 //   ./self_test [THREADS]
@@ -17,6 +17,7 @@
 
 #include "mgdn.h"
 #include "self_test_attention.h"
+#include "self_test_tokens.h"
 
 namespace {
 
@@ -235,6 +236,7 @@ int main(int argc, char** argv) {
   }
   for (int32_t implementation : usable) {
     check_attention(implementation, threads);
+    check_tokens(implementation, threads);
   }
   check_calls_side_by_side(threads);
   printf("self test:%s; best is %s; %u cases, %d threads: %s\n", names.c_str(),

@@ -49,10 +49,10 @@ def open_engine(stand_in):
     def open_session(engine=None, cuda=stand_in, device=0, version="10.3.0", **options):
         session = TensorrtSession(
             make_engine() if engine is None else engine,
+            make_tensorrt(cuda, version),
             network="tiny",
             variant="16x12",
             precision="fp16",
-            tensorrt=make_tensorrt(cuda, version),
             cuda=Cuda(device, cuda),
             **options,
         )

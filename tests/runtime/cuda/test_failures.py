@@ -4,15 +4,11 @@ import ctypes
 import gc
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 from cuda_stand_in import CudaStandIn
 from tensorrt_stand_in import make_engine
 
-from mgdn_edge.runtime.backends import tensorrt as tensorrt_backend
-from mgdn_edge.runtime.backends.tensorrt import import_tensorrt
-from mgdn_edge.runtime.cuda import calls
 from mgdn_edge.runtime.cuda.calls import Cuda, CudaError
 from mgdn_edge.runtime.errors import DeviceError
 
@@ -138,22 +134,14 @@ def test_engines_that_cannot_run_here_are_one_sentence(open_engine, stand_in, en
 
 
 @pytest.mark.parametrize("version", ["8.6.2", "10.0.1", "10.2.9", "strange"])
-def test_an_old_tensorrt_is_refused(monkeypatch, version):
-    monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__=version))
+def test_an_old_tensorrt_is_refused(open_engine, version):
     with pytest.raises(DeviceError, match=f"TensorRT {version} is too old, 10.3 is needed"):
-        import_tensorrt()
+        open_engine(version=version)
 
 
 @pytest.mark.parametrize("version", ["10.3.0", "10.16.1.2", "11.4.0.106"])
-def test_newer_ones_are_taken(monkeypatch, version):
-    monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__=version))
-    assert import_tensorrt().__version__ == version
-
-
-def test_without_tensorrt_the_error_says_where_it_comes_from(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(DeviceError, match=r"JetPack 6.1 or newer.*--system-site-packages"):
-        import_tensorrt()
+def test_newer_ones_are_taken(open_engine, version):
+    assert open_engine(version=version).execution["TensorRT"] == version
 
 
 LEAN = """
@@ -196,7 +184,3 @@ def test_nvidias_own_runtime_has_what_is_called_and_does_not_crash(tensorrt_root
     )
     assert result.returncode == 0, result.stderr
     assert "TensorRT does not start on this machine (createInferRuntime" in result.stdout
-
-
-def test_install_lines_are_those_of_the_package():
-    assert "mgdn-edge[gpu]" in calls.INSTALL and "JetPack" in tensorrt_backend.INSTALL
