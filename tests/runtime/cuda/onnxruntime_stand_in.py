@@ -76,6 +76,7 @@ def make_onnxruntime(cuda, *, starts=True, providers=(CUDA, CPU)) -> SimpleNames
 
     return SimpleNamespace(
         __version__=onnxruntime.__version__,
+        __spec__=onnxruntime.__spec__,  # torch looks for it
         SessionOptions=onnxruntime.SessionOptions,
         RunOptions=onnxruntime.RunOptions,
         InferenceSession=open_session,
