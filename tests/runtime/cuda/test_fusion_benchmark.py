@@ -33,7 +33,7 @@ def test_both_formulations_have_a_row(make_stand_in, monkeypatch, capsys, tmp_pa
         )
     told = [(row.precision, row.formulation.split(",")[0]) for row in rows]
     assert told == [("fp32", "eager PyTorch"), ("fp32", "mgdn")]
-    assert fusion_cuda.prepare_eager(loaded, (16, 24), "fp16", "cpu").run() > 0
+    assert fusion_cuda.prepare_eager(loaded, (16, 24), "fp16", "cpu").run() >= 0
     assert rows[1].network_ms == pytest.approx(1.0, rel=0.1)  # what the stand-in simulates
     fusion_cuda.print_rows(rows)
     printed = capsys.readouterr().out
