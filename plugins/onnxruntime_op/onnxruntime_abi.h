@@ -57,6 +57,7 @@ enum TableIndex : size_t {
   HAS_VALUE = 192,
   KERNEL_CONTEXT_GET_GPU_COMPUTE_STREAM = 193,
   GET_TENSOR_MEMORY_INFO = 194,
+  HAS_SESSION_CONFIG_ENTRY = 237,
   SHAPE_INFER_CONTEXT_GET_INPUT_TYPE_SHAPE = 268,
   SHAPE_INFER_CONTEXT_SET_OUTPUT_TYPE_SHAPE = 270,
   KERNEL_CONTEXT_PARALLEL_FOR = 274,
@@ -88,6 +89,11 @@ class Api {
   }
   Status* add_custom_op_domain(SessionOptions* options, CustomOpDomain* domain) const {
     return call<Status*>(ADD_CUSTOM_OP_DOMAIN, options, domain);
+  }
+
+  // `present` becomes 1 if the options have an entry of that name.
+  Status* has_config_entry(const SessionOptions* options, const char* name, int* present) const {
+    return call<Status*>(HAS_SESSION_CONFIG_ENTRY, options, name, present);
   }
 
   Status* get_attribute(const KernelInfo* info, const char* name, int64_t* value) const {

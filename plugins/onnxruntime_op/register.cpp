@@ -154,12 +154,17 @@ DynamicFilterOp make_op(Provider provider, MgdnStorage storage, const void* tabl
   return {op, storage, provider, table};
 }
 
-// Operations and their domain, kept for the life of the process: sessions refer to them.
+// A session with this entry gets DynamicFilter only: with another provider than the CPU's, the
+// operations that have no kernel there are faster as function bodies than fetched back to the host.
+constexpr const char* FILTER_ONLY = "mgdn.filter_only";
+
+// Operations and their domains, kept for the life of the process: sessions refer to them.
 struct Registration {
   DynamicFilterOp ops[sizeof PROVIDERS / sizeof *PROVIDERS][2];
   attention::Op attention_ops[2];
   tokens::Op token_ops[2];
-  CustomOpDomain* domain;
+  CustomOpDomain* everything;
+  CustomOpDomain* filter_only;
 };
 
 std::atomic<Registration*> registered{nullptr};
@@ -169,29 +174,28 @@ Status* make_registration(const Api& api, const void* table, Registration** resu
   if (!made) {
     return api.create_status(FAIL, "mgdn: out of memory");
   }
-  made->attention_ops[0] = attention::make_op(false);
-  made->attention_ops[1] = attention::make_op(true);
-  made->token_ops[0] = tokens::make_op(false);
-  made->token_ops[1] = tokens::make_op(true);
-  Status* status = api.create_custom_op_domain(DOMAIN_NAME, &made->domain);
+  Status* status = api.create_custom_op_domain(DOMAIN_NAME, &made->everything);
+  if (!status) {
+    status = api.create_custom_op_domain(DOMAIN_NAME, &made->filter_only);
+  }
+  auto add = [&](CustomOpDomain* domain, const CustomOp* op) {
+    if (!status) {
+      status = api.custom_op_domain_add(domain, op);
+    }
+  };
   for (Provider provider : PROVIDERS) {
     for (MgdnStorage storage : STORAGES) {
       DynamicFilterOp& op = made->ops[provider][storage];
       op = make_op(provider, storage, table);
-      if (!status) {
-        status = api.custom_op_domain_add(made->domain, &op.op);
-      }
+      add(made->everything, &op.op);
+      add(made->filter_only, &op.op);
     }
   }
-  for (const attention::Op& each : made->attention_ops) {
-    if (!status) {
-      status = api.custom_op_domain_add(made->domain, &each.op);
-    }
-  }
-  for (const tokens::Op& each : made->token_ops) {
-    if (!status) {
-      status = api.custom_op_domain_add(made->domain, &each.op);
-    }
+  for (int second = 0; second < 2; ++second) {
+    made->attention_ops[second] = attention::make_op(second);
+    made->token_ops[second] = tokens::make_op(second);
+    add(made->everything, &made->attention_ops[second].op);
+    add(made->everything, &made->token_ops[second].op);
   }
   if (status) {
     free(made);
@@ -232,5 +236,9 @@ extern "C" MGDN_EXPORT Status* RegisterCustomOps(SessionOptions* options, const 
       current = none;
     }
   }
-  return api.add_custom_op_domain(options, current->domain);
+  int filter_only = 0;
+  if (Status* failed = api.has_config_entry(options, FILTER_ONLY, &filter_only)) {
+    return failed;
+  }
+  return api.add_custom_op_domain(options, filter_only ? current->filter_only : current->everything);
 }

@@ -109,6 +109,29 @@ def other_session(tmp_path):
     return run
 
 
+@pytest.mark.export
+def test_a_session_may_ask_for_the_filter_only(build_attention_model, build_filter_model):
+    """Its attention is the function body, so a model without one does not load."""
+    import onnxruntime
+
+    def open_with(model, *entries):
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        for entry in entries:
+            options.add_session_config_entry(entry, "1")
+        options.register_custom_ops_library(str(native_library.find_library()))
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    bare = build_attention_model(2, 4, True)
+    open_with(bare)
+    open_with(build_attention_model(2, 4, True, body=True), "mgdn.filter_only")
+    open_with(build_filter_model(3, 1), "mgdn.filter_only")
+    with pytest.raises(
+        onnxruntime.capi.onnxruntime_pybind11_state.Fail, match="ShiftedWindowAttention"
+    ):
+        open_with(bare, "mgdn.filter_only")
+
+
 OTHER_FUNCTIONS = """
 #include "mgdn.h"
 extern "C" {

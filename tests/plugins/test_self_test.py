@@ -29,6 +29,13 @@ int32_t mgdn_window_attention_bands(const MgdnWindowAttention* a, int64_t* bands
 int32_t mgdn_window_attention_run(const MgdnWindowAttention* a, int64_t first, int64_t last) {
   return MGDN_OK;
 }
+int32_t mgdn_token_layer_bands(const MgdnTokenLayer* layer, int64_t* bands) {
+  *bands = 1;
+  return MGDN_OK;
+}
+int32_t mgdn_token_layer_run(const MgdnTokenLayer* layer, int64_t first, int64_t last) {
+  return MGDN_OK;
+}
 """
 
 # Filters one pixel of 3 with a kernel whose centre is 2: prints 6.
