@@ -55,9 +55,9 @@ PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 INSTALL = "pip install 'mgdn-edge[gpu]'"
 REPLACE = f"pip uninstall -y {' '.join(PACKAGES)} && {INSTALL}"
 ONLY_ERRORS = 3  # of ONNX Runtime's severities
-# Operations the library has for the CPU alone. ONNX Runtime would take these nodes there and copy
-# around them; under a name nobody has registered their function bodies run on the GPU.
-CPU_OPERATIONS = (b"WindowAttention", b"NormalizedLinear", b"ResidualMlp")
+# Asks the library for DynamicFilter alone (register.cpp): its other operations have no CUDA kernel,
+# and their function bodies on the GPU need no copies.
+FILTER_ONLY = "mgdn.filter_only"
 MOST_BINDINGS = 16  # more than slots: arrays of other libraries may come at changing addresses
 
 
@@ -168,8 +168,8 @@ class OnnxRuntimeCudaSession(CudaSession):
         }
         try:
             if self.filter_implementation == "native":
+                options.add_session_config_entry(FILTER_ONLY, "1")
                 options.register_custom_ops_library(str(find_library()))
-                model = hide_operations(model)
             session = onnxruntime.InferenceSession(
                 model,
                 options,
@@ -189,17 +189,6 @@ class OnnxRuntimeCudaSession(CudaSession):
                 "version; run: pip install 'onnxruntime-gpu[cuda,cudnn]'"
             )
         return session
-
-
-def hide_operations(model: bytes) -> bytes:
-    """ONNX bytes -> the same with ``CPU_OPERATIONS`` renamed, nodes and functions alike.
-
-    The new names are as long as the old, so no length in the file changes, and what else has such
-    a word in its name is renamed everywhere, too.
-    """
-    for name in CPU_OPERATIONS:
-        model = model.replace(name, name[:-1] + b"_")
-    return model
 
 
 def check_provider() -> None:

@@ -1,7 +1,6 @@
 """The ONNX Runtime CUDA backend: its own code on the stand-in, ONNX Runtime's CPU kernels below."""
 
 import gc
-import re
 import sys
 
 import numpy as np
@@ -10,14 +9,11 @@ from cuda_stand_in import CudaStandIn
 from onnxruntime_stand_in import CPU, make_onnxruntime
 from test_interop import DeviceArray
 
-from mgdn_edge.plugins import native
 from mgdn_edge.plugins.native import NativeLibraryError
-from mgdn_edge.runtime.backends import onnxruntime_cuda
+from mgdn_edge.runtime.backends import node_placement, onnxruntime_cuda
 from mgdn_edge.runtime.backends.onnxruntime_cuda import (
-    CPU_OPERATIONS,
     OnnxRuntimeCudaSession,
     choose_cuda_filter,
-    hide_operations,
     runs_on,
 )
 from mgdn_edge.runtime.bundle.golden_pair import measure_golden
@@ -190,12 +186,23 @@ def test_a_run_that_fails_is_told_when_the_frame_is_collected(
             session.collect(slot)
 
 
-def test_the_default_network_equals_its_golden_pair(open_model):
+@pytest.mark.parametrize("native", [False, pytest.param(True, marks=pytest.mark.native)])
+def test_the_default_network_equals_its_golden_pair(open_model, cuda, monkeypatch, native):
+    # Below the stand-in the library's CPU kernel runs in the CUDA kernel's place.
+    monkeypatch.setattr(onnxruntime_cuda, "cuda_architectures", lambda: ("87-real",))
+    monkeypatch.setattr(node_placement, "MOST_NAMED", 99)
+    module = make_onnxruntime(cuda)
     with open_bundle(packaged_bundles()["mgdn-edge"]) as bundle:
         variant = bundle.manifest.variants[0]
-        session = open_model(bundle.read(variant.file), spec=bundle.manifest.spec, native=False)
-        assert session.filter_implementation == "function body"
+        session = open_model(
+            bundle.read(variant.file), module=module, spec=bundle.manifest.spec, native=native
+        )
+        assert session.filter_implementation == ("native" if native else "function body")
+        assert ("DynamicFilter" in session.execution["nodes"]) == native
         assert measure_golden(bundle, variant, session).passed
+    if native:  # the library's other operations are for the CPU alone
+        (made,) = module.made
+        assert made.get_session_options().get_session_config_entry("mgdn.filter_only") == "1"
 
 
 ARCHITECTURES = [
@@ -232,53 +239,3 @@ def test_the_filter_is_native_only_where_the_library_has_a_kernel_for_the_gpu(mo
     monkeypatch.setattr(onnxruntime_cuda, "cuda_architectures", broken)
     with pytest.raises(UserError, match="does not load"):
         choose_cuda_filter(model, None, gpu)
-
-
-def test_every_operation_without_a_cuda_kernel_is_hidden(repository):
-    sources = (repository / "plugins" / "onnxruntime_op").glob("*")
-    names = set()
-    for source in sources:
-        for body in re.findall(r"get_name = \[\][^{]*\{(.*?)\}", source.read_text(), re.DOTALL):
-            names |= set(re.findall(r'"(\w+)"', body))
-    assert names  # DynamicFilter's is a constant
-    for name in names:
-        assert hide_operations(name.encode()) != name.encode(), f"{name} would run on the CPU"
-        assert len(hide_operations(name.encode())) == len(name)
-    assert hide_operations(b"DynamicFilter") == b"DynamicFilter"
-    assert len(CPU_OPERATIONS) == len(set(CPU_OPERATIONS))
-
-
-@pytest.mark.native
-@pytest.mark.parametrize("operator", ["WindowAttention", "ShiftedWindowAttention"])
-def test_a_hidden_operations_function_body_runs_beside_the_library(operator):
-    import onnx
-    import onnxruntime
-    from onnx import helper
-
-    # A body that would give the wrong result: the first input as it is.
-    body = helper.make_function(
-        "mgdn",
-        operator,
-        ["qkv", "bias"],
-        ["out"],
-        [helper.make_node("Identity", ["qkv"], ["out"])],
-        [helper.make_opsetid("", 18)],
-        ["heads", "window"],
-    )
-    node = helper.make_node(operator, ["q", "b"], ["o"], domain="mgdn", heads=1, window=4)
-    values = [
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None] * rank)
-        for name, rank in (("q", 4), ("b", 3), ("o", 4))
-    ]
-    graph = helper.make_graph([node], "attention", values[:2], values[2:])
-    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("mgdn", 1)]
-    model = helper.make_model(graph, functions=[body], opset_imports=opsets, ir_version=10)
-    data = model.SerializeToString()
-    feeds = {"q": np.ones((1, 8, 8, 12), np.float32), "b": np.zeros((1, 16, 16), np.float32)}
-    channels = []
-    for bytes_ in (data, hide_operations(data)):
-        options = onnxruntime.SessionOptions()
-        options.register_custom_ops_library(str(native.find_library()))
-        session = onnxruntime.InferenceSession(bytes_, options, providers=[CPU])
-        channels.append(session.run(None, feeds)[0].shape[-1])
-    assert channels == [4, 12]  # the library's kernel, then the body
