@@ -13,7 +13,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,6 +69,7 @@ class OnnxRuntimeCudaSession(CudaSession):
 
     capture_refused = "ONNX Runtime starts its kernels one by one and may wait between them"
     _worker: ThreadPoolExecutor | None = None
+    _session: Any = None
 
     def __init__(
         self,
@@ -120,7 +121,7 @@ class OnnxRuntimeCudaSession(CudaSession):
         return self._worker.submit(work)
 
     def enqueue(self, size: Size, planes: Addresses) -> None:
-        """Enqueue the graph in ``self.stream``. Raises UserError with ONNX Runtime's own words."""
+        """Enqueue the graph in ``self.stream``; DeviceError with ONNX Runtime's own words."""
         import onnxruntime
 
         options = onnxruntime.RunOptions()
@@ -129,16 +130,21 @@ class OnnxRuntimeCudaSession(CudaSession):
         try:
             self._session.run_with_iobinding(self._binding(size, planes), options)
         except runtime_errors() as error:
-            raise UserError(
+            raise DeviceError(
                 f"ONNX Runtime could not fuse a {size[1]}x{size[0]} frame with variant "
                 f"{self.variant}: {first_line(error)}"
             ) from error
 
     def close(self) -> None:
-        """Wait for the frame in flight, end the thread, free everything."""
+        """End the thread that starts kernels, wait for the GPU, free everything."""
         if self._worker is not None:
             self._worker.shutdown(wait=True)
         super().close()
+
+    def release_network(self) -> None:
+        """Free the bindings, then the session they belong to."""
+        self._bindings = {}
+        self._session = None
 
     def _binding(self, size: Size, planes: Addresses) -> onnxruntime.IOBinding:
         key = (size, planes)

@@ -106,9 +106,8 @@ class TensorrtSession(CudaSession):
         if not self._context.execute_async_v3(self.stream):
             raise self._error("TensorRT could not start the engine")
 
-    def close(self) -> None:
-        """Wait for what was submitted, then free context, engine and runtime, in this order."""
-        super().close()
+    def release_network(self) -> None:
+        """Free context, engine and runtime, in this order."""
         self._context = None
         while self._parts:
             self._parts = self._parts[:-1]

@@ -24,7 +24,7 @@ from concurrent.futures import Future
 from mgdn_edge.runtime.cuda.calls import Cuda, CudaError
 from mgdn_edge.runtime.cuda.interop import read_device_plane, stream_handle
 from mgdn_edge.runtime.cuda.memory import MemoryKind, allocate_plane
-from mgdn_edge.runtime.cuda.slot_work import Addresses, DeviceTimes, SlotWork
+from mgdn_edge.runtime.cuda.slot_work import Addresses, DeviceTimes, PendingFrame, SlotWork
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.session import MIN_SLOTS, Session, Size, Slot
@@ -75,6 +75,10 @@ class CudaSession(Session):
     @abstractmethod
     def enqueue(self, size: Size, planes: Addresses) -> None:
         """Enqueue the network in ``self.stream``, reading and writing the GPU's ``planes``."""
+
+    @abstractmethod
+    def release_network(self) -> None:
+        """Free the network, with which the GPU is done, while its stream still exists."""
 
     def run_soon(self, work: Callable[[], None]) -> Future[None] | None:
         """Run ``work``, which enqueues a frame: here now, elsewhere on a thread of its own."""
@@ -147,7 +151,9 @@ class CudaSession(Session):
         work = self._work[slot]
         if not work.holds(slot):
             raise RuntimeError("a slot's views were replaced; write into them: slot.visible[:] = y")
-        slot.pending = _Pending(self._cuda, slot, work, self.run_soon(lambda: self._launch(work)))
+        slot.pending = PendingFrame(
+            self._cuda, slot, work, self.run_soon(lambda: self._launch(work))
+        )
 
     def device_times(self, slot: Slot) -> DeviceTimes:
         """The GPU's own times of the frame last collected from ``slot``."""
@@ -196,6 +202,7 @@ class CudaSession(Session):
             return
         self._closed = True
         if self._cuda.lost:  # it has freed everything itself
+            self.release_network()
             return
         with self._cuda.current():
             try:
@@ -205,6 +212,7 @@ class CudaSession(Session):
                 # Whoever collects the frame that was lost is told.
                 if not self._cuda.lost:
                     raise
+            self.release_network()
             for work in list(self._work.values()):
                 work.close()
             for event in self._exchange:
@@ -274,23 +282,3 @@ class CudaSession(Session):
             self._cuda.abandon_capture(self.stream)
             raise
         return self._cuda.end_capture(self.stream)
-
-
-class _Pending:
-    """A frame on its way: ``launched`` is None where it has been enqueued already."""
-
-    def __init__(
-        self, cuda: Cuda, slot: Slot, work: SlotWork, launched: Future[None] | None
-    ) -> None:
-        self._cuda, self._slot, self._work, self._launched = cuda, slot, work, launched
-
-    def result(self) -> None:
-        """Wait until the fused plane is in host memory and set the slot's time stamps."""
-        if self._launched is not None:
-            self._launched.result()
-        cuda, work, slot = self._cuda, self._work, self._slot
-        with cuda.current():
-            cuda.wait_on_host(work.done)
-            now = time.perf_counter_ns()
-            computed = cuda.milliseconds(work.started, work.done)
-        slot.started_ns, slot.finished_ns = now - round(computed * 1e6), now

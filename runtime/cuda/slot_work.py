@@ -1,7 +1,9 @@
-"""SlotWork: what one slot needs on the GPU, made once: buffers, events, a CUDA graph."""
+"""SlotWork: what one slot needs on the GPU, made once; PendingFrame: its frame on the way."""
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import Future
 from typing import NamedTuple
 
 from mgdn_edge.runtime.cuda.calls import Cuda
@@ -93,3 +95,23 @@ class SlotWork:
             self._cuda.destroy_event(self._events.pop())
         while self._buffers:
             self._buffers.pop().close()
+
+
+class PendingFrame:
+    """A frame on its way: ``launched`` is None where it has been enqueued already."""
+
+    def __init__(
+        self, cuda: Cuda, slot: Slot, work: SlotWork, launched: Future[None] | None
+    ) -> None:
+        self._cuda, self._slot, self._work, self._launched = cuda, slot, work, launched
+
+    def result(self) -> None:
+        """Wait until the fused plane is in host memory and set the slot's time stamps."""
+        if self._launched is not None:
+            self._launched.result()
+        cuda, work, slot = self._cuda, self._work, self._slot
+        with cuda.current():
+            cuda.wait_on_host(work.done)
+            now = time.perf_counter_ns()
+            computed = cuda.milliseconds(work.started, work.done)
+        slot.started_ns, slot.finished_ns = now - round(computed * 1e6), now

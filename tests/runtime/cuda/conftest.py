@@ -1,10 +1,8 @@
 """A session on an engine, on a GPU that is a stand-in; nothing may be left when a test ends."""
 
-import gc
-
 import numpy as np
 import pytest
-from cuda_stand_in import CudaStandIn
+from cuda_stand_in import CudaStandIn, check_freed
 from tensorrt_stand_in import make_engine, make_tensorrt
 
 from mgdn_edge.runtime.backends.tensorrt import TensorrtSession
@@ -65,9 +63,8 @@ def open_engine(stand_in):
         session.close()
         lost = session._cuda.lost
         del session
-        gc.collect()
         if not lost:
-            cuda.assert_all_freed()
+            check_freed(cuda)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ test_stand_in.py compares them with the real package. Broken rules raise BrokenR
 CUDA reports are returned. ``loop()`` forbids what must not be called between frames.
 """
 
+import gc
 import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -241,3 +242,10 @@ class CudaStandIn(DeviceFacts):
             raise BrokenRuleError("a graph is launched that does not exist, or no longer")
         for work in self.graphs[graphExec]:
             self.device.enter(self._stream(stream), *work)
+
+
+def check_freed(cuda: CudaStandIn) -> None:
+    """Nothing is left once what nobody can reach any more is gone."""
+    if any(not memory.freed for memory in cuda.device.memories):
+        gc.collect()  # what a test's exception still holds
+    cuda.assert_all_freed()

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from cuda_stand_in import CudaStandIn
+from cuda_stand_in import CudaStandIn, check_freed
 from onnxruntime_stand_in import CPU, make_onnxruntime
 from test_interop import DeviceArray
 
@@ -45,8 +45,7 @@ def open_model(cuda, monkeypatch, tiny_spec):
     yield open_session
     while opened:
         opened.pop().close()
-        gc.collect()
-    cuda.assert_all_freed()
+    check_freed(cuda)
 
 
 pytestmark = pytest.mark.export  # the tiny models are built with onnx
@@ -178,11 +177,18 @@ def test_bytes_that_are_no_model_leave_nothing_behind(open_model, build_tiny_mod
 def test_a_run_that_fails_is_told_when_the_frame_is_collected(
     open_model, cuda, build_tiny_model, monkeypatch
 ):
-    session = open_model(build_tiny_model())
+    from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
+
+    module = make_onnxruntime(cuda)
+    session = open_model(build_tiny_model(), module=module)
     with session.acquire((4, 4)) as slot:
-        monkeypatch.setattr(session, "_binding", lambda *frame: 1 / 0)
+
+        def fail(*arguments):
+            raise RuntimeException("CUDA error 2: out of memory\n its call stack")
+
+        monkeypatch.setattr(module.made[0], "run_with_iobinding", fail)
         session.submit(slot)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(DeviceError, match=r"could not fuse a 4x4 frame.*out of memory$"):
             session.collect(slot)
 
 
