@@ -43,6 +43,7 @@ def test_the_builder_is_told_what_was_asked(standin):
         "verbosity": "DETAILED",
         "known_timings": "old",
         "oom_score_adj": "1000",
+        "alone": True,
     }
     assert (made.layers, made.timings, made.notes) == (7, b"oldT", ())
     assert json.loads(build(tf32=True).engine)["tf32"] is True

@@ -199,6 +199,7 @@ class Builder:
             "known_timings": config.timings.content.decode(),
             "oom_score_adj": Path("/proc/self/oom_score_adj").read_text().strip(),
             "pid": os.getpid(),
+            "alone": os.getpgrp() == os.getpid(),  # a terminal's Ctrl-C does not reach it
         }
 
 
