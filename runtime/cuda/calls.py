@@ -216,10 +216,6 @@ class Cuda:
         error, graph = self._api.cudaStreamEndCapture(stream)
         if error == self._api.cudaError_t.cudaSuccess:
             self._call("destroy a captured graph", self._api.cudaGraphDestroy(graph))
-        self.forget_error()
-
-    def forget_error(self) -> None:
-        """Clear what failed last, which the next library to ask would take for its own failure."""
         self._api.cudaGetLastError()
 
     def launch(self, graph: object, stream: int) -> None:
@@ -249,6 +245,8 @@ class Cuda:
         raise self._error(what, error)
 
     def _error(self, what: str, error: object) -> CudaError:
+        # Told here, and forgotten: the next library to ask would take it for its own failure.
+        self._api.cudaGetLastError()
         name = self._api.cudaGetErrorName(error)[1].decode()
         text = self._api.cudaGetErrorString(error)[1].decode()
         if name in STICKY:

@@ -269,7 +269,6 @@ class CudaSession(Session):
                 except DeviceError as error:
                     if self._cuda.lost:
                         raise
-                    self._cuda.forget_error()
                     self._graph_refused = str(error)
         refused = self._graph_refused
         self.execution["CUDA graph"] = "yes" if refused is None else f"no: {refused}"

@@ -26,9 +26,11 @@ def call(values: int, *, loop: bool = False, capture: bool = False):
                 stream.capture_broken = True
                 error = cudaError_t.cudaErrorStreamCaptureUnsupported
             if error:
+                self.last_error = error
                 return (error, *[None] * values)
             result = function(self, *arguments)
             if isinstance(result, cudaError_t):
+                self.last_error = result
                 return (result, *[None] * values)
             return (OK, *result) if isinstance(result, tuple) else (OK, result)[: 1 + values]
 
@@ -76,7 +78,8 @@ class DeviceFacts:
         return 100 << 20, 8 << 30
 
     def cudaGetLastError(self):
-        return (self.sticky or OK,)
+        last, self.last_error = self.last_error, OK
+        return (self.sticky or last,)
 
     def cudaGetErrorName(self, error):
         return OK, error.name.encode()

@@ -37,6 +37,8 @@ class CudaStandIn(DeviceFacts):
         self.integrated, self.maps, self.gpus, self.driver = integrated, maps, gpus, driver
         self.calls: list[str] = []
         self.sticky: cudaError_t | None = None
+        self.last_error = OK
+        self.complaints: list[str] = []  # of what cannot raise, such as destructors
         self.streams = {LEGACY: Stream(LEGACY, 0)}
         self.events: dict[int, tuple[Clock, float] | None] = {}
         self.graphs: dict[int, list[tuple]] = {}
@@ -62,6 +64,7 @@ class CudaStandIn(DeviceFacts):
         kept = [memory for memory in self.device.memories if not memory.freed]
         assert not kept, f"not freed: {[(memory.kind, memory.size) for memory in kept]}"
         assert set(self.streams) == {LEGACY}, "streams not destroyed"
+        assert not self.complaints
         assert not self.events and not self.graphs, "events or graphs not destroyed"
 
     def enqueue(self, stream, label, reads, writes, run, seconds=COPY_SECONDS) -> cudaError_t:

@@ -90,10 +90,12 @@ def make_tensorrt(cuda, version="10.3.0") -> SimpleNamespace:
 
     class Context:
         def __init__(self, engine):
-            self.engine, self.addresses, self.ran = engine, {}, False
+            self.engine, self.addresses, self.stream = engine, {}, None
             self.scratch = cuda.cudaMalloc(SCRATCH_BYTES)[1]
 
         def __del__(self):
+            if self.stream is not None and self.stream not in cuda.streams:
+                cuda.complaints.append("a context outlives the stream it works in")
             cuda.cudaFree(self.scratch)
 
         def set_tensor_address(self, name, memory):
@@ -105,11 +107,14 @@ def make_tensorrt(cuda, version="10.3.0") -> SimpleNamespace:
 
         def execute_async_v3(self, stream_handle):
             facts = self.engine.facts
-            if facts.get("synchronizes") or not self.ran:  # the first time it sets up
+            if cuda.cudaGetLastError()[0]:  # takes anybody's failure for its own
+                self.engine.log.log(severity.ERROR, "an error of an earlier call")
+                return False
+            if facts.get("synchronizes") or self.stream is None:  # the first time it sets up
                 if cuda.cudaStreamSynchronize(stream_handle)[0]:
                     self.engine.log.log(severity.ERROR, "operation not permitted in a capture")
                     return False
-                self.ran = True
+                self.stream = stream_handle
             height, width = self.engine.get_tensor_shape("fused")[2:]
             size, at = height * width, dict(self.addresses)
 
