@@ -15,6 +15,7 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.golden import draw_scene
 from mgdn_edge.runtime.latency import Percentiles, percentiles
+from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions
 from mgdn_edge.runtime.networks import open_session
 from mgdn_edge.runtime.session import FilterImplementation, Size
 from mgdn_edge.runtime.versions import installed_versions
@@ -42,13 +43,17 @@ class NetworkFigures(msgspec.Struct, frozen=True):
 
 
 class BenchReport(msgspec.Struct, frozen=True):
-    """Figures of all networks on the same frames, measured in turns."""
+    """Figures of all networks on the same frames, measured in turns.
+
+    ``conditions`` are the machine's before the first frame and after the last.
+    """
 
     schema: str
     size: str
     threads: int | None
     networks: list[NetworkFigures]
     versions: dict[str, str]
+    conditions: tuple[Conditions, Conditions]
 
 
 def bench_networks(
@@ -96,6 +101,7 @@ def bench_networks(
             )
             for index, network in enumerate(networks)
         ]
+        before = read_conditions()
         times = np.zeros((len(sessions), warmup + frames), np.int64)
         for turn in range(warmup + frames):
             visible, infrared = pairs[turn % SCENES]
@@ -103,6 +109,7 @@ def bench_networks(
                 begin = time.perf_counter_ns()
                 session.fuse(visible, infrared)
                 row[turn] = time.perf_counter_ns() - begin
+        after = read_conditions()
         figures = [percentiles(row, warmup) for row in times]
         result = BenchReport(
             schema=SCHEMA,
@@ -122,6 +129,7 @@ def bench_networks(
                 for session, figure in zip(sessions, figures, strict=True)
             ],
             versions=installed_versions(),
+            conditions=(before, after),
         )
         if report is not None:
             from mgdn_edge.runtime.report.bench_report import write_bench_report

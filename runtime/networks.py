@@ -1,12 +1,19 @@
 """open_session: a network's name or a bundle's path -> a session ready to fuse."""
 
+from __future__ import annotations
+
 import difflib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.session import Session, Size
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
+    from mgdn_edge.runtime.backends.onnxruntime_cuda import OnnxRuntimeCudaSession
 
 BASELINES = ("average", "laplacian", "guided")
 BUNDLE_SUFFIX = ".mgdn"
@@ -44,15 +51,9 @@ def open_session(
     """
     if network in BASELINES:
         return _open_baseline(str(network), backend, variant, precision)
-    path = Path(network)
-    if path.suffix != BUNDLE_SUFFIX:
-        packaged = packaged_bundles().get(str(network))
-        if packaged is None:
-            raise UserError(_unknown_network(str(network)))
-        path = packaged
     backend = backend or DEFAULT_BACKEND
     check_backends(backend, fallback, threads)
-    with open_bundle(path) as bundle:
+    with open_bundle(find_bundle(network)) as bundle:
         chosen = choose_variant(bundle.manifest, variant=variant, precision=precision, size=size)
         try:
             return open_variant(
@@ -149,7 +150,11 @@ def open_variant(
 
     if backend == TENSORRT_BACKEND:
         return _open_engine(bundle, variant, size, native)
-    session = start_variant(bundle, variant, backend=backend, threads=threads, native=native)
+    session: Session
+    if backend == CUDA_BACKEND:
+        session = start_cuda_variant(bundle, variant, native=native)
+    else:
+        session = start_variant(bundle, variant, threads=threads, native=native)
     try:
         check_golden(bundle, variant, session)
     except UserError:
@@ -181,35 +186,66 @@ def start_variant(
     bundle: Bundle,
     variant: Variant,
     *,
-    backend: str = DEFAULT_BACKEND,
     threads: int | None = None,
     native: bool | None = None,
-) -> Session:
-    """One variant on ONNX Runtime, its golden pair not yet fused; ``threads`` are the CPU's."""
-    size = None
-    if variant.height is not None and variant.width is not None:
-        size = (variant.height, variant.width)
-    model, spec = bundle.read(variant.file), bundle.manifest.spec
-    session: Session
-    if backend == CUDA_BACKEND:
-        from mgdn_edge.runtime.backends.onnxruntime_cuda import OnnxRuntimeCudaSession
+    trace: Path | None = None,
+) -> OnnxRuntimeSession:
+    """One variant on ONNX Runtime's CPU provider, its golden pair not yet fused.
 
-        session = OnnxRuntimeCudaSession(
-            model,
-            spec=spec,
-            variant=variant.name,
-            precision=variant.precision,
-            size=size,
-            native=native,
-        )
-    else:
-        from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
+    ``trace`` is where its profiler writes, see OnnxRuntimeSession.
+    """
+    from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
 
-        session = OnnxRuntimeSession(
-            model, spec=spec, variant=variant.name, size=size, threads=threads, native=native
-        )
+    session = OnnxRuntimeSession(
+        bundle.read(variant.file),
+        spec=bundle.manifest.spec,
+        variant=variant.name,
+        size=_static_size(variant),
+        threads=threads,
+        native=native,
+        trace=trace,
+    )
     session.network = bundle.manifest.name
     return session
+
+
+def start_cuda_variant(
+    bundle: Bundle, variant: Variant, *, native: bool | None = None
+) -> OnnxRuntimeCudaSession:
+    """One variant on ONNX Runtime's CUDA provider, its golden pair not yet fused."""
+    from mgdn_edge.runtime.backends.onnxruntime_cuda import OnnxRuntimeCudaSession
+
+    session = OnnxRuntimeCudaSession(
+        bundle.read(variant.file),
+        spec=bundle.manifest.spec,
+        variant=variant.name,
+        precision=variant.precision,
+        size=_static_size(variant),
+        native=native,
+    )
+    session.network = bundle.manifest.name
+    return session
+
+
+def _static_size(variant: Variant) -> Size | None:
+    if variant.height is None or variant.width is None:
+        return None
+    return variant.height, variant.width
+
+
+def find_bundle(network: str | Path) -> Path:
+    """A packaged network's name or a .mgdn path -> the bundle; UserError for a baseline."""
+    if network in BASELINES:
+        raise UserError(
+            f"{network} is a classical baseline: it has no bundle and no graph of nodes; to time "
+            f"it as a whole: mgdn bench --network {network}"
+        )
+    if Path(network).suffix == BUNDLE_SUFFIX:
+        return Path(network)
+    packaged = packaged_bundles().get(str(network))
+    if packaged is None:
+        raise UserError(_unknown_network(str(network)))
+    return packaged
 
 
 def packaged_bundles() -> dict[str, Path]:

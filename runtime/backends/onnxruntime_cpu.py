@@ -9,6 +9,7 @@ import os
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -62,12 +63,14 @@ class OnnxRuntimeSession(Session):
         threads: int | None = None,
         slots: int = MIN_SLOTS,
         native: bool | None = None,
+        trace: Path | None = None,
     ) -> None:
         """Open verified ONNX bytes; UserError where they are no frame graph of ``spec``.
 
         ``threads`` is the number of CPU threads one frame is spread over; None takes every CPU
         this process may use. ``native`` True needs the native DynamicFilter, False runs the
-        function body in the file, None takes the native one where it is installed.
+        function body in the file, None takes the native one where it is installed. ``trace``
+        is the beginning of the name of a file that ONNX Runtime's profiler writes.
         """
         super().__init__(slots)
         if threads is not None and threads < 1:
@@ -79,7 +82,7 @@ class OnnxRuntimeSession(Session):
         self.size = size
         self.filter_implementation = _choose_filter(model, native)
         self._session = _open_model(
-            model, variant, threads or usable_cpus(), self.filter_implementation
+            model, variant, threads or usable_cpus(), self.filter_implementation, trace
         )
         check_interface(self._session, spec, variant, size)
         self._bound: weakref.WeakKeyDictionary[Slot, _Bound] = weakref.WeakKeyDictionary()
@@ -98,6 +101,10 @@ class OnnxRuntimeSession(Session):
         if any(ours is not theirs for ours, theirs in zip(bound.planes, planes, strict=True)):
             raise RuntimeError("a slot's views were replaced; write into them: slot.visible[:] = y")
         slot.pending = self._worker.submit(self._run, slot, bound.binding)
+
+    def end_trace(self) -> Path:
+        """Stop the profiler that ``trace`` started -> its file, complete."""
+        return Path(self._session.end_profiling())
 
     def close(self) -> None:
         """Wait for the frame in flight, then end the worker thread."""
@@ -168,7 +175,11 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
 
 
 def _open_model(
-    model: bytes, variant: str, threads: int, filter_implementation: FilterImplementation | None
+    model: bytes,
+    variant: str,
+    threads: int,
+    filter_implementation: FilterImplementation | None,
+    trace: Path | None,
 ) -> onnxruntime.InferenceSession:
     """ONNX bytes -> a session with the options measured to be best."""
     try:
@@ -177,6 +188,9 @@ def _open_model(
         raise UserError(f"ONNX Runtime is not installed ({error}); run: {INSTALL}") from error
     check_self_contained(model, variant)
     options = session_options(threads)
+    if trace is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(trace)
     try:
         if filter_implementation == "native":
             # The registered operation is taken over the file's function body (1.23.2, 1.31.1).

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.machine.conditions import describe_conditions
 from mgdn_edge.runtime.report.document import write_document
 from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.pictures import encode_picture
@@ -62,6 +63,7 @@ def write_bench_report(
                     for name, each in zip(names, report.networks, strict=True)
                     for fact, told in each.execution.items()
                 },
+                **describe_conditions(*report.conditions),
             },
         ),
         command=command,

@@ -8,7 +8,7 @@ from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.cuda.calls import Cuda
 from mgdn_edge.runtime.cuda.memory import DeviceBuffer, allocate_plane, find_block
 from mgdn_edge.runtime.golden import draw_scene
-from mgdn_edge.runtime.networks import open_session, packaged_bundles, start_variant
+from mgdn_edge.runtime.networks import open_session, packaged_bundles, start_cuda_variant
 
 pytestmark = pytest.mark.gpu
 
@@ -75,7 +75,7 @@ def test_pointers_are_told_apart(cuda):
 def test_every_packaged_model_equals_its_golden_pair(cuda_provider, network, variant):
     with open_bundle(packaged_bundles()[network]) as bundle:
         chosen = bundle.variant(variant)
-        with start_variant(bundle, chosen, backend=BACKEND) as session:
+        with start_cuda_variant(bundle, chosen) as session:
             parity = measure_golden(bundle, chosen, session)
             assert parity.passed, parity
             assert " on the GPU" in session.execution["nodes"]
