@@ -126,6 +126,7 @@ def quantize(
     from mgdn_edge.calibration.qdq import clip_tensors
     from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
     from mgdn_edge.calibration.quantize_report import write_quantize_report
+    from mgdn_edge.runtime.networks import find_bundle
     from mgdn_edge.runtime.page_retention import retain_pages
     from mgdn_edge.runtime.report.environment import command_text
     from mgdn_edge.runtime.whole_file import check_side_file, write_whole
@@ -163,21 +164,6 @@ def quantize(
     print_json(output, result) if json else print_verdicts(output, result)
     if not any(each.accepted for each in result.manifest.verdicts if each.precision == "int8"):
         raise typer.Exit(1)
-
-
-def find_bundle(source: str) -> Path:
-    """A .mgdn file's path or a packaged network's name -> the path; UserError for neither."""
-    from mgdn_edge.runtime.networks import packaged_bundles
-
-    packaged = packaged_bundles()
-    if source in packaged:
-        return packaged[source]
-    if not source.endswith(".mgdn"):
-        raise UserError(
-            f"{source} is neither a .mgdn file nor one of {', '.join(sorted(packaged))}; "
-            "export and bundle a network first: mgdn export, mgdn bundle create"
-        )
-    return Path(source)
 
 
 def print_json(output: Path, result: QuantizeResult) -> None:

@@ -39,7 +39,8 @@ class Summary(msgspec.Struct, frozen=True):
 
     ``size`` is "WIDTHxHEIGHT", or null where the frames differ. ``fps`` is frames out over the
     time from the first frame's capture to the last one's output. Under pace "none" queues are
-    kept full, so ``end_to_end`` measures them; pace "source" measures latency.
+    kept full, so ``end_to_end`` measures them; pace "source" measures latency. ``execution`` says
+    how the backend computed: device, memory, CUDA graph, a fallback.
     """
 
     schema: str
@@ -57,6 +58,7 @@ class Summary(msgspec.Struct, frozen=True):
     end_to_end: Percentiles | None
     stages: dict[str, Percentiles]
     versions: dict[str, str]
+    execution: dict[str, str] = {}
 
 
 def fuse_files(
@@ -66,6 +68,7 @@ def fuse_files(
     *,
     network: str | Path = DEFAULT_NETWORK,
     backend: str | None = None,
+    fallback: str | None = None,
     variant: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
@@ -109,6 +112,7 @@ def fuse_files(
         with open_session(
             network,
             backend=backend,
+            fallback=fallback,
             variant=variant,
             precision=precision,
             size=pairs.size,
@@ -150,6 +154,7 @@ def summarise(
         variant=session.variant,
         precision=session.precision,
         filter_implementation=session.filter_implementation,
+        execution=session.execution,
         pace=pace,
         size=None if size is None else f"{size[1]}x{size[0]}",
         output=output,

@@ -52,6 +52,13 @@ USAGE = {
     "quantize {bundle} {empty}": "missing argument 'OUT.mgdn'",
     "quantize {bundle} {empty} {new}.mgdn --method fast": "'fast' is not one of",
     "quantize {bundle} {empty} {new}.mgdn --pairs x": "--pairs x: ",
+    "build": "missing argument 'BUNDLE'; see: mgdn build --help",
+    "build {bundle} --filter none": "--filter none: ",
+    "build {bundle} --workspace 0": "--workspace 0: ",
+    "build {bundle} --level 6": "--level 6: ",
+    "cache": "missing command; see: mgdn cache --help",
+    "cache why": "missing argument 'BUNDLE'",
+    "cache gc --max-size -1": "--max-size -1: ",
     "doctor more": "unexpected extra argument",
     "doctor --fix": "no such option: --fix",
     "demo a b": "unexpected extra argument",
@@ -121,6 +128,8 @@ OTHERS = {
     "bundle inspect {cutbundle}": "not a usable bundle",
     "bundle verify {cutbundle}": "not a usable bundle",
     "bundle verify {flipped}": "damaged",
+    "build {bundle} --size 640": "WIDTHxHEIGHT",
+    "build {bundle} --builder nope": "builder 'nope' is unknown",
     "demo {vi}": "cannot write to",
 }
 EXPORT = {
@@ -143,7 +152,7 @@ EXPORT = {
     "train {empty} {new}.safetensors --steps 1 --minutes 1": "",
 }
 QUANTIZE = {
-    "quantize nope {empty} {new}.mgdn": "nope is neither a .mgdn file nor one of mgdn-edge",
+    "quantize nope {empty} {new}.mgdn": "network 'nope' is unknown",
     "quantize nowhere.mgdn {empty} {new}.mgdn": "nowhere.mgdn",
     "quantize {cutbundle} {empty} {new}.mgdn": "not a usable bundle",
     "quantize {bundle} nowhere {new}.mgdn": "nowhere does not exist; give a folder",
