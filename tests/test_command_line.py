@@ -167,6 +167,10 @@ QUANTIZE = {
     "quantize {bundle} {vi},{ir} {new}.onnx": "must end in .mgdn",
     "quantize {bundle} {vi},{ir} {folder}/no/a.mgdn": "does not exist",
     "quantize {bundle} {vi},{ir} {new}.mgdn --percentile 0": "--percentile 0 is not above 0",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --contract fast": "--contract clause 'fast'",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --tensorrt 11.0.0": "removed them",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --report r.txt": "does not end in .html",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --calibration-cache r.txt": "does not end in .cache",
 }
 
 
