@@ -98,6 +98,8 @@ def cut_segments(model: onnx.ModelProto) -> list[Segment]:
         read = {name for node in nodes for name in node.input}
         inputs = tuple(sorted((read - set(made)) & before))
         outputs = tuple(name for name in made if name in floats | later)
+        if not outputs:  # the end of the graph: the picture itself is 8-bit and nothing reads it
+            continue
         segments.append(
             Segment(
                 _open(model, nodes, inputs, outputs, values),

@@ -83,3 +83,15 @@ def edge_ranges(edge_bundle: Path, street_folder: Path) -> Ranges:
 def pair_writer():
     """``write_pairs`` for tests."""
     return write_pairs
+
+
+@pytest.fixture(scope="session")
+def engine_builder():
+    """ONNX bytes of 640x480 -> NVIDIA's builder's Construction, ahead of time; only for ``rtx``."""
+    from mgdn_edge.runtime.engines.build_process import run_build
+    from mgdn_edge.runtime.engines.build_protocol import BuildRequest
+
+    request = BuildRequest(
+        "tensorrt_rtx_bindings", 480, 640, 1 << 30, tf32=False, optimization_level=3
+    )
+    return lambda model: run_build(request, model, b"", lambda event: None, "")

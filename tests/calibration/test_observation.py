@@ -60,6 +60,15 @@ def test_a_tensor_that_is_no_number_is_named(edge_models):
         observer.add(drawn(1))
 
 
+@pytest.mark.parametrize("length", range(1, 9))
+def test_a_graph_may_end_anywhere_in_a_segment(monkeypatch, edge_models, length):
+    monkeypatch.setattr("mgdn_edge.calibration.observation.TENSORS_A_SEGMENT", length)
+    observer = Observer(edge_models[MODEL])
+    observer.add(drawn(1))
+    assert len(observer.histograms) == 34
+    assert sum(len(segment.counted) for segment in observer.segments) == 34
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 7), (101, 131)])
 def test_any_size_is_observed(edge_models, size):
     observer = Observer(edge_models[MODEL])
