@@ -85,16 +85,19 @@ def _python() -> Iterator[Finding]:
 
 
 def _dependencies(here: Installation) -> Iterator[Finding]:
-    """Each runtime dependency: installed, and importable."""
+    """Each runtime dependency: installed, and importable; those that are share a finding."""
+    sound = []
     for name, module in DEPENDENCIES.items():
         installed, problem = _try_import(here, name, module)
         full = here.package("opencv-python") if module == "cv2" else ""
         if problem and full:
-            yield Finding(name, "ok", f"opencv-python {full} in its place")
+            sound.append(f"opencv-python {full}")
         elif problem:
             yield Finding(name, "blocks", problem, f"pip install --force-reinstall {name}")
         else:
-            yield Finding(name, "ok", installed)
+            sound.append(f"{name} {installed}")
+    if sound:
+        yield Finding("dependencies", "ok", ", ".join(sound))
     if here.package("opencv-python") and here.package("opencv-python-headless"):
         yield Finding(
             "opencv",

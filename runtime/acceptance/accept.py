@@ -44,6 +44,7 @@ from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.doctor import examine_machine
 from mgdn_edge.runtime.errors import DeviceError, UserError, printable
 from mgdn_edge.runtime.graph_facts import GraphFacts, decode_graph_facts
+from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.networks import TENSORRT_BACKEND, find_bundle
 from mgdn_edge.runtime.session import Session
 from mgdn_edge.runtime.versions import installed_versions
@@ -111,10 +112,12 @@ class _Acceptance:
     def plan(self) -> dict[str, bool]:
         """Every clause by name in order, and whether acceptance needs it."""
         filters = self.wish.backend == TENSORRT_BACKEND and has_filter(self.facts)
+        now = read_conditions()
+        throttling = bool(now.throttle_counts or now.gpus)  # needed where it can be seen
         names = {"machine": True, "plugin": filters}
         for subject in self.subjects:
             names |= {name: True for name in (self.opening(subject), *self.dependent(subject))}
-        return names | {SOAK[0]: True, SOAK[1]: True, SOAK[2]: False}
+        return names | {SOAK[0]: True, SOAK[1]: True, SOAK[2]: throttling}
 
     def opening(self, subject: Subject) -> str:
         """The name of the clause that opens a subject."""
@@ -197,8 +200,8 @@ class _Acceptance:
         self.update(parity=(*self.report.parity, row))
         decibels = "equal" if math.isinf(parity.psnr) else f"{parity.psnr:.1f} dB"
         told = (
-            f"up to {parity.max_error:.0f} levels from the {opened.reference}, "
-            f"{parity.tolerance:.0f} allowed; {decibels}"
+            f"at most {parity.max_error:.0f} of {parity.tolerance:.0f} allowed levels from the "
+            f"{opened.reference}; {decibels}"
         )
         if not parity.passed:
             raise ClauseFailed(told)

@@ -86,13 +86,13 @@ def open_reference(bundle: Bundle, facts: GraphFacts, session: Session) -> tuple
     free = available_memory()
     if free is None or wanted <= free:
         reference = start_variant(bundle, variant, native=False)
-        return reference, "float32 on the CPU, every operation as standard operators"
+        return reference, "float32 on the CPU in standard operators"
     if session.backend == DEFAULT_BACKEND and session.precision == REFERENCE_PRECISION:
         raise NotMeasured(
             f"the reference without native operations may need {wanted // MIB} MiB, "
             f"{free // MIB} MiB are free"
         )
-    return start_variant(bundle, variant), "float32 on the CPU, native operations"
+    return start_variant(bundle, variant), "float32 on the CPU with native operations"
 
 
 def measure_fidelity(

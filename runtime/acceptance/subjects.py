@@ -52,7 +52,8 @@ class Subject(msgspec.Struct, frozen=True):
     def variant_text(self) -> str:
         """The variant's name, and what it means where it is not one of that size."""
         is_dynamic = self.variant.height is None
-        return f"{self.variant.name}, none of this size" if is_dynamic else self.variant.name
+        name = self.variant.name
+        return f"{name} (the bundle has none of this size)" if is_dynamic else name
 
 
 class Opened(msgspec.Struct, frozen=True):

@@ -44,6 +44,7 @@ def write_acceptance(folder: Path, kept: Kept) -> None:
         flawed=not report.accepted,
         report=report,
         base=[timing for timing in report.timings if timing.size == "640x480"],
+        timings=sorted(report.timings, key=lambda timing: timing.with_copies.p50),
         plot=plot,
         pictures=draw_example(kept.example) if kept.example is not None else [],
         environment=describe_environment(report.versions, describe_run(report)),
