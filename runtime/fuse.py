@@ -90,7 +90,8 @@ def fuse_files(
 
     ``on_start`` gets the number of pairs before the first is fused, ``on_frame`` is called
     after each; ``native`` and ``tell`` as for ``open_session``. ``report`` becomes an HTML file
-    that states ``command``, ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT then does not exist.
+    that states ``command``, ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT
+    then does not exist.
     """
     with (
         open_visible(visible) as visible_source,

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.acceptance.fidelity import Example
-from mgdn_edge.runtime.acceptance.report import AcceptReport, Kept
+from mgdn_edge.runtime.acceptance.report import AcceptReport, Kept, SubjectParity
+from mgdn_edge.runtime.acceptance.timing import Timing
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.conditions import describe_conditions
 from mgdn_edge.runtime.report.document import write_document
@@ -44,7 +45,8 @@ def write_acceptance(folder: Path, kept: Kept) -> None:
         flawed=not report.accepted,
         report=report,
         base=[timing for timing in report.timings if timing.size == "640x480"],
-        timings=sorted(report.timings, key=lambda timing: timing.with_copies.p50),
+        timings=sorted(report.timings, key=_pixels),
+        parity=sorted(report.parity, key=_pixels),
         plot=plot,
         pictures=draw_example(kept.example) if kept.example is not None else [],
         environment=describe_environment(report.versions, describe_run(report)),
@@ -87,3 +89,8 @@ def draw_example(example: Example) -> list[Picture]:
             "black where both are equal",
         ),
     ]
+
+
+def _pixels(row: Timing | SubjectParity) -> int:
+    width, height = row.size.split("x")
+    return int(width) * int(height)
