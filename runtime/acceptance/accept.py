@@ -132,6 +132,7 @@ class _Acceptance:
     def run(self) -> AcceptReport:
         """Everything in order; Ctrl-C ends it with what there is."""
         complete = True
+        self.update()  # where nothing can be kept, nothing need be measured
         try:
             self.measure("machine", self.examine)
             self.measure("plugin", lambda: check_operations(self.wish.backend))

@@ -63,11 +63,9 @@ def verdict(clauses: Sequence[Clause], subject: str, speed: str) -> str:
     ``speed`` is added where it is accepted.
     """
     count = sum(clause.needed for clause in clauses)
-    clause = deciding_clause(clauses)
-    if is_accepted(clauses) or clause is None:
+    if is_accepted(clauses):
         return f"ACCEPTED: {subject}; all {count} needed clauses passed{speed}"
     passed = sum(clause.needed and clause.state == "passed" for clause in clauses)
-    return (
-        f"NOT ACCEPTED: {subject}; {clause.name} {clause.state}: {clause.told} "
-        f"({passed} of {count} needed clauses passed)"
-    )
+    clause = deciding_clause(clauses)
+    why = f"{clause.name} {clause.state}: {clause.told}" if clause else "nothing was asked for"
+    return f"NOT ACCEPTED: {subject}; {why} ({passed} of {count} needed clauses passed)"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from mgdn_edge.runtime.engines.device import Device, read_device
+from mgdn_edge.runtime.engines.device import read_device
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.networks import (
     CUDA_BACKEND,
@@ -21,9 +19,7 @@ from mgdn_edge.runtime.networks import (
 SHORT_NAMES = {"ort-cpu": DEFAULT_BACKEND, "ort-cuda": CUDA_BACKEND}
 
 
-def choose_backend(
-    asked: str | None, threads: int | None, find_gpu: Callable[[], Device] = read_device
-) -> str:
+def choose_backend(asked: str | None, threads: int | None) -> str:
     """The backend's full name; without one asked for, TensorRT where a GPU is.
 
     DeviceError, with what is missing and the CPU's command, where there is none.
@@ -32,7 +28,7 @@ def choose_backend(
     check_backends(backend, None, threads)
     if asked is None:
         try:
-            find_gpu()
+            read_device()
         except DeviceError as error:
             raise DeviceError(
                 f"{error}; to accept the bundle on the CPU instead: mgdn accept --backend ort-cpu"
@@ -40,19 +36,10 @@ def choose_backend(
     return backend
 
 
-def make_folder(out: Path | None, report_file: str) -> Path:
-    """``out``, else accept-HOST-DATE here, made where it is not; UserError where it cannot serve.
-
-    An earlier acceptance is never overwritten.
-    """
+def choose_folder(out: Path | None, report_file: str) -> Path:
+    """``out``, else accept-HOST-DATE here; UserError where an acceptance is in it already."""
     host = re.sub(r"[^A-Za-z0-9._-]+", "-", platform.node()).strip("-.") or "machine"
     folder = out or Path(f"accept-{host}-{datetime.now():%Y%m%d-%H%M%S}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make {folder}: {error.strerror}; give another --out") from error
     if (folder / report_file).exists():
         raise UserError(f"{folder} already holds an acceptance; give another --out")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"no permission to write into {folder}; give another --out")
     return folder

@@ -11,6 +11,7 @@ from mgdn_edge.runtime.bundle.golden_pair import measure_golden
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.engines.engine_cache import Verification
+from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.networks import (
     CUDA_BACKEND,
     TENSORRT_BACKEND,
@@ -69,7 +70,8 @@ def list_subjects(manifest: Manifest, backend: str) -> list[Subject]:
     """Every precision the bundle holds for ``backend`` at every size, the base size last.
 
     The variant is the static one of that size, else the dynamic one; a size that neither takes is
-    left out. So the last subject is the lowest precision at the base size.
+    left out. So the last subject is the lowest precision at the base size. UserError where none
+    takes that.
     """
     found = []
     precisions = sorted({each.precision for each in manifest.variants}, key=ORDER.index)
@@ -85,6 +87,12 @@ def list_subjects(manifest: Manifest, backend: str) -> list[Subject]:
             exact = [each for each in usable if (each.height, each.width) == size]
             dynamic = [each for each in usable if each.height is None]
             found += [Subject(each, size) for each in (exact or dynamic)[:1]]
+    if not found or found[-1].size != BASE_SIZE:
+        offered = ", ".join(f"{each.name} ({each.precision})" for each in manifest.variants)
+        raise UserError(
+            f"{manifest.name} has no variant for {BASE_SIZE[1]}x{BASE_SIZE[0]} on {backend}; it "
+            f"has: {offered}; create the bundle with a dynamic one"
+        )
     return found
 
 

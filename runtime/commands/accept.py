@@ -57,7 +57,7 @@ def accept_command(
     import msgspec
 
     from mgdn_edge.runtime.acceptance.accept import accept_bundle
-    from mgdn_edge.runtime.acceptance.place import choose_backend, make_folder
+    from mgdn_edge.runtime.acceptance.place import choose_backend, choose_folder
     from mgdn_edge.runtime.acceptance.wish import Wish
     from mgdn_edge.runtime.page_retention import retain_pages
     from mgdn_edge.runtime.report.accept_report import PAGE_FILE, REPORT_FILE, write_acceptance
@@ -72,7 +72,7 @@ def accept_command(
         soak_seconds=soak,
         command=command_text(sys.argv[1:]),
     )
-    folder = make_folder(out, REPORT_FILE)
+    folder = choose_folder(out, REPORT_FILE)
     report = accept_bundle(
         wish,
         lambda kept: write_acceptance(folder, kept),

@@ -24,10 +24,14 @@ GAIN = 32  # of the difference picture: one level is seen, seven fill it
 
 
 def write_acceptance(folder: Path, kept: Kept) -> None:
-    """Write REPORT_FILE and PAGE_FILE into ``folder``, each whole; UserError where that fails."""
+    """Write REPORT_FILE and PAGE_FILE into ``folder``, made where it is not; UserError if it fails.
+
+    Each file is written whole.
+    """
     report = kept.report
     text = msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / REPORT_FILE, text)
     except OSError as error:
         raise UserError(
