@@ -201,8 +201,8 @@ class _Acceptance:
         self.update(parity=(*self.report.parity, row))
         decibels = "equal" if math.isinf(parity.psnr) else f"{parity.psnr:.1f} dB"
         told = (
-            f"at most {parity.max_error:.0f} of {parity.tolerance:.0f} allowed levels from the "
-            f"{opened.reference}; {decibels}"
+            f"up to {parity.max_error:.0f} levels off the {opened.reference}, "
+            f"{parity.tolerance:.0f} allowed; {decibels}"
         )
         if not parity.passed:
             raise ClauseFailed(told)

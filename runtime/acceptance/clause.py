@@ -7,8 +7,11 @@ from typing import Literal
 
 import msgspec
 
+from mgdn_edge.runtime.errors import printable
+
 State = Literal["passed", "failed", "not measured"]
 INTERRUPTED = "interrupted"
+LONGEST_REASON = 220  # characters in the verdict; the clause has the whole sentence
 
 
 class Clause(msgspec.Struct, frozen=True):
@@ -67,5 +70,7 @@ def verdict(clauses: Sequence[Clause], subject: str, speed: str) -> str:
         return f"ACCEPTED: {subject}; all {count} needed clauses passed{speed}"
     passed = sum(clause.needed and clause.state == "passed" for clause in clauses)
     clause = deciding_clause(clauses)
-    why = f"{clause.name} {clause.state}: {clause.told}" if clause else "nothing was asked for"
+    why = "nothing was asked for"
+    if clause is not None:
+        why = f"{clause.name} {clause.state}: {printable(clause.told, LONGEST_REASON)}"
     return f"NOT ACCEPTED: {subject}; {why} ({passed} of {count} needed clauses passed)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -49,6 +50,7 @@ def write_acceptance(folder: Path, kept: Kept) -> None:
         flawed=not report.accepted,
         report=report,
         base=[timing for timing in report.timings if timing.size == "640x480"],
+        meanwhile=describe_meanwhile(report.timings),
         timings=sorted(report.timings, key=_pixels),
         parity=sorted(report.parity, key=_pixels),
         plot=plot,
@@ -74,6 +76,14 @@ def describe_run(report: AcceptReport) -> dict[str, str | None]:
     if stretches:
         facts |= describe_conditions(stretches[0][0], stretches[-1][1])
     return facts
+
+
+def describe_meanwhile(timings: Sequence[Timing]) -> str:
+    """Power mode, clocks, heat and throttling from before the first timing to after the last."""
+    if not timings:
+        return ""
+    told = describe_conditions(timings[0].conditions[0], timings[-1].conditions[1])
+    return "; ".join(f"{name}: {text}" for name, text in told.items())
 
 
 def draw_example(example: Example) -> list[Picture]:

@@ -84,7 +84,10 @@ def test_a_picture_too_far_off_is_not_accepted_and_the_rest_is_measured(
     done = run_mgdn("accept", tmp_path / "off.mgdn", *words, "--out", tmp_path / "out")
     assert done.code == 1
     report = json.loads(done.out)
-    assert "parity fp32 640x512 failed: at most 5 of 1 allowed levels" in report["verdict"]
+    assert (
+        "parity fp32 640x512 failed: up to 5 levels off the golden pair, 1 allowed"
+        in report["verdict"]
+    )
     found = {clause["name"]: clause["state"] for clause in report["clauses"]}
     assert [name for name in NAMES if found[name] == "failed"] == [
         "parity fp32 640x512", "parity fp32 1280x720", "parity fp32 640x480",

@@ -52,3 +52,8 @@ def test_the_verdict_names_the_clause_that_failed():
 
 def test_nothing_needed_is_not_accepted():
     assert verdict((SPARE,), "net", "").startswith("NOT ACCEPTED: net")
+
+
+def test_a_long_reason_is_cut_in_the_verdict():
+    told = verdict((Clause("engine", "failed", "no " * 200),), "net", "")
+    assert len(told) < 300 and told.endswith("… (0 of 1 needed clauses passed)")

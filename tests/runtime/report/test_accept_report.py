@@ -25,8 +25,9 @@ def test_the_page_says_what_the_report_says(kept, tmp_path):
         "NOT ACCEPTED: mgdn-edge on tensorrt; parity int8 640x480 failed", "&lt;off&gt;",
         "2 of 4 needed clauses passed", "not needed for acceptance", "needs engine int8 640x480",
         "The bundle states: en 6.81, data 25 pairs", "the GPU&#39;s clock", "0.061",
-        "2 (MAXN)", "gpu-thermal 48 to 71", "oc1 3 times", "CUDA graph", "1 findings are well",
+        "2 (MAXN)", "gpu-thermal 48 to 71", "oc1 3 times", "CUDA graph", "1 more without complaint",
         "their difference, 32 times", "900 frames without pause in 60 s", "ab" * 32, "board-7",
+        "Meanwhile, power mode: 2 (MAXN)",
     ):  # fmt: skip
         assert words in text, words
     assert not re.search("<script|https?:|@import", text)
