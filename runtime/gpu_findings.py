@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from mgdn_edge.plugins.tensorrt_plugin import (
+    ABI_VERSION,
     BUILD_COMMAND,
     TensorrtPluginError,
     check_plugin,
@@ -28,20 +29,20 @@ MIB = 1 << 20
 
 def examine_gpu(here: Installation) -> Iterator[Finding]:
     """Everything a GPU backend needs; quiet where neither a board nor a GPU is."""
-    device = gpu = None
+    device = None
     is_board = bool(board_name(here))
     yield from _board(here)
     try:
         device = here.device()
     except DeviceError as error:
-        gpu = _no_gpu(here, error, is_board)
-    yield gpu or Finding("gpu", "ok", describe_device(device))
-    if device is not None:
-        yield from _cuda(device)
-        yield from _bindings(here, device)
-    tensorrt = _tensorrt(here, device, is_board)
+        yield _no_gpu(here, error, is_board)
+    else:
+        yield Finding("gpu", "ok", describe_device(device))
+        yield _cuda(device)
+        yield _bindings(here, device)
+    tensorrt, version = _tensorrt(here, device, is_board)
     yield tensorrt
-    yield from _plugin(here, tensorrt)
+    yield _plugin(version)
     yield _engines(device)
 
 
@@ -53,9 +54,8 @@ def board_name(here: Installation) -> str:
     return ""
 
 
-def describe_device(device: Device | None) -> str:
+def describe_device(device: Device) -> str:
     """Name, capability and driver in a line."""
-    assert device is not None
     memory = "the board's memory" if device.integrated else "memory of its own"
     return (
         f"{device.gpu}, compute capability {device.compute_capability}, {device.sm_count} SMs, "
@@ -98,49 +98,44 @@ def _no_gpu(here: Installation, error: DeviceError, is_board: bool) -> Finding:
     return Finding("gpu", "ok", "none: the CPU fuses")
 
 
-def _cuda(device: Device) -> Iterator[Finding]:
+def _cuda(device: Device) -> Finding:
     """A CUDA runtime of a newer major version than the driver's does not start."""
     found = f"the driver runs CUDA up to {device.cuda_driver}"
     if not device.cuda_runtime:
-        yield Finding("cuda", "ok", f"{found}; no libcudart on the library path")
-    elif _major(device.cuda_runtime) > _major(device.cuda_driver):
-        toolkit = device.cuda_driver.replace(".", "-")
-        yield Finding(
-            "cuda",
-            "warning",
-            f"{found}, but libcudart is {device.cuda_runtime}",
-            f"sudo apt-get install -y cuda-toolkit-{toolkit}",
-        )
-    else:
-        yield Finding("cuda", "ok", f"{found}, libcudart is {device.cuda_runtime}")
+        return Finding("cuda", "ok", f"{found}; no libcudart on the library path")
+    found += f", libcudart is {device.cuda_runtime}"
+    if _major(device.cuda_runtime) > _major(device.cuda_driver):
+        toolkit = f"cuda-toolkit-{device.cuda_driver.replace('.', '-')}"
+        return Finding("cuda", "warning", f"{found}: too new", f"sudo apt-get install -y {toolkit}")
+    return Finding("cuda", "ok", found)
 
 
-def _bindings(here: Installation, device: Device) -> Iterator[Finding]:
+def _bindings(here: Installation, device: Device) -> Finding:
     driver = _major(device.cuda_driver)
     fix = f"pip install 'cuda-bindings>=12.6.1,<{driver + 1}'"
     installed = here.package("cuda-bindings")
     if not installed:
-        yield Finding("cuda-bindings", "warning", "none: the GPU backends need it", fix)
-    elif _major(installed) > driver:
+        return Finding("cuda-bindings", "warning", "none: the GPU backends need it", fix)
+    if _major(installed) > driver:
         found = f"{installed} is for CUDA {_major(installed)}, the driver's is {driver}"
-        yield Finding("cuda-bindings", "warning", found, fix)
-    else:
-        yield Finding("cuda-bindings", "ok", installed)
+        return Finding("cuda-bindings", "warning", found, fix)
+    return Finding("cuda-bindings", "ok", installed)
 
 
-def _tensorrt(here: Installation, device: Device | None, is_board: bool) -> Finding:
+def _tensorrt(here: Installation, device: Device | None, is_board: bool) -> tuple[Finding, str]:
+    """What to say of it, and its version, empty where it does not import."""
     try:
         version = here.module("tensorrt")
     except (ImportError, OSError) as error:
         fix = _install_tensorrt(here, device, is_board)
-        return Finding("tensorrt", "warning", f"it does not import: {error}", fix)
+        return Finding("tensorrt", "warning", f"it does not import: {error}", fix), ""
     if version is None:
-        return _missing_tensorrt(here, device, is_board)
+        return _missing_tensorrt(here, device, is_board), ""
     if _numbers(version) < OLDEST:
         found = f"{version}, and {OLDEST[0]}.{OLDEST[1]} or newer is needed"
         fix = UPGRADE if is_board else "pip install --upgrade tensorrt"
-        return Finding("tensorrt", "warning", found, fix)
-    return Finding("tensorrt", "ok", version)
+        return Finding("tensorrt", "warning", found, fix), version
+    return Finding("tensorrt", "ok", version), version
 
 
 def _missing_tensorrt(here: Installation, device: Device | None, is_board: bool) -> Finding:
@@ -179,27 +174,25 @@ def _install_tensorrt(here: Installation, device: Device | None, is_board: bool)
     return f"pip install tensorrt-cu{cuda}"
 
 
-def _plugin(here: Installation, tensorrt: Finding) -> Iterator[Finding]:
+def _plugin(tensorrt: str) -> Finding:
     """Its absence is worth a warning only where TensorRT is; everything else runs without."""
     name = "tensorrt plugin"
-    version = tensorrt.found.partition(",")[0] if tensorrt.found[:1].isdigit() else ""
     if find_plugin() is None:
-        if not version:
-            yield Finding(name, "ok", "none, and no TensorRT that could use it")
-        else:
-            found = "none: TensorRT cannot run a network with DynamicFilter"
-            yield Finding(name, "warning", found, BUILD_COMMAND)
-        return
+        if not tensorrt:
+            return Finding(name, "ok", "none, and no TensorRT that could use it")
+        found = "none: TensorRT cannot run a network with DynamicFilter"
+        return Finding(name, "warning", found, BUILD_COMMAND)
     try:
         plugin = check_plugin()
     except TensorrtPluginError as error:
-        yield Finding(name, "warning", str(error), BUILD_COMMAND)
-        return
-    found = f"{plugin.path}, for TensorRT {plugin.tensorrt_major}, sha256 {plugin.sha256[:12]}"
-    if version and _major(version) != plugin.tensorrt_major:
-        yield Finding(name, "warning", f"{found}, but {version} runs here", BUILD_COMMAND)
-    else:
-        yield Finding(name, "ok", found)
+        return Finding(name, "warning", str(error), BUILD_COMMAND)
+    found = (
+        f"{plugin.path}, ABI {ABI_VERSION}, for TensorRT {plugin.tensorrt_major}, "
+        f"sha256 {plugin.sha256[:12]}"
+    )
+    if tensorrt and _major(tensorrt) != plugin.tensorrt_major:
+        return Finding(name, "warning", f"{found}, but {tensorrt} runs here", BUILD_COMMAND)
+    return Finding(name, "ok", found)
 
 
 def _engines(device: Device | None) -> Finding:
@@ -227,8 +220,7 @@ def _engines(device: Device | None) -> Finding:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    digits = (part for part in version.split(".")[:2])
-    return tuple(int(part) for part in digits if part.isdigit())
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
 def _major(version: str) -> int:

@@ -54,7 +54,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
     for finding in findings:
         _print_paragraph(f"{finding.state:7}  {finding.name:{names}}  ", finding.found)
         if finding.fix:
-            _print_paragraph(f"{'':7}  {'':{names}}  ", f"fix: {finding.fix}")
+            typer.echo(f"{'':7}  {'':{names}}  fix: {finding.fix}")  # whole, to be copied
     blocking = [finding.name for finding in findings if finding.state == "blocks"]
     warnings = [finding.name for finding in findings if finding.state == "warning"]
     told = f"not usable before this is fixed: {', '.join(blocking)}" if blocking else "usable"

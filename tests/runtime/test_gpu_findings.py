@@ -242,7 +242,7 @@ def test_a_plugin_of_another_major_is_a_warning(monkeypatch, tmp_path, installed
     monkeypatch.setattr(gpu_findings, "check_plugin", lambda: plugin)
     finding = examine(tmp_path, tensorrt=installed)["tensorrt plugin"]
     assert finding.state == state
-    assert "mgdn_tensorrt.so, for TensorRT 10, sha256 abababababab" in finding.found
+    assert "mgdn_tensorrt.so, ABI 1, for TensorRT 10, sha256 abababababab" in finding.found
 
 
 def test_the_cache_says_what_it_holds(tmp_path, cache):

@@ -64,7 +64,7 @@ def sample_acceptance() -> Kept:
         clauses=(
             Clause("machine", "passed", "13 findings of mgdn doctor"),
             Clause("engine fp32 640x480", "passed", f"built, kept in {LONG}"),
-            Clause("parity int8 640x480", "failed", "up to 3 levels off the golden pair, 1 allowed <off>"),
+            Clause("parity int8 640x480", "failed", "up to 3 levels off the pair, 1 allowed <off>"),
             Clause("latency int8 640x480", "not measured", "needs engine int8 640x480"),
             Clause("soak throttling", "not measured", "no counters", needed=False),
         ),
