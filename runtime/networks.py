@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.processor import processor_class
 from mgdn_edge.runtime.session import Session, Size
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def open_session(
     backend = backend or DEFAULT_BACKEND
     check_backends(backend, fallback, threads)
     with open_bundle(find_bundle(network)) as bundle:
-        chosen = choose_variant(bundle.manifest, variant=variant, precision=precision, size=size)
+        chosen = choose_variant(
+            bundle.manifest, variant=variant, precision=precision, size=size, backend=backend
+        )
         try:
             return open_variant(
                 bundle,
@@ -104,34 +107,63 @@ def choose_variant(
     variant: str | None = None,
     precision: str | None = None,
     size: Size | None = None,
+    backend: str = DEFAULT_BACKEND,
 ) -> Variant:
     """The asked-for variant, else the static one of ``size``, else the dynamic one.
 
-    UserError where a name or precision is not in the manifest, or frames of ``size``
-    (height, width) fit no variant.
+    Without ``precision`` it is the one ``default_precisions`` names first; lower ones are for the
+    backends they were made for, float32 for any. UserError where a name or precision is not in the
+    manifest for ``backend``, or frames of ``size`` (height, width) fit no variant.
     """
-    matching = [
-        candidate
-        for candidate in manifest.variants
-        if variant in (None, candidate.name) and precision in (None, candidate.precision)
-    ]
-    wanted: list[tuple[int | None, int | None] | None] = [size, (None, None)]
-    if size is None and variant is not None:
-        wanted += [(candidate.height, candidate.width) for candidate in matching]
-    for sides in wanted:
-        for candidate in matching:
-            if (candidate.height, candidate.width) == sides:
-                return candidate
+    for wanted in [precision] if precision else default_precisions(manifest, backend):
+        matching = [
+            candidate
+            for candidate in manifest.variants
+            if variant in (None, candidate.name)
+            and candidate.precision == wanted
+            and (wanted == "fp32" or backend in candidate.backends)
+        ]
+        sizes: list[tuple[int | None, int | None] | None] = [size, (None, None)]
+        if size is None and variant is not None:
+            sizes += [(candidate.height, candidate.width) for candidate in matching]
+        for sides in sizes:
+            for candidate in matching:
+                if (candidate.height, candidate.width) == sides:
+                    return candidate
     offered = ", ".join(f"{each.name} ({each.precision})" for each in manifest.variants)
     asked = ", ".join(
         [f"variant {variant}"] * (variant is not None)
         + [f"precision {precision}"] * (precision is not None)
         + [f"size {size[1]}x{size[0]}" for size in [size] if size is not None]
     )
+    refused = [
+        f"; {precision} was refused: {'; '.join(verdict.reasons)}"
+        for verdict in manifest.verdicts
+        if (verdict.precision, verdict.backend, verdict.accepted) == (precision, backend, False)
+    ]
     raise UserError(
         f"network {manifest.name} has nothing for {asked or 'frames of any size'}; "
-        f"it has: {offered}"
+        f"it has: {offered}{''.join(refused)}"
     )
+
+
+def default_precisions(manifest: Manifest, backend: str) -> list[str]:
+    """What is used without ``--precision``, the first that is there: the gate's verdicts decide.
+
+    A lower precision comes before float32 where it was accepted on ``backend`` and measured to be
+    faster on a processor like this one.
+    """
+    here = processor_class()
+    faster = [
+        verdict.precision
+        for verdict in manifest.verdicts
+        if verdict.accepted
+        and verdict.faster
+        and verdict.backend == backend
+        and verdict.speed is not None
+        and verdict.speed.processor == here
+    ]
+    return [*faster, "fp32"]
 
 
 def _open_baseline(
@@ -228,6 +260,7 @@ def start_variant(
         bundle.read(variant.file),
         spec=bundle.manifest.spec,
         variant=variant.name,
+        precision=variant.precision,
         size=_static_size(variant),
         threads=threads,
         native=native,

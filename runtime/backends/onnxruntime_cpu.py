@@ -59,6 +59,7 @@ class OnnxRuntimeSession(Session):
         *,
         spec: FusionSpec,
         variant: str,
+        precision: str = "fp32",
         size: Size | None = None,
         threads: int | None = None,
         slots: int = MIN_SLOTS,
@@ -78,7 +79,7 @@ class OnnxRuntimeSession(Session):
         self.network = spec.network
         self.backend = BACKEND
         self.variant = variant
-        self.precision = "fp32"
+        self.precision = precision
         self.size = size
         self.filter_implementation = _choose_filter(model, native)
         self._session = _open_model(

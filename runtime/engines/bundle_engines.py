@@ -23,7 +23,12 @@ from mgdn_edge.runtime.engines.engine_plan import (
 )
 from mgdn_edge.runtime.engines.obtain_engine import Engine, Origin, free_memory, obtain_engine
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.networks import BUNDLE_SUFFIX, choose_variant, packaged_bundles
+from mgdn_edge.runtime.networks import (
+    BUNDLE_SUFFIX,
+    choose_variant,
+    default_precisions,
+    packaged_bundles,
+)
 from mgdn_edge.runtime.session import Size
 
 BACKEND = "tensorrt"  # as variants name it
@@ -149,11 +154,12 @@ def _choose_variants(manifest: Manifest, wish: EngineWish) -> list[Variant]:
     if wish.variant is not None or wish.size is not None:
         asked = {"variant": wish.variant, "precision": wish.precision}
         size = wish.size if wish.variant is None else None
-        return [choose_variant(manifest, **asked, size=size)]
+        return [choose_variant(manifest, **asked, size=size, backend=BACKEND)]
+    precisions = [wish.precision] if wish.precision else default_precisions(manifest, BACKEND)
     chosen = [
         variant
         for variant in manifest.variants
-        if BACKEND in variant.backends and wish.precision in (None, variant.precision)
+        if BACKEND in variant.backends and variant.precision in precisions
     ]
     if not chosen:
         offered = ", ".join(f"{each.name} ({each.precision})" for each in manifest.variants)

@@ -17,6 +17,7 @@ COMMAND_MODULES = (
     "mgdn_edge.runtime.commands.demo",
     "mgdn_edge.runtime.commands.evaluate",
     "mgdn_edge.export.commands",
+    "mgdn_edge.calibration.commands",
     "mgdn_edge.runtime.commands.bundle",
     "mgdn_edge.runtime.commands.build",
     "mgdn_edge.runtime.commands.cache",
