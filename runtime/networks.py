@@ -199,7 +199,9 @@ def open_variant(
     from mgdn_edge.runtime.bundle.golden_pair import check_golden
 
     if backend == TENSORRT_BACKEND:
-        return _open_engine(bundle, variant, size, native, tell)
+        from mgdn_edge.runtime.engines.variant_engine import open_variant_engine
+
+        return open_variant_engine(bundle, variant, size=size, native=native, tell=tell)
     session: Session
     if backend == CUDA_BACKEND:
         session = start_cuda_variant(bundle, variant, native=native)
@@ -210,35 +212,6 @@ def open_variant(
     except UserError:
         session.close()
         raise
-    return session
-
-
-def _open_engine(
-    bundle: Bundle,
-    variant: Variant,
-    size: Size | None,
-    native: bool | None,
-    tell: Callable[[str], None],
-) -> Session:
-    from mgdn_edge.runtime.backends.tensorrt import describe_engine, start_engine
-    from mgdn_edge.runtime.engines.engine_cache import EngineCache, cache_folder
-    from mgdn_edge.runtime.engines.engine_session import open_engine_session
-
-    if variant.height is None and size is None:
-        raise UserError(
-            f"the frames have no common size, and an engine of {bundle.manifest.name} takes one; "
-            f"fuse those of each size by themselves, or pass --backend {DEFAULT_BACKEND}"
-        )
-    session, engine = open_engine_session(
-        bundle,
-        variant,
-        start_engine,
-        cache=EngineCache(cache_folder()),
-        size=size if variant.height is None else None,
-        filter_choice="body" if native is False else "plugin",
-        tell=tell,
-    )
-    session.execution["engine"] = describe_engine(engine)
     return session
 
 

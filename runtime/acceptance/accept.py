@@ -43,6 +43,7 @@ from mgdn_edge.runtime.acceptance.wish import Show, Tell, Wish, silent
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.doctor import examine_machine
 from mgdn_edge.runtime.errors import DeviceError, UserError, printable
+from mgdn_edge.runtime.gate import describe_verdict
 from mgdn_edge.runtime.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.networks import TENSORRT_BACKEND, find_bundle
@@ -102,6 +103,10 @@ class _Acceptance:
             clauses=(),
             findings=(),
             stated_quality=bundle.manifest.quality,
+            stated_verdicts=tuple(
+                f"{each.precision} for {each.backend}: {describe_verdict(each)}"
+                for each in bundle.manifest.verdicts
+            ),
             parity=(),
             fidelity=(),
             timings=(),
@@ -164,16 +169,19 @@ class _Acceptance:
             for name in (*self.dependent(subject), *(SOAK if is_last else ())):
                 self.add(name, "not measured", f"needs {self.opening(subject)}")
             return
-        with opened.session as session:
-            works = [
-                lambda: self.judge_parity(subject, opened),
-                lambda: self.time(subject, session),
-                lambda: self.compare(session),
-            ]
-            for name, work in zip(self.dependent(subject), works, strict=False):
-                self.measure(name, work)
-            if is_last:
-                self.soak(subject, session)
+        try:
+            with opened.session as session:
+                works = [
+                    lambda: self.judge_parity(subject, opened),
+                    lambda: self.time(subject, session),
+                    lambda: self.compare(session),
+                ]
+                for name, work in zip(self.dependent(subject), works, strict=False):
+                    self.measure(name, work)
+                if is_last:
+                    self.soak(subject, session)
+        except DeviceError as error:  # of closing: all its clauses are there
+            self.tell(f"    closing {subject.label}: {error}")
 
     def open(self, subject: Subject) -> Opened | None:
         """The opened subject; None where that failed, which its clause says."""

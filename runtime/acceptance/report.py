@@ -37,7 +37,8 @@ class SubjectParity(msgspec.Struct, frozen=True):
 class AcceptReport(msgspec.Struct, frozen=True):
     """``complete`` is false while it runs and where it was interrupted.
 
-    ``stated_quality`` is what the bundle's manifest holds, null for none. ``made`` is the start,
+    ``stated_quality`` and ``stated_verdicts``, of lower precisions, are what the bundle's manifest
+    holds. ``made`` is the start,
     in UTC. What was not reached is among ``clauses`` as not measured.
     """
 
@@ -54,6 +55,7 @@ class AcceptReport(msgspec.Struct, frozen=True):
     clauses: tuple[Clause, ...]
     findings: tuple[Finding, ...]
     stated_quality: dict[str, float | str] | None
+    stated_verdicts: tuple[str, ...]
     parity: tuple[SubjectParity, ...]
     fidelity: tuple[Fidelity, ...]
     timings: tuple[Timing, ...]

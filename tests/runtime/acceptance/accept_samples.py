@@ -14,6 +14,7 @@ from mgdn_edge.runtime.acceptance.report import (
 from mgdn_edge.runtime.acceptance.soak import Soak, Window
 from mgdn_edge.runtime.acceptance.timing import Timing
 from mgdn_edge.runtime.finding import Finding
+from mgdn_edge.runtime.gate import QualityFigures
 from mgdn_edge.runtime.latency import Percentiles
 from mgdn_edge.runtime.machine.conditions import Conditions
 from mgdn_edge.runtime.quality import Parity
@@ -22,6 +23,7 @@ from mgdn_edge.runtime.truth_quality import TruthQuality
 BEFORE = Conditions("2 (MAXN)", (), {"gpu-thermal": 48.0}, {"oc1": 0}, {}, (), (0.2, 0.1, 0.1))
 AFTER = Conditions("2 (MAXN)", (), {"gpu-thermal": 71.0}, {"oc1": 3}, {}, (), (1.2, 0.4, 0.2))
 TRUTH = TruthQuality(4, 16, 12, 0.86, None, 0.61, 0.017, 0.14, 17.6, 0.68)
+QUALITY = QualityFigures(4, 44.1, 41.0, "night 1", 0.998, 0.997, 0.001, {"en": 0.0})
 LONG = "/home/someone/a-very-long-folder-name" + "/deeper" * 12
 
 
@@ -73,11 +75,10 @@ def sample_acceptance() -> Kept:
             Finding("tensorrt", "warning", f"hidden: {LONG}", f"{LONG}/bin/python -m venv"),
         ),
         stated_quality={"en": 6.81, "data": "25 pairs"},
+        stated_verdicts=("int8 for tensorrt: accepted, not the default",),
         parity=tuple(parity),
         fidelity=(
-            Fidelity(
-                "int8", "float32 on the CPU", 4, 44.1, 41.0, 0.997, 0.001, 0.02, TRUTH, TRUTH, ()
-            ),
+            Fidelity("int8", "float32 on the CPU", QUALITY, 0.02, TRUTH, TRUTH, ()),
         ),
         timings=tuple(timings),
         soak=soak,

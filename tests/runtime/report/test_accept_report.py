@@ -27,6 +27,7 @@ def test_the_page_says_what_the_report_says(kept, tmp_path):
         "The bundle states: en 6.81, data 25 pairs", "the GPU&#39;s clock", "0.061",
         "2 (MAXN)", "gpu-thermal 48 to 71", "oc1 3 times", "CUDA graph", "1 more without complaint",
         "their difference, 32 times", "900 frames without pause in 60 s", "ab" * 32, "board-7",
+        "The bundle's gate on int8 for tensorrt: accepted",
         "Meanwhile, power mode: 2 (MAXN)",
     ):  # fmt: skip
         assert words in text, words
