@@ -35,7 +35,7 @@ SCENE = "synthetic://night?seed={seed}&frames=60"
 SEEDS = (1, 2)
 NUMBERS = (20, 40)  # people and cars have moved on between them
 STEPS = len(SEEDS) * (len(NUMBERS) + 2)
-# Two and a half times what the estimate counts: measured 3.7 GB where it says 2.2 and less.
+# The published network's function bodies took 3.7 GB where estimate_need says 2.2 (see there).
 MEMORY_MARGIN = 2.5
 
 # What may be lost on truth; mgdn-edge stands 0.06 above its contrast floor and 0.06 below its
