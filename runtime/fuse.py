@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.alignment.remap import open_alignment
 from mgdn_edge.runtime.latency import Percentiles, measure_stages
 from mgdn_edge.runtime.ledger import END_TO_END
 from mgdn_edge.runtime.networks import open_session
@@ -72,6 +73,8 @@ def fuse_files(
     frames: int | None = None,
     resize: bool = False,
     shortest: bool = False,
+    rig: Path | None = None,
+    distance_m: float | None = None,
     pace: Pace = "none",
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
     stop: threading.Event | None = None,
@@ -84,7 +87,8 @@ def fuse_files(
     """Fuse VISIBLE and INFRARED (paths or file:// URIs) into OUTPUT; returns the figures.
 
     ``on_start`` gets the number of pairs before the first is fused, ``on_frame`` is called
-    after each. ``report`` becomes an HTML file that states ``command``, ``trace`` a Chrome
+    after each. ``rig`` is a rig file: both pictures are brought to its working size, for things
+    ``distance_m`` metres away. ``report`` becomes an HTML file that states ``command``, ``trace`` a Chrome
     trace. Raises UserError for wrong input; OUTPUT then does not exist.
     """
     with (
@@ -92,11 +96,16 @@ def fuse_files(
         open_infrared(infrared, infrared_options) as infrared_source,
     ):
         pairs = Pairs(
-            visible_source, infrared_source, frames=frames, shortest=shortest, resize=resize
+            visible_source,
+            infrared_source,
+            frames=frames,
+            shortest=shortest,
+            resize=resize,
+            alignment=open_alignment(rig, distance_m, resize=resize),
         )
         sink = open_sink(
             output,
-            pairs.visible.info,
+            pairs.output_info,
             pairs.count,
             [*visible_source.paths, *infrared_source.paths],
             live=pace == "source",

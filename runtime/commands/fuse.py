@@ -30,6 +30,8 @@ EPILOG = """Examples:
 
   mgdn fuse vi.mp4 ir.mp4 fused.mp4 --report report.html --trace trace.json
 
+  mgdn fuse vi.mp4 ir.mp4 fused.mp4 --rig rig.toml
+
   mgdn fuse vi.mp4 raw16/ fused.mp4 --infrared-span 7200:9100 --resize --shortest
 """
 
@@ -76,6 +78,14 @@ def fuse_command(
     shortest: Annotated[
         bool, typer.Option("--shortest", help="Stop at the shorter clip; fuse common stems only.")
     ] = False,
+    rig: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="Align the cameras as mgdn align measured."),
+    ] = None,
+    distance: Annotated[
+        float | None,
+        typer.Option(metavar="METRES", help="Distance to align for, with --rig."),
+    ] = None,
     pace: Annotated[
         PaceChoice,
         typer.Option(
@@ -99,7 +109,7 @@ def fuse_command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
-    """Fuse two registered recordings into OUTPUT and report every stage's latency."""
+    """Fuse two recordings, registered or with --rig, into OUTPUT and report every stage's latency."""
     from mgdn_edge.runtime.fuse import DEFAULT_NETWORK, fuse_files
     from mgdn_edge.runtime.interrupt import stop_on_signal
     from mgdn_edge.runtime.page_retention import retain_pages
@@ -122,6 +132,8 @@ def fuse_command(
             frames=frames,
             resize=resize,
             shortest=shortest,
+            rig=rig,
+            distance_m=distance,
             pace=pace.value,
             infrared_options=InfraredOptions(infrared_luma, parse_span(infrared_span)),
             stop=stop,

@@ -15,6 +15,7 @@ COMMAND_MODULES = (
     "mgdn_edge.runtime.commands.bench",
     "mgdn_edge.runtime.commands.demo",
     "mgdn_edge.runtime.commands.evaluate",
+    "mgdn_edge.runtime.commands.align",
     "mgdn_edge.export.commands",
     "mgdn_edge.runtime.commands.bundle",
     "mgdn_edge.runtime.commands.doctor",

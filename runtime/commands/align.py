@@ -1,0 +1,97 @@
+"""``mgdn align``: parses, measures one way, prints what was written."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mgdn_edge.runtime.commands.options import parse_size
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.alignment.align import AlignReport
+
+EPILOG = """Examples:
+
+  mgdn align vi.png ir.png rig.toml --points points.csv
+
+  mgdn fuse vi.mp4 ir.mp4 fused.mp4 --rig rig.toml
+"""
+
+
+class AreaChoice(str, Enum):
+    """Which part of the visible picture is shown."""
+
+    FILL = "fill"
+    CROP = "crop"
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``mgdn align``."""
+    app.command("align", epilog=EPILOG)(align_command)
+
+
+def align_command(
+    visible: Annotated[
+        str, typer.Argument(metavar="VISIBLE", help="Video, image or folder, as for mgdn fuse.")
+    ],
+    infrared: Annotated[
+        str, typer.Argument(metavar="INFRARED", help="The same moments, of any size.")
+    ],
+    output: Annotated[
+        Path, typer.Argument(metavar="RIG.toml", help="The rig file; RIG.png shows it.")
+    ],
+    points: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="Point pairs x_vis,y_vis,x_ir,y_ir as .csv or .json."),
+    ],
+    area: Annotated[
+        AreaChoice,
+        typer.Option(help="fill: all the visible camera sees. crop: what both cameras see."),
+    ] = AreaChoice.FILL,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="WIDTHxHEIGHT", help="Size of the fused picture; default visible's."),
+    ] = None,
+    distance: Annotated[
+        float | None, typer.Option(metavar="METRES", help="How far away the scene is.")
+    ] = None,
+    infrared_luma: Annotated[
+        bool, typer.Option("--infrared-luma", help="Take a false-colour infrared's luma.")
+    ] = False,
+    infrared_span: Annotated[
+        str | None,
+        typer.Option(metavar="LOW:HIGH", help="Infrared counts that become 0 and 255."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
+) -> None:
+    """Measure how two cameras lie to each other and write it as a rig file."""
+    import msgspec
+
+    from mgdn_edge.runtime.alignment.align import RigRequest, align_by_points
+    from mgdn_edge.runtime.commands.fuse import parse_span
+    from mgdn_edge.runtime.sources import InfraredOptions
+
+    working = parse_size(size) if size is not None else None
+    request = RigRequest(area.value, working and (working[1], working[0]), distance)
+    options = InfraredOptions(infrared_luma, parse_span(infrared_span))
+    report = align_by_points(
+        visible, infrared, output, points, request=request, infrared_options=options
+    )
+    print(msgspec.json.encode(report).decode()) if json else print_report(report)
+
+
+def print_report(report: AlignReport) -> None:
+    """What was written, how good it is, what to type next."""
+    width, height = report.working_size
+    print(f"{report.rig}: {width}x{height}, by {report.method}; look at {report.overlay}")
+    print(f"misalignment {report.error_px:.2f} px of the visible camera ({report.error_from})")
+    share = f"infrared covers {report.coverage:.0%} of the picture"
+    if report.coverage < 0.995:
+        share += "; elsewhere it shows the visible camera alone (--area crop cuts to what both see)"
+    print(share)
+    for note in report.notes:
+        print(note)
+    print(f"next: mgdn fuse VISIBLE INFRARED OUTPUT --rig {report.rig}")
