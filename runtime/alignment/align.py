@@ -74,6 +74,7 @@ class AlignReport(msgspec.Struct, frozen=True):
     notes: list[str]
 
 
+DEFAULT_FRAMES = 8
 REPORT_SCHEMA = "mgdn.align/1"
 
 
@@ -90,6 +91,40 @@ def align_by_points(
     check_output(output)
     pairs = read_pairs(visible, infrared, infrared_options, 1)
     return finish(output, pairs, measure_points(*read_points(points)), request)
+
+
+def align_by_scene(
+    visible: str,
+    infrared: str,
+    output: Path,
+    *,
+    frames: int = DEFAULT_FRAMES,
+    request: RigRequest = RigRequest(),  # noqa: B008 - frozen
+    infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
+) -> AlignReport:
+    """Recordings of any scene, rig file to write -> what was written.
+
+    Raises UserError "not aligned: ..." where the scene does not prove an alignment.
+    """
+    check_output(output)
+    pairs = read_pairs(visible, infrared, infrared_options, frames)
+    return finish(output, pairs, measure_scene(pairs), request)
+
+
+def measure_scene(pairs: list[FramePair]) -> Measured:
+    """Frames over time -> Measured; raises UserError "not aligned: ..."."""
+    from mgdn_edge.runtime.alignment.automatic import align_frames
+
+    found = align_frames([(pair.visible.y, pair.infrared) for pair in pairs])
+    evidence = found.evidence
+    return Measured(
+        method="automatic",
+        homography=rows_of(found.homography),
+        error_px=found.error_px,
+        error_from=f"two halves of {evidence.parts} picture parts in {len(pairs)} frames",
+        evidence=round(evidence.agreement * evidence.parts),
+        confidence=round(evidence.confidence, 3),
+    )
 
 
 def measure_points(visible: Matrix, infrared: Matrix) -> Measured:

@@ -44,7 +44,10 @@ def read_pairs(
                     break
     first = taken[0]
     for each in taken:
-        if (each.visible.y.shape, each.infrared.shape) != (first.visible.y.shape, first.infrared.shape):
+        if (each.visible.y.shape, each.infrared.shape) != (
+            first.visible.y.shape,
+            first.infrared.shape,
+        ):
             raise UserError(
                 f"{visible} or {infrared} holds frames of several sizes; a rig is two cameras of "
                 "one size each: give one recording"

@@ -99,7 +99,9 @@ class CameraRig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         if not distance_m > 0:
             raise UserError(f"--distance {distance_m:g} is not a distance; metres above 0")
         if self.pose is not None and self.visible.matrix and self.infrared.matrix:
-            return plane_homography(self.visible.matrix, self.infrared.matrix, self.pose, distance_m)
+            return plane_homography(
+                self.visible.matrix, self.infrared.matrix, self.pose, distance_m
+            )
 
         def parallax(plane: Plane) -> float:
             far = plane.distance_m is None

@@ -56,9 +56,7 @@ def choose_view(
     return (left, top, wide, high), working or (wide, high)
 
 
-def shared_polygon(
-    homography: Matrix, visible: Size, infrared: Size
-) -> npt.NDArray[np.float64]:
+def shared_polygon(homography: Matrix, visible: Size, infrared: Size) -> npt.NDArray[np.float64]:
     """(N, 2) corners, in visible pixels, of what both cameras see; N = 0 where nothing."""
     seen = cv2.perspectiveTransform(outline(infrared)[None], homography)[0]
     area, shared = cv2.intersectConvexConvex(
@@ -75,9 +73,7 @@ def outline(size: Size) -> npt.NDArray[np.float64]:
     return np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
 
 
-def inscribed(
-    polygon: npt.NDArray[np.float64], aspect: float
-) -> tuple[float, float, float, float]:
+def inscribed(polygon: npt.NDArray[np.float64], aspect: float) -> tuple[float, float, float, float]:
     """Largest upright rectangle of width / height ``aspect`` in a convex polygon.
 
     -> (left, top, width, height), edges between pixels counted from 0. A rectangle lies in a

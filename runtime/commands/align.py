@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from mgdn_edge.runtime.alignment.align import AlignReport
 
 EPILOG = """Examples:
+
+  mgdn align vi.mp4 ir.mp4 rig.toml
 
   mgdn align vi.png ir.png rig.toml --points points.csv
 
@@ -44,9 +49,12 @@ def align_command(
         Path, typer.Argument(metavar="RIG.toml", help="The rig file; RIG.png shows it.")
     ],
     points: Annotated[
-        Path,
-        typer.Option(metavar="FILE", help="Point pairs x_vis,y_vis,x_ir,y_ir as .csv or .json."),
-    ],
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Point pairs x_vis,y_vis,x_ir,y_ir as .csv or .json, instead of the scene.",
+        ),
+    ] = None,
     area: Annotated[
         AreaChoice,
         typer.Option(help="fill: all the visible camera sees. crop: what both cameras see."),
@@ -55,6 +63,9 @@ def align_command(
         str | None,
         typer.Option(metavar="WIDTHxHEIGHT", help="Size of the fused picture; default visible's."),
     ] = None,
+    frames: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Frames of the scene that vote.")
+    ] = 8,
     distance: Annotated[
         float | None, typer.Option(metavar="METRES", help="How far away the scene is.")
     ] = None,
@@ -70,24 +81,55 @@ def align_command(
     """Measure how two cameras lie to each other and write it as a rig file."""
     import msgspec
 
-    from mgdn_edge.runtime.alignment.align import RigRequest, align_by_points
+    from mgdn_edge.runtime.alignment.align import (
+        RigRequest,
+        align_by_points,
+        align_by_scene,
+    )
     from mgdn_edge.runtime.commands.fuse import parse_span
     from mgdn_edge.runtime.sources import InfraredOptions
 
     working = parse_size(size) if size is not None else None
     request = RigRequest(area.value, working and (working[1], working[0]), distance)
     options = InfraredOptions(infrared_luma, parse_span(infrared_span))
-    report = align_by_points(
-        visible, infrared, output, points, request=request, infrared_options=options
-    )
+    if points is not None:
+        report = align_by_points(
+            visible, infrared, output, points, request=request, infrared_options=options
+        )
+    else:
+        with show_status("comparing the two pictures", shown=not json):
+            report = align_by_scene(
+                visible,
+                infrared,
+                output,
+                frames=frames,
+                request=request,
+                infrared_options=options,
+            )
     print(msgspec.json.encode(report).decode()) if json else print_report(report)
+
+
+@contextmanager
+def show_status(words: str, *, shown: bool) -> Iterator[None]:
+    """A spinner with ``words`` on stderr where that is a terminal."""
+    if not shown or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(words):
+        yield
 
 
 def print_report(report: AlignReport) -> None:
     """What was written, how good it is, what to type next."""
     width, height = report.working_size
     print(f"{report.rig}: {width}x{height}, by {report.method}; look at {report.overlay}")
-    print(f"misalignment {report.error_px:.2f} px of the visible camera ({report.error_from})")
+    if report.confidence is not None:
+        print(f"confidence {report.confidence:.3f}: {report.evidence} parts of the picture agree")
+    print(
+        f"misalignment about {report.error_px:.2f} px of the visible camera ({report.error_from})"
+    )
     share = f"infrared covers {report.coverage:.0%} of the picture"
     if report.coverage < 0.995:
         share += "; elsewhere it shows the visible camera alone (--area crop cuts to what both see)"
