@@ -181,9 +181,10 @@ class _Stream:
         """Both planes into the slot; the pair comes back with the visible frame as shown."""
         stamps, infrared = pair.stamps, pair.infrared.plane
         stamps.taken_ns = now_ns()
-        if pair.alignment is not None:
-            pair = replace(pair, visible=pair.alignment.align_visible(pair.visible))
-            pair.alignment.align_infrared(infrared, pair.visible.y, slot.infrared)
+        alignment = pair.alignment
+        if alignment is not None:
+            pair = replace(pair, visible=alignment.align_visible(pair.visible))
+            alignment.align_infrared(infrared, pair.visible.y, slot.infrared)
             stamps.aligned_ns = now_ns()
         elif infrared.shape != slot.size:
             resize_into(np.asarray(infrared, np.uint8), slot.infrared)

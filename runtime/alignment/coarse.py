@@ -15,10 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from mgdn_edge.runtime.alignment.features import direction_field, real_part_mask
+from mgdn_edge.runtime.alignment.features import Field, Mask, direction_field, real_part_mask
 from mgdn_edge.runtime.alignment.rig_file import Matrix
 
 Image = npt.NDArray[np.uint8]
+Shape = tuple[int, int]
+Complex = npt.NDArray[np.complex64]
+Transforms = tuple[Complex, Complex, Complex]
 Images = Sequence[tuple[Image, Image]]  # (visible, infrared)
 
 ZOOMS = np.geomspace(0.4, 2.2, 36)  # infrared's width over visible's, in the scene; 5 % apart
@@ -72,15 +75,19 @@ def _search_zoom(frames: Images, zoom: float) -> list[Candidate]:
     ours = wide / visible.shape[1] / max(zoom, 1.0)
     theirs = wide / infrared.shape[1] * min(zoom, 1.0)
     size = (_scaled(visible, ours), _scaled(infrared, theirs))
-    shape = tuple(fft.next_fast_len(a + b) for a, b in zip(size[0], size[1], strict=True))
+    shape = (
+        fft.next_fast_len(size[0][0] + size[1][0]),
+        fft.next_fast_len(size[0][1] + size[1][1]),
+    )
     prepared = [_prepare_visible(pair[0], size[0], shape) for pair in frames]
     small = [_shrink(pair[1], size[1]) for pair in frames]
     found = []
     for turn in TURNS:
         total = None
         for (transformed, energy, mask_transform), picture in zip(prepared, small, strict=True):
-            spin = cv2.getRotationMatrix2D(
-                ((size[1][1] - 1) / 2, (size[1][0] - 1) / 2), -float(np.degrees(turn)), 1.0
+            middle = ((size[1][1] - 1) / 2, (size[1][0] - 1) / 2)
+            spin = np.asarray(
+                cv2.getRotationMatrix2D(middle, -float(np.degrees(turn)), 1.0), np.float64
             )
             turned, mask = _turned(picture, spin)
             field, strength, known = _transforms(direction_field(turned, mask), mask, shape)
@@ -157,16 +164,13 @@ def _turned(
     return np.asarray(turned), (np.asarray(mask) > 0.99).astype(np.float32)
 
 
-def _prepare_visible(image: Image, size: tuple[int, int], shape: tuple[int, ...]):
+def _prepare_visible(image: Image, size: tuple[int, int], shape: Shape) -> Transforms:
     picture, mask = _shrink(image, size)
     return _transforms(direction_field(picture, mask), mask, shape)
 
 
-def _transforms(field, mask, shape):
-    z = field[:, :, 0] + 1j * field[:, :, 1]
+def _transforms(field: Field, mask: Mask, shape: Shape) -> Transforms:
+    """Fourier transforms of the field as complex numbers, of its energy and of its mask."""
+    numbers = (field[:, :, 0] + 1j * field[:, :, 1]).astype(np.complex64)
     energy = field[:, :, 0] ** 2 + field[:, :, 1] ** 2
-    return (
-        fft.fft2(z.astype(np.complex64), shape),
-        fft.fft2(energy, shape),
-        fft.fft2(mask, shape),
-    )
+    return fft.fft2(numbers, shape), fft.fft2(energy, shape), fft.fft2(mask, shape)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Field = npt.NDArray[np.float32]  # (H, W, 2): real and imaginary part
+Field = npt.NDArray[np.float32]  # (H, W, 2) real and imaginary part
 Mask = npt.NDArray[np.float32]  # (H, W), 1 where the picture is real
 
 SMOOTHING = 1.0  # pixels; less lets sensor noise vote
@@ -36,7 +36,8 @@ def direction_field(image: npt.NDArray[np.float32], mask: Mask) -> Field:
     noise = float(np.percentile(inside, 30)) if inside.size else 1.0
     weight = strength / (strength + local + np.float32(NOISE_GAIN * noise + 1e-4))
     weight *= known / (strength * strength)
-    return cv2.merge([(across * across - down * down) * weight, 2 * across * down * weight])
+    parts = [(across * across - down * down) * weight, 2 * across * down * weight]
+    return np.asarray(cv2.merge(parts), np.float32)
 
 
 def real_part_mask(image: npt.NDArray[np.uint8]) -> Mask:
@@ -45,7 +46,7 @@ def real_part_mask(image: npt.NDArray[np.uint8]) -> Mask:
     mask = np.ones(image.shape, np.float32)
     if not black.any():
         return mask
-    count, labels = cv2.connectedComponents(black, connectivity=4)
+    _, labels = cv2.connectedComponents(black, connectivity=4)
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     for label in np.unique(edge):
         if label:

@@ -118,7 +118,8 @@ def fit_points(visible: Points, infrared: Points) -> PointFit:
                 "near the picture's corners"
             )
     kept = _agreeing(visible, infrared)
-    fit, name = fit_similarity, "similarity"
+    fit: Fit = fit_similarity
+    name = "similarity"
     for _ in range(4):
         _check_majority(kept)
         fit, name = choose_model(visible[kept], infrared[kept])

@@ -34,13 +34,12 @@ class Votes:
     """What N parts say. Positions and shifts in pixels of the level, x before y.
 
     ``centres`` (N, 2), ``shifts`` (N, 2) of the best place, ``information`` (N, 2, 2) inverse
-    square pixels, ``correlation`` (N,) at the best place, ``radius`` how far was looked.
+    square pixels, ``radius`` how far was looked.
     """
 
     centres: Floats
     shifts: Floats
     information: Floats
-    correlation: Floats
     radius: float
 
 
@@ -70,14 +69,15 @@ class Level:
             known = real_part_mask(picture)
             span = _pixel_span(matrix, picture.shape)
             if span > 1.3:
-                picture = cv2.GaussianBlur(picture, (0, 0), 0.4 * span)
+                blurred = cv2.GaussianBlur(picture, (0, 0), 0.4 * span)
+                picture = np.asarray(blurred, np.uint8)
             size = self.size[::-1]
             warped = cv2.warpPerspective(
                 picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
             mask = cv2.warpPerspective(known, matrix, size, flags=cv2.INTER_LINEAR)
-            mask = (np.asarray(mask) > 0.99).astype(np.float32)
-            fields.append((direction_field(np.asarray(warped, np.float32), mask), mask))
+            covered = (np.asarray(mask) > 0.99).astype(np.float32)
+            fields.append((direction_field(np.asarray(warped, np.float32), covered), covered))
         return fields
 
     def score(self, homography: Matrix) -> float:
@@ -104,7 +104,7 @@ class Level:
         long = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
         side = max(12, round(PART_SIZE * long))
         step = max(4.0, long / PARTS)
-        centres, shifts, information, correlation = [], [], [], []
+        centres, shifts, information = [], [], []
         integral = cv2.integral(shared)
         for top in np.arange(rows[0], rows[-1] - side + 2, step).astype(int):
             for left in np.arange(columns[0], columns[-1] - side + 2, step).astype(int):
@@ -122,14 +122,12 @@ class Level:
                 centres.append([left + (side - 1) / 2, top + (side - 1) / 2])
                 shifts.append(vote[0])
                 information.append(vote[1])
-                correlation.append(vote[2])
         if not centres:
             return _no_votes(radius)
         return Votes(
             np.array(centres),
             np.array(shifts),
             np.array(information),
-            np.array(correlation),
             radius,
         )
 
@@ -141,7 +139,7 @@ class Level:
         side: int,
         radius: int,
         frames: Sequence[int] | None,
-    ) -> tuple[list[float], Floats, float] | None:
+    ) -> tuple[list[float], Floats] | None:
         total = None
         height, width = self.size
         y0, y1 = max(0, top - radius), min(height, top + side + radius)
@@ -186,11 +184,11 @@ class Level:
         shift = [column + x0 - left + float(offset[0]), row + y0 - top + float(offset[1])]
         # A part that matches well and stands out from the rest of its window counts more.
         contrast = max(0.0, best - float(np.mean(total))) / max(1e-3, float(np.std(total)))
-        return shift, curvature / best * min(contrast / 4, 1.0) * best, best
+        return shift, curvature * min(contrast / 4, 1.0)
 
 
 def _no_votes(radius: int) -> Votes:
-    return Votes(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 2, 2)), np.zeros(0), radius)
+    return Votes(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 2, 2)), radius)
 
 
 def _pixel_span(matrix: Matrix, shape: tuple[int, ...]) -> float:
@@ -203,13 +201,10 @@ def _pixel_span(matrix: Matrix, shape: tuple[int, ...]) -> float:
 
 @dataclass(frozen=True)
 class Answer:
-    """A homography that answers the votes: ``weights`` (N,) 0..1 of Tukey, ``residuals`` (N,)
-    pixels of the level, measured in what each part knows."""
+    """A homography that answers the votes; Tukey's ``weights`` (N,) 0..1 say which it heeds."""
 
     homography: Matrix
     weights: Floats
-    residuals: Floats
-    covariance: Floats
 
 
 def answer_votes(
@@ -242,9 +237,8 @@ def answer_votes(
     prior += np.eye(8) * 1e-6
     norms = np.trace(votes.information, axis1=1, axis2=2)
     information = votes.information / max(float(np.median(norms[use])), 1e-9)
-    weights = use.astype(np.float64)
+    weights: Floats = use.astype(np.float64)
     solution = np.zeros(8)
-    normal = np.eye(8)
     # From generous to strict: the start is only a similarity near the truth.
     for spread in np.geomspace(max(votes.radius, limit), limit, 10):
         weighed = information * weights[:, None, None]
@@ -252,13 +246,14 @@ def answer_votes(
         right = np.einsum("nik,nij,nj->k", design, weighed, votes.shifts)
         solution = np.linalg.solve(normal, right)
         residuals = _residuals(design, solution, votes.shifts, information)
-        weights = np.where(residuals < spread, (1 - (residuals / spread) ** 2) ** 2, 0) * use
+        tukey = (1 - (residuals / spread) ** 2) ** 2
+        weights = np.where((residuals < spread) & use, tukey, 0.0)
     corners = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], float)
     moved = corners + _design((corners - middle) / half) @ solution
     step = cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32))
     back = np.linalg.inv(level.to_level)
     updated = back @ step @ level.to_level @ homography
-    return Answer(updated / updated[2, 2], weights, residuals, np.linalg.inv(normal))
+    return Answer(np.asarray(updated / updated[2, 2]), weights)
 
 
 def _residuals(design: Floats, solution: Floats, shifts: Floats, information: Floats) -> Floats:
@@ -266,7 +261,7 @@ def _residuals(design: Floats, solution: Floats, shifts: Floats, information: Fl
     # Along an edge a part knows nothing; its error there is not its fault.
     strength = np.maximum(np.trace(information, axis1=1, axis2=2) / 2, 1e-9)
     square = np.einsum("ni,nij,nj->n", off, information, off) / strength
-    return np.sqrt(np.maximum(square, 0))
+    return np.asarray(np.sqrt(np.maximum(square, 0)))
 
 
 def _design(places: Floats) -> Floats:

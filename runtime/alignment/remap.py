@@ -18,7 +18,7 @@ from mgdn_edge.runtime.alignment.rig_file import CameraModel, CameraRig, Matrix,
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import InfraredPlane, Plane, VisibleFrame
 
-Maps = tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]
+Maps = tuple[cv2.typing.MatLike, cv2.typing.MatLike]  # OpenCV's fixed-point form
 Size = tuple[int, int]
 
 

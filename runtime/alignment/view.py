@@ -92,7 +92,7 @@ def inscribed(polygon: npt.NDArray[np.float64], aspect: float) -> tuple[float, f
                 rows.append([normal[0], normal[1], normal[0] * right + normal[1] * down])
                 limits.append(normal @ start)
     found = linprog([0, 0, -1], rows, limits, bounds=[(None, None), (None, None), (0, None)])
-    if not found.success:
+    if found.x is None:
         return 0.0, 0.0, 0.0, 0.0
     left, top, width = found.x
     # Pixel i spans i-0.5 to i+0.5 here and i to i+1 as an edge count.

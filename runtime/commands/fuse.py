@@ -109,7 +109,7 @@ def fuse_command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
-    """Fuse two recordings, registered or with --rig, into OUTPUT and report every stage's latency."""
+    """Fuse two recordings, registered or with a rig, into OUTPUT; report every stage's latency."""
     from mgdn_edge.runtime.fuse import DEFAULT_NETWORK, fuse_files
     from mgdn_edge.runtime.interrupt import stop_on_signal
     from mgdn_edge.runtime.page_retention import retain_pages
