@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from mgdn_edge.runtime.alignment.coarse import (
     Candidate,
@@ -21,6 +22,7 @@ from mgdn_edge.runtime.alignment.coarse import (
     corner_distance,
     search_candidates,
 )
+from mgdn_edge.runtime.alignment.features import direction_field, real_part_mask
 from mgdn_edge.runtime.alignment.refine import Answer, Level, answer_votes
 from mgdn_edge.runtime.alignment.rig_file import Matrix
 from mgdn_edge.runtime.errors import UserError
@@ -32,6 +34,7 @@ STRICT = 2.0  # pixels of a level within which parts agree in the end
 WIDE, NEAR = 24, 3.0  # pixels: how far parts look when asked afresh, and what counts as agreeing
 DISTINCT = 1 / 16  # of the visible width between alignments that are not the same
 FEWEST_PARTS = 10
+LEAST_EDGES = 1e-4  # a flat or black picture; any photograph has over 0.05
 LEAST_RIVAL = 0.35  # of the best correlation: lower rivals prove nothing more
 # Both halves share the fields' own bias: on drawn scenes with exact truth 0.05 to 0.15 % of the
 # width remained where they agreed entirely.
@@ -115,6 +118,8 @@ OR_POINTS = "or show points yourself: --points FILE or --click"
 def find_alignment(frames: Images) -> Found | None:
     """The best alignment, believed or not; None where there is nothing to compare."""
     some = [frames[i] for i in _spread(len(frames), COARSE_FRAMES)]
+    if any(field_strength(picture) < LEAST_EDGES for picture in frames[0]):
+        return None
     coarse = Level(some, COARSE_WIDTH)
     ranked = _rank(coarse, search_candidates(some, CANDIDATES))
     if not ranked:
@@ -148,6 +153,13 @@ def find_alignment(frames: Images) -> Found | None:
     )
     error = (evidence.halves + FLOOR) * visible.shape[1]
     return Found(homography, error, evidence)
+
+
+def field_strength(picture: npt.NDArray[np.uint8]) -> float:
+    """Mean length, 0..1, of the direction field of a picture as it is."""
+    mask = real_part_mask(picture)
+    field = direction_field(picture.astype(np.float32), mask)
+    return float(np.sqrt((field**2).sum(2)).mean())
 
 
 def _rank(level: Level, candidates: list[Candidate]) -> list[tuple[float, Matrix]]:

@@ -27,7 +27,8 @@ def direction_field(image: npt.NDArray[np.float32], mask: Mask) -> Field:
     across = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=1 / 32)
     down = cv2.Scharr(smooth, cv2.CV_32F, 0, 1, scale=1 / 32)
     strength = cv2.magnitude(across, down) + np.float32(1e-6)
-    known = cv2.erode(mask, np.ones((5, 5), np.uint8))
+    # Smoothing and the gradient reach 5 pixels: nearer to the edge of a mask they see past it.
+    known = cv2.erode(mask, np.ones((11, 11), np.uint8))
     strength_known = strength * known
     local = cv2.GaussianBlur(strength_known, (0, 0), SURROUNDINGS)
     share = cv2.GaussianBlur(known, (0, 0), SURROUNDINGS)

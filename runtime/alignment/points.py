@@ -27,6 +27,8 @@ OTHER_NAMES = {"vi_x": "x_vis", "vi_y": "y_vis", "ir_x": "x_ir", "ir_y": "y_ir"}
 FEWEST = 4  # a homography's four; fewer leave nothing to measure the error on
 # A click is good to a pixel or two in either picture; less than this is no mistake.
 TOLERANCE_PX = 4.0
+# Of the points' extent: clicks farther off than this agree on nothing, however many they are.
+LARGEST_SHARE = 0.04
 MAD = 1.4826  # median absolute deviation -> standard deviation of a normal distribution
 STRAIGHT = 0.03  # spread across over spread along, below which points are one line
 
@@ -117,7 +119,8 @@ def fit_points(visible: Points, infrared: Points) -> PointFit:
                 f"the {name} points lie on one line or spot; add points away from it, "
                 "near the picture's corners"
             )
-    kept = _agreeing(visible, infrared)
+    most = LARGEST_SHARE * float(np.hypot(*np.ptp(visible, axis=0)))
+    kept = _agreeing(visible, infrared, most)
     fit: Fit = fit_similarity
     name = "similarity"
     for _ in range(4):
@@ -125,7 +128,7 @@ def fit_points(visible: Points, infrared: Points) -> PointFit:
         fit, name = choose_model(visible[kept], infrared[kept])
         homography = fit(visible[kept], infrared[kept])
         errors = transfer_errors(homography, visible, infrared)
-        limit = max(TOLERANCE_PX, 5 * MAD * float(np.median(errors[kept])))
+        limit = max(TOLERANCE_PX, min(5 * MAD * float(np.median(errors[kept])), most))
         now = errors <= limit
         if (now == kept).all():
             break
@@ -154,7 +157,7 @@ def _is_straight(points: Points) -> bool:
     return bool(spread[1] <= STRAIGHT * spread[0]) or spread[0] < 1e-9
 
 
-def _agreeing(visible: Points, infrared: Points) -> npt.NDArray[np.bool_]:
+def _agreeing(visible: Points, infrared: Points, most: float) -> npt.NDArray[np.bool_]:
     """Pairs that the affine motion of least median error explains, generously."""
     matrix, _ = cv2.estimateAffine2D(
         np.ascontiguousarray(infrared),
@@ -166,7 +169,7 @@ def _agreeing(visible: Points, infrared: Points) -> npt.NDArray[np.bool_]:
         return np.ones(len(visible), np.bool_)
     errors = transfer_errors(np.vstack([matrix, [0, 0, 1]]), visible, infrared)
     # Perspective bends what an affine motion predicts: more is allowed than a click's error.
-    limit = max(3 * TOLERANCE_PX, 5 * MAD * float(np.median(errors)))
+    limit = max(3 * TOLERANCE_PX, min(5 * MAD * float(np.median(errors)), 2 * most))
     return np.asarray(errors <= limit)
 
 
