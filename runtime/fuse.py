@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
 from mgdn_edge.runtime.alignment.remap import open_alignment
 from mgdn_edge.runtime.latency import Percentiles, measure_stages
 from mgdn_edge.runtime.ledger import END_TO_END
@@ -58,6 +59,7 @@ class Summary(msgspec.Struct, frozen=True):
     end_to_end: Percentiles | None
     stages: dict[str, Percentiles]
     versions: dict[str, str]
+    drift: DriftFigures | None = None
 
 
 def fuse_files(
@@ -75,6 +77,7 @@ def fuse_files(
     shortest: bool = False,
     rig: Path | None = None,
     distance_m: float | None = None,
+    realign: bool = False,
     pace: Pace = "none",
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
     stop: threading.Event | None = None,
@@ -88,7 +91,7 @@ def fuse_files(
 
     ``on_start`` gets the number of pairs before the first is fused, ``on_frame`` is called
     after each. ``rig`` is a rig file: both pictures are brought to its working size, for things
-    ``distance_m`` metres away. ``report`` becomes an HTML file that states ``command``,
+    ``distance_m`` metres away; ``realign`` follows slow drift. ``report`` becomes an HTML file that states ``command``,
     ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT then does not exist.
     """
     with (
@@ -101,7 +104,7 @@ def fuse_files(
             frames=frames,
             shortest=shortest,
             resize=resize,
-            alignment=open_alignment(rig, distance_m, resize=resize),
+            alignment=open_alignment(rig, distance_m, resize=resize, realign=realign),
         )
         sink = open_sink(
             output,
@@ -130,6 +133,8 @@ def fuse_files(
                 from mgdn_edge.runtime.report.kept_frames import KeptFrames
 
                 keeper = KeptFrames(pairs.count, pace)
+            if pairs.alignment is not None:
+                pairs.monitor = DriftMonitor(pairs, realign=realign)
             result = fuse_stream(
                 pairs, session, sink, pace=pace, stop=stop, on_frame=on_frame, keeper=keeper
             )
@@ -168,6 +173,7 @@ def summarise(
         end_to_end=stages.pop(END_TO_END, None),
         stages=stages,
         versions=installed_versions(),
+        drift=None if pairs.monitor is None else pairs.monitor.finish(),
     )
 
 

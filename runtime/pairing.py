@@ -18,6 +18,7 @@ from mgdn_edge.runtime.ledger import FrameStamps
 from mgdn_edge.runtime.sources import Source
 
 if TYPE_CHECKING:
+    from mgdn_edge.runtime.alignment.drift import DriftMonitor
     from mgdn_edge.runtime.alignment.remap import Alignment
 
 NAMED_STEMS = 3
@@ -48,7 +49,7 @@ class Pairs:
 
     ``count`` is how many there will be, ``size`` the (height, width) common to all, or None
     where each has its own. ``alignment`` is given to every pair and may be replaced by a newer
-    one of the same size at any time. Raises UserError for lengths, stems or sizes that do not
+    one of the same size at any time; ``monitor``, where set, is shown every pair. Raises UserError for lengths, stems or sizes that do not
     match.
     """
 
@@ -71,6 +72,7 @@ class Pairs:
         self.infrared = infrared
         self.count = self._pair_count(frames, shortest=shortest)
         self.alignment = alignment
+        self.monitor: DriftMonitor | None = None
         self._resize = resize
         self._shortest = shortest
         first = self._first_pair()
@@ -121,7 +123,10 @@ class Pairs:
                     return
                 stamps.pts_ns = visible.pts_ns
                 self._check_sizes(visible, infrared)
-                yield Pair(visible, infrared, stamps, self.alignment)
+                pair = Pair(visible, infrared, stamps, self.alignment)
+                if self.monitor is not None:
+                    self.monitor.offer(pair)
+                yield pair
 
     def _check_end(
         self, seq: int, visible: VisibleFrame | None, infrared: InfraredFrame | None

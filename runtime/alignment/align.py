@@ -75,6 +75,7 @@ class AlignReport(msgspec.Struct, frozen=True):
 
 
 DEFAULT_FRAMES = 8
+TARGET_FRAMES = 40
 REPORT_SCHEMA = "mgdn.align/1"
 
 
@@ -111,6 +112,25 @@ def align_by_scene(
     return finish(output, pairs, measure_scene(pairs), request)
 
 
+def align_by_target(
+    visible: str,
+    infrared: str,
+    output: Path,
+    target: str,
+    *,
+    frames: int = TARGET_FRAMES,
+    request: RigRequest = RigRequest(),  # noqa: B008 - frozen
+    infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
+) -> AlignReport:
+    """Recordings of a board or circles both cameras see, rig file to write -> what was written."""
+    from mgdn_edge.runtime.alignment.target import measure_target, parse_target
+
+    parsed = parse_target(target)
+    check_output(output)
+    pairs = read_pairs(visible, infrared, infrared_options, frames)
+    return finish(output, pairs, measure_target(pairs, parsed), request)
+
+
 def measure_scene(pairs: list[FramePair]) -> Measured:
     """Frames over time -> Measured; raises UserError "not aligned: ..."."""
     from mgdn_edge.runtime.alignment.automatic import align_frames
@@ -119,7 +139,7 @@ def measure_scene(pairs: list[FramePair]) -> Measured:
     evidence = found.evidence
     return Measured(
         method="automatic",
-        homography=rows_of(found.homography),
+        homography=homography_rows(found.homography),
         error_px=found.error_px,
         error_from=f"two halves of {evidence.parts} picture parts in {len(pairs)} frames",
         evidence=round(evidence.agreement * evidence.parts),
@@ -135,7 +155,7 @@ def measure_points(visible: Matrix, infrared: Matrix) -> Measured:
     ]
     return Measured(
         method="points",
-        homography=rows_of(fit.homography),
+        homography=homography_rows(fit.homography),
         error_px=fit.error_px,
         error_from=f"{fit.used} points, each predicted by the others ({fit.model})",
         evidence=fit.used,
@@ -208,7 +228,12 @@ def make_rig(measured: Measured, pair: FramePair, request: RigRequest) -> Camera
 
 
 def rows_of(matrix: Matrix) -> Rows:
-    """(3, 3) float64 -> rows of plain floats, the last element 1 where it can be."""
-    scaled = matrix / matrix[2, 2] if abs(matrix[2, 2]) > 1e-12 else matrix
-    first, second, third = ((float(a), float(b), float(c)) for a, b, c in scaled)
+    """(3, 3) float64 -> rows of plain floats."""
+    first, second, third = ((float(a), float(b), float(c)) for a, b, c in matrix)
     return first, second, third
+
+
+def homography_rows(homography: Matrix) -> Rows:
+    """(3, 3) float64 -> rows of plain floats, the last one 1 where it can be."""
+    last = homography[2, 2]
+    return rows_of(homography / last if abs(last) > 1e-12 else homography)

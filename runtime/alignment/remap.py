@@ -139,12 +139,18 @@ class Alignment:
 
 
 def open_alignment(
-    rig: Path | None, distance_m: float | None, *, resize: bool = False
+    rig: Path | None,
+    distance_m: float | None,
+    *,
+    resize: bool = False,
+    realign: bool = False,
 ) -> Alignment | None:
     """The alignment of a rig file, None without one; raises UserError for options that clash."""
     if rig is None:
         if distance_m is not None:
             raise UserError("--distance chooses within a rig; pass --rig FILE.toml too")
+        if realign:
+            raise UserError("--realign corrects a rig; pass --rig FILE.toml too")
         return None
     if resize:
         raise UserError("--rig and --resize both say how sizes meet; pass one of them")

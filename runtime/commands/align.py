@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mgdn_edge.runtime.commands.options import parse_size
+from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.alignment.align import AlignReport
@@ -21,6 +22,8 @@ EPILOG = """Examples:
   mgdn align vi.mp4 ir.mp4 rig.toml
 
   mgdn align vi.png ir.png rig.toml --points points.csv
+
+  mgdn align board_vi.mp4 board_ir.mp4 rig.toml --target board:8x5:40
 
   mgdn fuse vi.mp4 ir.mp4 fused.mp4 --rig rig.toml
 """
@@ -55,6 +58,13 @@ def align_command(
             help="Point pairs x_vis,y_vis,x_ir,y_ir as .csv or .json, instead of the scene.",
         ),
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:COLUMNSxROWS[:MM]",
+            help="A board (inner corners) or circles both cameras see, such as board:8x5:40.",
+        ),
+    ] = None,
     area: Annotated[
         AreaChoice,
         typer.Option(help="fill: all the visible camera sees. crop: what both cameras see."),
@@ -64,8 +74,9 @@ def align_command(
         typer.Option(metavar="WIDTHxHEIGHT", help="Size of the fused picture; default visible's."),
     ] = None,
     frames: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Frames of the scene that vote.")
-    ] = 8,
+        int | None,
+        typer.Option(min=1, metavar="N", help="Frames looked at; default 8, 40 with --target."),
+    ] = None,
     distance: Annotated[
         float | None, typer.Option(metavar="METRES", help="How far away the scene is.")
     ] = None,
@@ -82,13 +93,18 @@ def align_command(
     import msgspec
 
     from mgdn_edge.runtime.alignment.align import (
+        DEFAULT_FRAMES,
+        TARGET_FRAMES,
         RigRequest,
         align_by_points,
         align_by_scene,
+        align_by_target,
     )
     from mgdn_edge.runtime.commands.fuse import parse_span
     from mgdn_edge.runtime.sources import InfraredOptions
 
+    if points is not None and target is not None:
+        raise UserError("both --points and --target were given; pass one of them")
     working = parse_size(size) if size is not None else None
     request = RigRequest(area.value, working and (working[1], working[0]), distance)
     options = InfraredOptions(infrared_luma, parse_span(infrared_span))
@@ -96,13 +112,24 @@ def align_command(
         report = align_by_points(
             visible, infrared, output, points, request=request, infrared_options=options
         )
+    elif target is not None:
+        with show_status("looking for the target", shown=not json):
+            report = align_by_target(
+                visible,
+                infrared,
+                output,
+                target,
+                frames=frames or TARGET_FRAMES,
+                request=request,
+                infrared_options=options,
+            )
     else:
         with show_status("comparing the two pictures", shown=not json):
             report = align_by_scene(
                 visible,
                 infrared,
                 output,
-                frames=frames,
+                frames=frames or DEFAULT_FRAMES,
                 request=request,
                 infrared_options=options,
             )

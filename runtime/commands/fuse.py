@@ -86,6 +86,9 @@ def fuse_command(
         float | None,
         typer.Option(metavar="METRES", help="Distance to align for, with --rig."),
     ] = None,
+    realign: Annotated[
+        bool, typer.Option("--realign", help="Correct the rig while it drifts slowly.")
+    ] = False,
     pace: Annotated[
         PaceChoice,
         typer.Option(
@@ -134,6 +137,7 @@ def fuse_command(
             shortest=shortest,
             rig=rig,
             distance_m=distance,
+            realign=realign,
             pace=pace.value,
             infrared_options=InfraredOptions(infrared_luma, parse_span(infrared_span)),
             stop=stop,
@@ -207,6 +211,10 @@ def print_table(summary: Summary) -> None:
         f"{summary.output}: {counts.out} frames of {counts.in_} ({counts.dropped} dropped), "
         f"{summary.fps:.1f} fps{', interrupted' if summary.interrupted else ''}"
     )
+    if summary.drift is not None:
+        from mgdn_edge.runtime.alignment.drift import drift_sentence
+
+        print(drift_sentence(summary.drift))
     if summary.end_to_end is None:
         return
     title = ", ".join((summary.network, summary.backend, summary.variant, summary.precision))
