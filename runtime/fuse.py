@@ -91,8 +91,9 @@ def fuse_files(
 
     ``on_start`` gets the number of pairs before the first is fused, ``on_frame`` is called
     after each. ``rig`` is a rig file: both pictures are brought to its working size, for things
-    ``distance_m`` metres away; ``realign`` follows slow drift. ``report`` becomes an HTML file that states ``command``,
-    ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT then does not exist.
+    ``distance_m`` metres away; ``realign`` follows slow drift. ``report`` becomes an HTML file
+    that states ``command``, ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT
+    then does not exist.
     """
     with (
         open_visible(visible) as visible_source,

@@ -49,8 +49,8 @@ class Pairs:
 
     ``count`` is how many there will be, ``size`` the (height, width) common to all, or None
     where each has its own. ``alignment`` is given to every pair and may be replaced by a newer
-    one of the same size at any time; ``monitor``, where set, is shown every pair. Raises UserError for lengths, stems or sizes that do not
-    match.
+    one of the same size at any time; ``monitor``, where set, is shown every pair. Raises
+    UserError for lengths, stems or sizes that do not match.
     """
 
     def __init__(

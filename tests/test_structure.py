@@ -79,7 +79,9 @@ def test_the_command_line_imports_nothing_heavy(repository: Path) -> None:
     assert result.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["", "fuse", "export", "check", "bundle", "bench", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "fuse", "export", "check", "bundle", "bench", "doctor", "align"]
+)
 def test_help_is_instant(command: str) -> None:
     code = "import sys; sys.argv = ['mgdn', *sys.argv[1:]]; from mgdn_edge.cli import main; main()"
     script = [sys.executable, "-c", code, *command.split(), "--help"]
@@ -123,6 +125,7 @@ def test_the_wheel_holds_one_package_and_the_default_bundle(built: Path) -> None
         "mgdn_edge/cli.py",
         "mgdn_edge/runtime/fuse.py",
         "mgdn_edge/runtime/report/templates/page.html",
+        "mgdn_edge/runtime/alignment/templates/click.html",
         "mgdn_edge/runtime/report/templates/style.css",
         "mgdn_edge/runtime/bundles/mgdn-edge.mgdn",
         "mgdn_edge/export/networks/mgdn.py",

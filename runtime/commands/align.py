@@ -25,6 +25,8 @@ EPILOG = """Examples:
 
   mgdn align board_vi.mp4 board_ir.mp4 rig.toml --target board:8x5:40
 
+  mgdn align vi.png ir.png rig.toml --click
+
   mgdn fuse vi.mp4 ir.mp4 fused.mp4 --rig rig.toml
 """
 
@@ -65,6 +67,12 @@ def align_command(
             help="A board (inner corners) or circles both cameras see, such as board:8x5:40.",
         ),
     ] = None,
+    click: Annotated[
+        bool, typer.Option("--click", help="Serve a local page to click point pairs on.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of that page; 0 takes a free one.")
+    ] = 0,
     area: Annotated[
         AreaChoice,
         typer.Option(help="fill: all the visible camera sees. crop: what both cameras see."),
@@ -103,14 +111,26 @@ def align_command(
     from mgdn_edge.runtime.commands.fuse import parse_span
     from mgdn_edge.runtime.sources import InfraredOptions
 
-    if points is not None and target is not None:
-        raise UserError("both --points and --target were given; pass one of them")
+    if (points is not None) + (target is not None) + click > 1:
+        raise UserError("--points, --target and --click are three ways to measure; pass one")
     working = parse_size(size) if size is not None else None
     request = RigRequest(area.value, working and (working[1], working[0]), distance)
     options = InfraredOptions(infrared_luma, parse_span(infrared_span))
     if points is not None:
         report = align_by_points(
             visible, infrared, output, points, request=request, infrared_options=options
+        )
+    elif click:
+        from mgdn_edge.runtime.alignment.click_page import align_by_clicks
+
+        report = align_by_clicks(
+            visible,
+            infrared,
+            output,
+            request=request,
+            infrared_options=options,
+            port=port,
+            on_ready=lambda url: print(f"open {url}", file=sys.stderr, flush=True),
         )
     elif target is not None:
         with show_status("looking for the target", shown=not json):
