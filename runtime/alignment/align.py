@@ -22,6 +22,7 @@ from mgdn_edge.runtime.alignment.rig_file import (
     Quality,
     Rows,
     find_fault,
+    read_rig,
 )
 from mgdn_edge.runtime.alignment.rig_text import write_rig
 from mgdn_edge.runtime.alignment.view import choose_view, covered_share
@@ -50,11 +51,21 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class RigRequest(msgspec.Struct, frozen=True):
-    """What the rig is wanted for: area, working (width, height), distance in metres."""
+    """What the rig is wanted for: area, working (width, height), distance in metres.
+
+    ``add`` keeps the rig there is and adds the homography of this distance.
+    """
 
     area: Area = "fill"
     working_size: tuple[int, int] | None = None
     distance_m: float | None = None
+    add: bool = False
+
+    def __post_init__(self) -> None:
+        if self.distance_m is not None and not 0 < self.distance_m < np.inf:
+            raise UserError(f"--distance {self.distance_m:g} is not a distance; metres above 0")
+        if self.add and self.distance_m is None:
+            raise UserError("--add adds a homography for another distance; say --distance METRES")
 
 
 class AlignReport(msgspec.Struct, frozen=True):
@@ -173,6 +184,8 @@ def finish(
 ) -> AlignReport:
     """Choose the view, write the rig and its overlay, report."""
     rig = make_rig(measured, pairs[0], request)
+    if request.add:
+        rig = with_plane(read_rig(output), rig)
     overlay = output.with_suffix(".png")
     write_rig(output, rig)
     write_overlay(overlay, rig, pairs[0])
@@ -190,6 +203,17 @@ def finish(
         coverage=rig.quality.coverage,
         notes=measured.notes,
     )
+
+
+def with_plane(rig: CameraRig, new: CameraRig) -> CameraRig:
+    """``rig`` with the plane of ``new``, instead of its own for that distance."""
+    if (rig.visible.size, rig.infrared.size) != (new.visible.size, new.infrared.size):
+        raise UserError("--add needs the rig of these cameras, whose picture sizes it was made for")
+    if rig.pose is not None:
+        raise UserError("this rig has a pose, which serves every distance; leave --add out")
+    (plane,) = new.plane
+    kept = tuple(each for each in rig.plane if each.distance_m != plane.distance_m)
+    return msgspec.structs.replace(rig, plane=(*kept, plane))
 
 
 def make_rig(measured: Measured, pair: FramePair, request: RigRequest) -> CameraRig:

@@ -88,6 +88,9 @@ def align_command(
     distance: Annotated[
         float | None, typer.Option(metavar="METRES", help="How far away the scene is.")
     ] = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="Add this distance to the rig file there is.")
+    ] = False,
     infrared_luma: Annotated[
         bool, typer.Option("--infrared-luma", help="Take a false-colour infrared's luma.")
     ] = False,
@@ -114,7 +117,7 @@ def align_command(
     if (points is not None) + (target is not None) + click > 1:
         raise UserError("--points, --target and --click are three ways to measure; pass one")
     working = parse_size(size) if size is not None else None
-    request = RigRequest(area.value, working and (working[1], working[0]), distance)
+    request = RigRequest(area.value, working and (working[1], working[0]), distance, add)
     options = InfraredOptions(infrared_luma, parse_span(infrared_span))
     if points is not None:
         report = align_by_points(

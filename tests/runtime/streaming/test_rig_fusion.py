@@ -86,6 +86,30 @@ def test_crop_and_working_size(mgdn_here, tmp_path, points):
     assert report["working_size"] == [64, 48]
 
 
+def test_a_rig_holds_homographies_of_several_distances(mgdn_here, tmp_path, points):
+    rig = tmp_path / "rig.toml"
+    words = ("align", SCENE, SCENE, rig, "--points", points)
+    assert mgdn_here(*words, "--distance", 30).code == 0
+    near = tmp_path / "near.csv"
+    lines = [line.split(",") for line in points.read_text().splitlines()]
+    shifted = [[str(float(line[0]) + 6), *line[1:]] for line in lines[1:]]
+    near.write_text("\n".join(",".join(line) for line in [lines[0], *shifted]))
+    words = ("align", SCENE, SCENE, rig, "--points", near, "--add")
+    assert "say --distance" in mgdn_here(*words).err
+    assert mgdn_here(*words, "--distance", 3).code == 0
+    assert mgdn_here(*words, "--distance", 3).code == 0  # the same one again takes its place
+    read = read_rig(rig)
+    assert [plane.distance_m for plane in read.plane] == [30, 3]
+    assert read.homography(4)[0, 2] == pytest.approx(read.homography(20)[0, 2] + 6, abs=0.1)
+    out = tmp_path / "o.png"
+    words = ("fuse", SCENE, SCENE, out, "--rig", rig, "--frames", 1, "--network", "average")
+    pictures = []
+    for metres in (3, 30):
+        assert mgdn_here(*words, "--distance", metres).code == 0
+        pictures.append(cv2.imread(str(out)))
+    assert (pictures[0] != pictures[1]).mean() > 0.1
+
+
 def test_the_scene_alone_aligns_it(mgdn_here, tmp_path):
     rig = tmp_path / "rig.toml"
     done = mgdn_here("align", SCENE, SCENE, rig, "--frames", 2)
