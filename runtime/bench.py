@@ -15,6 +15,7 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.golden import draw_scene
 from mgdn_edge.runtime.latency import Percentiles, percentiles
+from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions
 from mgdn_edge.runtime.networks import open_session
 from mgdn_edge.runtime.session import FilterImplementation, Size
 from mgdn_edge.runtime.versions import installed_versions
@@ -26,7 +27,10 @@ SEED = 20260401
 
 
 class NetworkFigures(msgspec.Struct, frozen=True):
-    """One network's milliseconds per ``fuse``, and its p50 over the first network's."""
+    """One network's milliseconds per ``fuse``, and its p50 over the first network's.
+
+    ``execution`` says how the backend computed: device, memory, CUDA graph, a fallback.
+    """
 
     network: str
     backend: str
@@ -35,16 +39,21 @@ class NetworkFigures(msgspec.Struct, frozen=True):
     filter_implementation: FilterImplementation | None
     fuse: Percentiles
     ratio: float
+    execution: dict[str, str] = {}
 
 
 class BenchReport(msgspec.Struct, frozen=True):
-    """Figures of all networks on the same frames, measured in turns."""
+    """Figures of all networks on the same frames, measured in turns.
+
+    ``conditions`` are the machine's before the first frame and after the last.
+    """
 
     schema: str
     size: str
     threads: int | None
     networks: list[NetworkFigures]
     versions: dict[str, str]
+    conditions: tuple[Conditions, Conditions]
 
 
 def bench_networks(
@@ -54,6 +63,7 @@ def bench_networks(
     frames: int = 100,
     warmup: int = 10,
     backend: str | None = None,
+    fallback: str | None = None,
     variant: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
@@ -65,8 +75,8 @@ def bench_networks(
 
     Every network fuses each frame before the next frame comes, so that a busy machine slows
     them alike and the ratios hold. ``warmup`` rounds come first and are not counted.
-    ``backend``, ``variant``, ``precision`` and ``native`` (see ``open_session``) are the first
-    network's. ``report`` becomes an HTML file that states ``command``. Raises UserError.
+    ``backend``, ``fallback``, ``variant``, ``precision`` and ``native`` (see ``open_session``) are
+    the first network's. ``report`` becomes an HTML file that states ``command``. Raises UserError.
     """
     if report is not None:
         check_side_file(report, "--report", ".html", [])
@@ -81,6 +91,7 @@ def bench_networks(
                 open_session(
                     network,
                     backend=backend if index == 0 else None,
+                    fallback=fallback if index == 0 else None,
                     variant=variant if index == 0 else None,
                     precision=precision if index == 0 else None,
                     size=size,
@@ -90,6 +101,7 @@ def bench_networks(
             )
             for index, network in enumerate(networks)
         ]
+        before = read_conditions()
         times = np.zeros((len(sessions), warmup + frames), np.int64)
         for turn in range(warmup + frames):
             visible, infrared = pairs[turn % SCENES]
@@ -97,6 +109,7 @@ def bench_networks(
                 begin = time.perf_counter_ns()
                 session.fuse(visible, infrared)
                 row[turn] = time.perf_counter_ns() - begin
+        after = read_conditions()
         figures = [percentiles(row, warmup) for row in times]
         result = BenchReport(
             schema=SCHEMA,
@@ -109,12 +122,14 @@ def bench_networks(
                     variant=session.variant,
                     precision=session.precision,
                     filter_implementation=session.filter_implementation,
+                    execution=session.execution,
                     fuse=figure,
                     ratio=round(figure.p50 / figures[0].p50, 3),
                 )
                 for session, figure in zip(sessions, figures, strict=True)
             ],
             versions=installed_versions(),
+            conditions=(before, after),
         )
         if report is not None:
             from mgdn_edge.runtime.report.bench_report import write_bench_report

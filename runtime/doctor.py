@@ -28,6 +28,7 @@ from mgdn_edge.plugins.tensorrt_plugin import (
 )
 from mgdn_edge.runtime.bundle.verification import verify_bundle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.networks import BASELINES, packaged_bundles
 
 State = Literal["ok", "warning", "blocks"]
@@ -63,10 +64,14 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Everything looked at; ``usable`` is false where any finding blocks."""
+    """Everything looked at; ``usable`` is false where any finding blocks.
+
+    ``ceilings`` are measured only when asked for.
+    """
 
     usable: bool
     findings: tuple[Finding, ...]
+    ceilings: Ceilings | None = None
 
 
 def examine_machine(root: Path = Path("/")) -> Report:

@@ -41,7 +41,8 @@ class Summary(msgspec.Struct, frozen=True):
 
     ``size`` is "WIDTHxHEIGHT", or null where the frames differ. ``fps`` is frames out over the
     time from the first frame's capture to the last one's output. Under pace "none" queues are
-    kept full, so ``end_to_end`` measures them; pace "source" measures latency.
+    kept full, so ``end_to_end`` measures them; pace "source" measures latency. ``execution`` says
+    how the backend computed: device, memory, CUDA graph, a fallback.
     """
 
     schema: str
@@ -60,6 +61,7 @@ class Summary(msgspec.Struct, frozen=True):
     stages: dict[str, Percentiles]
     versions: dict[str, str]
     drift: DriftFigures | None = None
+    execution: dict[str, str] = {}
 
 
 def fuse_files(
@@ -69,6 +71,7 @@ def fuse_files(
     *,
     network: str | Path = DEFAULT_NETWORK,
     backend: str | None = None,
+    fallback: str | None = None,
     variant: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
@@ -122,6 +125,7 @@ def fuse_files(
         with open_session(
             network,
             backend=backend,
+            fallback=fallback,
             variant=variant,
             precision=precision,
             size=pairs.size,
@@ -165,6 +169,7 @@ def summarise(
         variant=session.variant,
         precision=session.precision,
         filter_implementation=session.filter_implementation,
+        execution=session.execution,
         pace=pace,
         size=None if size is None else f"{size[1]}x{size[0]}",
         output=output,

@@ -33,6 +33,9 @@ USAGE = {
     "bench --frames many": "--frames many: ",
     "bench --threads 0": "--threads 0: ",
     "bench more": "no such command",
+    "profile more": "unexpected extra argument",
+    "profile --frames many": "--frames many: ",
+    "profile --threads 0": "--threads 0: ",
     "export": "missing argument 'OUT'",
     "export {new} --nope 1": "no such option: --nope",
     "check": "missing argument 'EXPORT_DIR'",
@@ -51,6 +54,18 @@ USAGE = {
     "align {vi} {ir} {new}.toml --click --target board:8x5": "three ways to measure; pass one",
     "align {vi} {ir} {new}.toml --target ring:8x5": "board:8x5:40",
     "fuse {vi} {ir} {out} --realign": "pass --rig FILE.toml too",
+    "quantize": "missing argument 'NETWORK'",
+    "quantize {bundle}": "missing argument 'PAIRS'",
+    "quantize {bundle} {empty}": "missing argument 'OUT.mgdn'",
+    "quantize {bundle} {empty} {new}.mgdn --method fast": "'fast' is not one of",
+    "quantize {bundle} {empty} {new}.mgdn --pairs x": "--pairs x: ",
+    "build": "missing argument 'BUNDLE'; see: mgdn build --help",
+    "build {bundle} --filter none": "--filter none: ",
+    "build {bundle} --workspace 0": "--workspace 0: ",
+    "build {bundle} --level 6": "--level 6: ",
+    "cache": "missing command; see: mgdn cache --help",
+    "cache why": "missing argument 'BUNDLE'",
+    "cache gc --max-size -1": "--max-size -1: ",
     "doctor more": "unexpected extra argument",
     "doctor --fix": "no such option: --fix",
     "demo a b": "unexpected extra argument",
@@ -101,6 +116,16 @@ OTHERS = {
     "bench --bundle {cutbundle}": "not a usable bundle",
     "bench --network average --report {folder}/no/r.html": "mkdir -p",
     "bench --network average --report r.pdf": "does not end in .html",
+    "profile --size 640": "WIDTHxHEIGHT",
+    "profile --frames 0": "--frames 1 or more",
+    "profile --network average": "mgdn bench --network average",
+    "profile --network nope": "'nope' is unknown",
+    "profile --bundle nowhere.mgdn": "nowhere.mgdn",
+    "profile --bundle {cutbundle}": "not a usable bundle",
+    "profile --bundle {bundle} --network average": "pass one of them",
+    "profile --variant 1x1": "variant 1x1",
+    "profile --report r.pdf": "does not end in .html",
+    "profile --report {folder}/no/r.html": "mkdir -p",
     "bundle create nowhere {new}.mgdn": "export.json",
     "bundle create {empty} {new}.mgdn": "export.json",
     "bundle create {empty} {new}.zip": "must end in .mgdn",
@@ -110,6 +135,8 @@ OTHERS = {
     "bundle inspect {cutbundle}": "not a usable bundle",
     "bundle verify {cutbundle}": "not a usable bundle",
     "bundle verify {flipped}": "damaged",
+    "build {bundle} --size 640": "WIDTHxHEIGHT",
+    "build {bundle} --builder nope": "builder 'nope' is unknown",
     "demo {vi}": "cannot write to",
 }
 EXPORT = {
@@ -130,6 +157,27 @@ EXPORT = {
     "train {empty} {new}.safetensors": "empty",
     "train {empty} {new}.safetensors --recipe nope": "nope",
     "train {empty} {new}.safetensors --steps 1 --minutes 1": "",
+}
+QUANTIZE = {
+    "quantize nope {empty} {new}.mgdn": "network 'nope' is unknown",
+    "quantize nowhere.mgdn {empty} {new}.mgdn": "nowhere.mgdn",
+    "quantize {cutbundle} {empty} {new}.mgdn": "not a usable bundle",
+    "quantize {bundle} nowhere {new}.mgdn": "nowhere does not exist; give a folder",
+    "quantize {bundle} {vi} {new}.mgdn": "is a file; give a folder",
+    "quantize {bundle} {empty} {new}.mgdn": "holds no vi",
+    "quantize {bundle} {vi},{small} {new}.mgdn": "visible is 32x24, infrared 16x12",
+    "quantize {bundle} {vi},{ir} {new}.mgdn": "1 pairs are too few",
+    "quantize {bundle} {ir},{vi} {new}.mgdn": "the visible recording comes first",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --held-out {vi},{ir}": "is calibration pair",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --pairs 0 --held-out {vi},{ir}": "--pairs 0",
+    "quantize {bundle} {empty}#x {new}.mgdn": "manifest.csv",
+    "quantize {bundle} {vi},{ir} {new}.onnx": "must end in .mgdn",
+    "quantize {bundle} {vi},{ir} {folder}/no/a.mgdn": "does not exist",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --percentile 0": "--percentile 0 is not above 0",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --contract fast": "--contract clause 'fast'",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --tensorrt 11.0.0": "removed them",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --report r.txt": "does not end in .html",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --calibration-cache r.txt": "does not end in .cache",
 }
 
 
@@ -195,6 +243,12 @@ def test_wrong_words_are_one_line_and_leave_nothing(wrong, monkeypatch, capfd, w
 @pytest.mark.parametrize("words", EXPORT)
 def test_wrong_words_of_export_check_and_train(wrong, monkeypatch, capfd, words):
     check_refusal(words, EXPORT[words], wrong, monkeypatch, capfd)
+
+
+@pytest.mark.export
+@pytest.mark.parametrize("words", QUANTIZE)
+def test_wrong_words_of_quantize(wrong, monkeypatch, capfd, words):
+    check_refusal(words, QUANTIZE[words], wrong, monkeypatch, capfd)
 
 
 @pytest.mark.parametrize("words", ["", "--help", "fuse --help", "bundle create --help"])

@@ -6,5 +6,7 @@ plots.py         durations -> coordinates of the frame-time plot and the bars
 kept_frames.py   the few frames whose pictures are shown, kept while the stream runs
 pictures.py      planes -> JPEG data URIs
 environment.py   machine and versions
-fuse_report.py, bench_report.py   what each command shows; `mgdn check` has its own in export
+roofline_plot.py  parts of a profile -> coordinates of the roofline plot
+fuse_report.py, bench_report.py, profile_report.py   what each command shows; `mgdn check` has its
+                 own in export
 """

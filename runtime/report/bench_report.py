@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.machine.conditions import describe_conditions
 from mgdn_edge.runtime.report.document import write_document
 from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.pictures import encode_picture
@@ -57,6 +58,12 @@ def write_bench_report(
             {
                 "frame size": report.size,
                 "threads": "every usable CPU" if report.threads is None else str(report.threads),
+                **{
+                    f"{name}: {fact}": told
+                    for name, each in zip(names, report.networks, strict=True)
+                    for fact, told in each.execution.items()
+                },
+                **describe_conditions(*report.conditions),
             },
         ),
         command=command,

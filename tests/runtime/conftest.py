@@ -1,11 +1,14 @@
 """A tiny network as `mgdn export` would leave it, and the bundle made from it."""
 
 import hashlib
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from mgdn_edge.cli import main
 from mgdn_edge.runtime.bundle.export_record import (
     DataSource,
     ExportedModel,
@@ -110,3 +113,23 @@ def tiny_bundle(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     create_bundle(write_export(folder / "export"), folder / "tiny.mgdn")
     return folder / "tiny.mgdn"
+
+
+@dataclass
+class Finished:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run_mgdn(monkeypatch, capfd):
+    """``run_mgdn("fuse", ...)`` in this process -> code, out, err."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["mgdn", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Finished(end.value.code, *capfd.readouterr())
+
+    return run

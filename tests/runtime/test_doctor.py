@@ -211,3 +211,13 @@ def test_a_tensorrt_plugin_of_another_major_is_a_warning(
     finding = findings()["tensorrt plugin"]
     assert finding.state == state
     assert "mgdn_tensorrt.so, for TensorRT 10, sha256 abababababab" in finding.found
+
+
+def test_ceilings_are_measured_only_when_asked_for(monkeypatch, run_mgdn):
+    from mgdn_edge.runtime.machine import ceilings
+
+    found = ceilings.Ceilings(2, 40.0, 200.0, 128)
+    monkeypatch.setattr(ceilings, "measure_ceilings", lambda: found)
+    assert "40.0 GB/s" in run_mgdn("doctor", "--ceilings").out
+    assert "GB/s" not in run_mgdn("doctor").out
+    assert '"gflops":200.0' in run_mgdn("doctor", "--ceilings", "--json").out

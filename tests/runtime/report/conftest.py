@@ -6,7 +6,6 @@ import os
 import select
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 
@@ -14,8 +13,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-
-from mgdn_edge.cli import main
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -144,26 +141,6 @@ def chromium(tmp_path_factory):
     browser = Chromium(tmp_path_factory.mktemp("chromium"))
     yield browser
     browser.close()
-
-
-@dataclass
-class Finished:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run_mgdn(monkeypatch, capfd):
-    """``run_mgdn("fuse", ...)`` in this process -> code, out, err."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["mgdn", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return Finished(end.value.code, *capfd.readouterr())
-
-    return run
 
 
 def draw_clip(path, grey):

@@ -4,6 +4,7 @@ import pytest
 
 from mgdn_edge.runtime.bench import bench_networks
 from mgdn_edge.runtime.fuse import fuse_files
+from mgdn_edge.runtime.profiling.profile import profile_network
 
 pytestmark = pytest.mark.browser
 
@@ -22,19 +23,22 @@ def pages(tmp_path_factory, make_report_clips):
         fuse_files(*clips, out, network="average", pace=pace, report=path, command=command)
     made["bench"] = folder / "bench.html"
     bench_networks(["average", "laplacian"], size=(60, 80), frames=12, report=made["bench"])
+    made["profile"] = folder / "profile.html"
+    profile_network("mgdn-edge", size=(60, 80), frames=4, report=made["profile"])
     return made
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1200])
-@pytest.mark.parametrize("kind", ["none", "source", "bench"])
+@pytest.mark.parametrize("kind", ["none", "source", "bench", "profile"])
 def test_a_page_opens_without_complaint(chromium, pages, kind, width, dark):
     page = chromium.look(pages[kind], width, dark)
     assert page.console == []
     assert [url for url in page.requests if not url.startswith("data:")] == [pages[kind].as_uri()]
     assert page.scroll_width <= width
     assert page.overflowing == []
-    assert page.images and all(pixels > 0 and alt for pixels, alt in page.images)
+    assert page.images or kind == "profile"
+    assert all(pixels > 0 and alt for pixels, alt in page.images)
     assert 'content="width=device-width, initial-scale=1"' in page.dom
     assert "<h1" in page.dom and "<svg" in page.dom
     assert page.pixels.startswith(b"\x89PNG")

@@ -1,0 +1,95 @@
+"""``mgdn profile``: parses, calls profile_network, prints what it found."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mgdn_edge.runtime.commands.options import parse_size
+from mgdn_edge.runtime.errors import UserError
+
+EPILOG = """Examples:
+
+  mgdn profile
+
+  mgdn profile --size 640x512 --threads 1 --report profile.html
+
+  mgdn profile --bundle scene.mgdn --no-native --json
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``mgdn profile``."""
+    app.command("profile", epilog=EPILOG)(profile_command)
+
+
+def profile_command(
+    bundle: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Network as a .mgdn file.")
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Network by name; default mgdn-edge.")
+    ] = None,
+    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Frame size.")] = "640x480",
+    frames: Annotated[int, typer.Option(metavar="N", help="Frames, each fused twice.")] = 60,
+    variant: Annotated[str | None, typer.Option(help="Variant of the bundle.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Precision of the variant.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for inference.")] = None,
+    native: Annotated[
+        bool | None,
+        typer.Option(
+            "--native/--no-native",
+            help="Need the native operations, or leave them out; default: where installed.",
+            show_default=False,
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Also write a page to look at.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Everything as one JSON object.")] = False,
+) -> None:
+    """Say where a frame's milliseconds go, node by node, and what to do first."""
+    import msgspec
+
+    from mgdn_edge.runtime.fuse import DEFAULT_NETWORK
+    from mgdn_edge.runtime.page_retention import retain_pages
+    from mgdn_edge.runtime.profiling.profile import profile_network
+    from mgdn_edge.runtime.profiling.terminal import print_profile
+    from mgdn_edge.runtime.report.environment import command_text
+
+    if bundle is not None and network is not None:
+        raise UserError("both --bundle and --network were given; pass one of them")
+    retain_pages()
+    with _progress(frames, shown=not json) as on_step:
+        found = profile_network(
+            bundle or network or DEFAULT_NETWORK,
+            size=parse_size(size),
+            frames=frames,
+            variant=variant,
+            precision=precision,
+            threads=threads,
+            native=native,
+            report=report,
+            command=command_text(sys.argv[1:]),
+            on_step=on_step,
+        )
+    print(msgspec.json.encode(found).decode()) if json else print_profile(found)
+
+
+@contextmanager
+def _progress(frames: int, *, shown: bool) -> Iterator[Callable[[str, int], None]]:
+    """A bar on stderr where somebody may look at it."""
+    if not shown or not sys.stderr.isatty():
+        yield lambda what, done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("opening", total=frames)
+        yield lambda what, done: progress.update(task, description=what, completed=done)
