@@ -17,7 +17,7 @@ from mgdn_edge.runtime.alignment.rig_file import (
     CameraRig,
     Matrix,
     Method,
-    Plane,
+    PlaneHomography,
     Pose,
     Quality,
     Rows,
@@ -233,7 +233,7 @@ def make_rig(measured: Measured, pair: FramePair, request: RigRequest) -> Camera
         view=view,
         visible=measured.visible or CameraModel(visible_size),
         infrared=measured.infrared or CameraModel(infrared_size),
-        plane=(Plane(measured.homography, request.distance_m),),
+        plane=(PlaneHomography(measured.homography, request.distance_m),),
         pose=measured.pose,
         quality=Quality(
             error_px=round(measured.error_px, 3),

@@ -37,7 +37,7 @@ class CameraModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     distortion: tuple[float, float, float, float, float] | None = None
 
 
-class Plane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class PlaneHomography(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Infrared -> visible pixels for things ``distance_m`` metres away; None: any distance."""
 
     homography: Rows
@@ -82,7 +82,7 @@ class CameraRig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     view: tuple[int, int, int, int]
     visible: CameraModel
     infrared: CameraModel
-    plane: tuple[Plane, ...]
+    plane: tuple[PlaneHomography, ...]
     quality: Quality
     clock_offset_ms: float = 0.0
     pose: Pose | None = None
@@ -103,7 +103,7 @@ class CameraRig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
                 self.visible.matrix, self.infrared.matrix, self.pose, distance_m
             )
 
-        def parallax(plane: Plane) -> float:
+        def parallax(plane: PlaneHomography) -> float:
             far = plane.distance_m is None
             return abs((0.0 if far else 1 / (plane.distance_m or 1.0)) - 1 / distance_m)
 

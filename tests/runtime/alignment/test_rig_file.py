@@ -7,7 +7,7 @@ from alignment_rigs import rig_for
 
 from mgdn_edge.runtime.alignment.rig_file import (
     CameraModel,
-    Plane,
+    PlaneHomography,
     Pose,
     plane_homography,
     read_rig,
@@ -24,7 +24,7 @@ def full_rig():
     return msgspec.structs.replace(
         rig_for(ROWS, (640, 480), (256, 192)),
         visible=CameraModel((640, 480), lens, (-0.1, 0.02, 1e-4, -2e-4, 0.0)),
-        plane=(Plane(ROWS), Plane(ROWS, 3.5)),
+        plane=(PlaneHomography(ROWS), PlaneHomography(ROWS, 3.5)),
         pose=Pose(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), (0.05, 0.0, 0.0)),
         clock_offset_ms=-12.5,
     )
@@ -75,7 +75,7 @@ def test_the_plane_nearest_in_inverse_distance_is_taken():
     far, near = np.eye(3), np.array([[1.0, 0, 9], [0, 1, 0], [0, 0, 1]])
     rig = msgspec.structs.replace(
         rig_for(far, (64, 48), (64, 48)),
-        plane=(Plane(rig_rows(far)), Plane(rig_rows(near), 2.0)),
+        plane=(PlaneHomography(rig_rows(far)), PlaneHomography(rig_rows(near), 2.0)),
     )
     assert rig.homography()[0, 2] == 0
     assert rig.homography(100.0)[0, 2] == 0  # 1/100 is nearer to 0 than to 1/2

@@ -166,3 +166,31 @@ def test_a_rig_of_other_cameras_is_refused(mgdn_here, tmp_path, points):
     done = mgdn_here("fuse", SCENE, other, tmp_path / "o.mp4", "--rig", rig)
     assert done.code == 2 and "the rig was measured with 128x96" in done.err
     assert not (tmp_path / "o.mp4").exists()
+
+
+def test_full_hd_with_a_small_thermal_camera(mgdn_here, tmp_path):
+    """A 1920x1080 picture and a 256x192 one that sees its middle, at two working sizes."""
+    draw = np.random.default_rng(1)
+    scene = cv2.resize(draw.integers(0, 256, (27, 48), np.uint8), (1920, 1080))
+    truth = np.array([[5.2, 0.1, 290], [-0.05, 5.1, 60], [1e-5, 0, 1]])
+    infrared = cv2.warpPerspective(255 - scene, np.linalg.inv(truth), (256, 192))
+    visible_path, infrared_path = tmp_path / "vi.png", tmp_path / "ir.png"
+    cv2.imwrite(str(visible_path), cv2.merge([scene, scene, scene]))
+    cv2.imwrite(str(infrared_path), infrared)
+    there = np.array([[10, 10], [240, 15], [235, 180], [12, 170], [120, 90], [60, 130]], float)
+    seen = cv2.perspectiveTransform(there[None], truth)[0]
+    points = tmp_path / "points.json"
+    points.write_text(json.dumps(np.hstack([seen, there]).tolist()))
+    rig, out = tmp_path / "rig.toml", tmp_path / "out.png"
+    for size, options in ((None, ()), ((640, 360), ("--size", "640x360"))):
+        words = ("align", visible_path, infrared_path, rig, "--points", points, *options)
+        assert mgdn_here(*words).code == 0
+        words = ("fuse", visible_path, infrared_path, out, "--rig", rig, "--network", "average")
+        assert mgdn_here(*words).code == 0
+        fused = cv2.imread(str(out), 0)
+        assert fused.shape[::-1] == (size or (1920, 1080))
+        # The reversed copy cancels the scene where it lies on it, and only there.
+        corners = cv2.perspectiveTransform(np.array([[[16.0, 16], [240, 176]]]), truth)[0]
+        (x0, y0), (x1, y1) = (corners * fused.shape[1] / 1920).astype(int)
+        assert np.abs(fused[y0:y1, x0:x1].astype(int) - 127).mean() < 4
+        assert fused[:, : x0 // 2].std() > 30
