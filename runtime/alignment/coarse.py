@@ -37,8 +37,6 @@ class Candidate:
 
     homography: Matrix
     score: float
-    zoom: float
-    turn: float
 
 
 def search_candidates(frames: Images, most: int = 12) -> list[Candidate]:
@@ -101,7 +99,7 @@ def _search_zoom(frames: Images, zoom: float) -> list[Candidate]:
             score[overlap < limit] = -np.inf
             total = score if total is None else total + score
         assert total is not None
-        found += _peaks(total / np.sqrt(len(frames)), size, ours, theirs, spin, zoom, float(turn))
+        found += _peaks(total / np.sqrt(len(frames)), size, ours, theirs, spin)
     return found
 
 
@@ -111,8 +109,6 @@ def _peaks(
     ours: float,
     theirs: float,
     spin: npt.NDArray[np.float64],
-    zoom: float,
-    turn: float,
 ) -> list[Candidate]:
     found = []
     remaining = score.copy()
@@ -128,7 +124,7 @@ def _peaks(
         place = np.vstack([spin, [0, 0, 1]])
         place[:2, 2] += shift[1], shift[0]
         homography = np.linalg.inv(scaling(ours)) @ place @ scaling(theirs)
-        found.append(Candidate(homography, best, zoom, turn))
+        found.append(Candidate(homography, best))
         for each in range(-6, 7):
             remaining[
                 (row + each) % score.shape[0], np.arange(column - 6, column + 7) % score.shape[1]

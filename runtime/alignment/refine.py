@@ -8,7 +8,6 @@ disagree (parallax, things only one camera sees).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -23,6 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 PARTS = 14  # along the longer side of the shared area
 PART_SIZE = 0.22  # of that side
+LEAST_CORRELATION = 0.02
 LEAST_KNOWN = 0.7  # of a part inside both pictures
 # Deviations from a similarity are small between two cameras side by side: standard deviations,
 # as shares of half the picture's width, of aspect and shear, and of perspective.
@@ -94,7 +94,7 @@ class Level:
                 total += product / np.sqrt(energy) * np.sqrt(overlap / CELL)
         return total / float(np.sqrt(len(self._fields)))
 
-    def votes(self, homography: Matrix, radius: int, frames: Sequence[int] | None = None) -> Votes:
+    def votes(self, homography: Matrix, radius: int) -> Votes:
         """Let every part be looked for within ``radius`` pixels of where it lies."""
         warped = self.warped(homography)
         shared = np.asarray(warped[0][1] * self._fields[0][1])
@@ -116,7 +116,7 @@ class Level:
                 )
                 if known < LEAST_KNOWN * side * side:
                     continue
-                vote = self._vote(warped, int(top), int(left), side, radius, frames)
+                vote = self._vote(warped, int(top), int(left), side, radius)
                 if vote is None:
                     continue
                 centres.append([left + (side - 1) / 2, top + (side - 1) / 2])
@@ -138,14 +138,13 @@ class Level:
         left: int,
         side: int,
         radius: int,
-        frames: Sequence[int] | None,
     ) -> tuple[list[float], Floats] | None:
         total = None
         height, width = self.size
         y0, y1 = max(0, top - radius), min(height, top + side + radius)
         x0, x1 = max(0, left - radius), min(width, left + side + radius)
-        for index in range(len(warped)) if frames is None else frames:
-            template = warped[index][0][top : top + side, left : left + side]
+        for index, (field, _) in enumerate(warped):
+            template = field[top : top + side, left : left + side]
             window = self._fields[index][0][y0:y1, x0:x1]
             surface = np.zeros((y1 - y0 - side + 1, x1 - x0 - side + 1), np.float32)
             # NCC by hand: OpenCV's normalised one divides by a window energy that may be zero.
@@ -166,25 +165,34 @@ class Level:
             surface /= np.sqrt((energy + floor) * (float((template**2).sum()) + floor))
             total = surface if total is None else total + surface
         assert total is not None
-        total = total / (len(warped) if frames is None else len(frames))
-        row, column = np.unravel_index(int(np.argmax(total)), total.shape)
-        best = float(total[row, column])
-        if best <= 0.02 or not (1 <= row < total.shape[0] - 1 and 1 <= column < total.shape[1] - 1):
+        total = total / len(warped)
+        peak = _peak(total)
+        if peak is None:
             return None
-        near = total[row - 1 : row + 2, column - 1 : column + 2].astype(np.float64)
-        gx, gy = (near[1, 2] - near[1, 0]) / 2, (near[2, 1] - near[0, 1]) / 2
-        xx = near[1, 0] - 2 * near[1, 1] + near[1, 2]
-        yy = near[0, 1] - 2 * near[1, 1] + near[2, 1]
-        xy = (near[2, 2] + near[0, 0] - near[0, 2] - near[2, 0]) / 4
-        curvature = -np.array([[xx, xy], [xy, yy]])
-        values, vectors = np.linalg.eigh(curvature)
-        values = np.maximum(values, 1e-4)
-        curvature = (vectors * values) @ vectors.T
-        offset = np.clip(np.linalg.solve(curvature, [gx, gy]), -0.7, 0.7)
-        shift = [column + x0 - left + float(offset[0]), row + y0 - top + float(offset[1])]
+        column, row, curvature, best = peak
         # A part that matches well and stands out from the rest of its window counts more.
         contrast = max(0.0, best - float(np.mean(total))) / max(1e-3, float(np.std(total)))
-        return shift, curvature * min(contrast / 4, 1.0)
+        return [column + x0 - left, row + y0 - top], curvature * min(contrast / 4, 1.0)
+
+
+def _peak(surface: Floats) -> tuple[float, float, Floats, float] | None:
+    """Correlations -> (column, row) of the best to a fraction, its negative curvature (2, 2) and
+    its height; None where it is on the border or nothing correlates.
+    """
+    row, column = (int(at) for at in np.unravel_index(int(np.argmax(surface)), surface.shape))
+    best = float(surface[row, column])
+    height, width = surface.shape
+    if best <= LEAST_CORRELATION or not (1 <= row < height - 1 and 1 <= column < width - 1):
+        return None
+    near = surface[row - 1 : row + 2, column - 1 : column + 2].astype(np.float64)
+    gx, gy = (near[1, 2] - near[1, 0]) / 2, (near[2, 1] - near[0, 1]) / 2
+    xx = near[1, 0] - 2 * near[1, 1] + near[1, 2]
+    yy = near[0, 1] - 2 * near[1, 1] + near[2, 1]
+    xy = (near[2, 2] + near[0, 0] - near[0, 2] - near[2, 0]) / 4
+    values, vectors = np.linalg.eigh(-np.array([[xx, xy], [xy, yy]]))
+    curvature = (vectors * np.maximum(values, 1e-4)) @ vectors.T
+    offset = np.clip(np.linalg.solve(curvature, [gx, gy]), -0.7, 0.7)
+    return column + float(offset[0]), row + float(offset[1]), curvature, best
 
 
 def _no_votes(radius: int) -> Votes:

@@ -1,9 +1,8 @@
 """How well alignment works: python tests/benchmarks/alignment.py [landmarks warp rig unrelated]
 
-Prints one line a pair and a summary a set. ``landmarks`` and ``warp`` and ``unrelated`` need the
-shared images, ``rig`` draws its own. Nothing of these sets was used to fit the confidence
-(runtime/alignment/automatic.py), but the right order of magnitude of every constant was seen on
-the first two.
+Prints one line a pair and a summary a set. ``landmarks``, ``warp`` and ``unrelated`` need the
+shared images, ``rig`` draws its own. Nothing of these sets was used to choose a constant or to
+fit the confidence (runtime/alignment/automatic.py says what was).
 """
 
 from __future__ import annotations
