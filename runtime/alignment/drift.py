@@ -73,12 +73,12 @@ class DriftFigures(msgspec.Struct, frozen=True):
 def drift_sentence(figures: DriftFigures) -> str:
     """What a user should know of them."""
     if figures.misalignment_px is None:
-        return f"alignment: {figures.checks} checks, none with enough in view to judge"
-    parts = [f"alignment: {figures.misalignment_px:.1f} px off in {figures.believed} checks"]
+        return f"alignment: not judged, too little in view to compare (checks: {figures.checks})"
+    parts = [f"alignment: {figures.misalignment_px:.1f} px off (checks: {figures.believed})"]
     if figures.corrections:
-        parts.append(f"corrected {figures.corrections} times")
+        parts.append(f"corrected (times: {figures.corrections})")
     if figures.rejected:
-        parts.append(f"{figures.rejected} jumps not followed")
+        parts.append(f"jumps not followed (times: {figures.rejected})")
     if figures.misalignment_px > TOLERABLE and not figures.corrections:
         parts.append("measure the rig again (mgdn align) or pass --realign")
     return ", ".join(parts)

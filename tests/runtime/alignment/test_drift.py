@@ -97,7 +97,7 @@ def test_jumps_contradictions_and_noise_are_not_followed():
         assert not doubtful.update(checked(6, 0, agreement=0.2))
         assert not doubtful.update(None)
     assert doubtful.figures == DriftFigures(10, 0, None, 0, 0)
-    assert "none with enough in view" in drift_sentence(doubtful.figures)
+    assert "too little in view" in drift_sentence(doubtful.figures)
 
 
 class OfferedPairs:
