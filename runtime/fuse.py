@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
+from mgdn_edge.runtime.alignment.remap import open_alignment
 from mgdn_edge.runtime.latency import Percentiles, measure_stages
 from mgdn_edge.runtime.ledger import END_TO_END
 from mgdn_edge.runtime.networks import open_session
@@ -58,6 +60,7 @@ class Summary(msgspec.Struct, frozen=True):
     end_to_end: Percentiles | None
     stages: dict[str, Percentiles]
     versions: dict[str, str]
+    drift: DriftFigures | None = None
     execution: dict[str, str] = {}
 
 
@@ -76,6 +79,9 @@ def fuse_files(
     frames: int | None = None,
     resize: bool = False,
     shortest: bool = False,
+    rig: Path | None = None,
+    distance_m: float | None = None,
+    realign: bool = False,
     pace: Pace = "none",
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
     stop: threading.Event | None = None,
@@ -89,7 +95,9 @@ def fuse_files(
     """Fuse VISIBLE and INFRARED (paths or file:// URIs) into OUTPUT; returns the figures.
 
     ``on_start`` gets the number of pairs before the first is fused, ``on_frame`` is called
-    after each; ``native`` and ``tell`` as for ``open_session``. ``report`` becomes an HTML file
+    after each; ``native`` and ``tell`` as for ``open_session``. ``rig`` is a rig file: both
+    pictures are brought to its working size, for things ``distance_m`` metres away; ``realign``
+    follows slow drift. ``report`` becomes an HTML file
     that states ``command``, ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT
     then does not exist.
     """
@@ -98,11 +106,16 @@ def fuse_files(
         open_infrared(infrared, infrared_options) as infrared_source,
     ):
         pairs = Pairs(
-            visible_source, infrared_source, frames=frames, shortest=shortest, resize=resize
+            visible_source,
+            infrared_source,
+            frames=frames,
+            shortest=shortest,
+            resize=resize,
+            alignment=open_alignment(rig, distance_m, resize=resize, realign=realign),
         )
         sink = open_sink(
             output,
-            pairs.visible.info,
+            pairs.output_info,
             pairs.count,
             [*visible_source.paths, *infrared_source.paths],
             live=pace == "source",
@@ -130,6 +143,8 @@ def fuse_files(
                 from mgdn_edge.runtime.report.kept_frames import KeptFrames
 
                 keeper = KeptFrames(pairs.count, pace)
+            if pairs.alignment is not None:
+                pairs.monitor = DriftMonitor(pairs, realign=realign)
             result = fuse_stream(
                 pairs, session, sink, pace=pace, stop=stop, on_frame=on_frame, keeper=keeper
             )
@@ -169,6 +184,7 @@ def summarise(
         end_to_end=stages.pop(END_TO_END, None),
         stages=stages,
         versions=installed_versions(),
+        drift=None if pairs.monitor is None else pairs.monitor.finish(),
     )
 
 
