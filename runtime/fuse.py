@@ -75,6 +75,7 @@ def fuse_files(
     variant: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
+    native: bool | None = None,
     frames: int | None = None,
     resize: bool = False,
     shortest: bool = False,
@@ -89,12 +90,14 @@ def fuse_files(
     report: Path | None = None,
     trace: Path | None = None,
     command: str = "",
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> Summary:
     """Fuse VISIBLE and INFRARED (paths or file:// URIs) into OUTPUT; returns the figures.
 
     ``on_start`` gets the number of pairs before the first is fused, ``on_frame`` is called
-    after each. ``rig`` is a rig file: both pictures are brought to its working size, for things
-    ``distance_m`` metres away; ``realign`` follows slow drift. ``report`` becomes an HTML file
+    after each; ``native`` and ``tell`` as for ``open_session``. ``rig`` is a rig file: both
+    pictures are brought to its working size, for things ``distance_m`` metres away; ``realign``
+    follows slow drift. ``report`` becomes an HTML file
     that states ``command``, ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT
     then does not exist.
     """
@@ -130,6 +133,8 @@ def fuse_files(
             precision=precision,
             size=pairs.size,
             threads=threads,
+            native=native,
+            tell=tell,
         ) as session:
             if on_start is not None:
                 on_start(pairs.count)
