@@ -58,9 +58,11 @@ class Check:
 
 
 class DriftFigures(msgspec.Struct, frozen=True):
-    """What the checks of a stream found. ``misalignment_px`` is the median of the last three
-    believed ones, in working pixels, None without any; ``corrections`` were applied, ``rejected``
-    held back as jumps.
+    """What the checks of a stream found.
+
+    ``misalignment_px`` is how far the alignment in use is from the median of the last three
+    believed checks, in working pixels, None without any; ``corrections`` were applied,
+    ``rejected`` held back as jumps.
     """
 
     checks: int
@@ -119,17 +121,20 @@ class DriftTracker:
     def __init__(self, alignment: Alignment, *, realign: bool) -> None:
         self.alignment = alignment
         self._realign = realign
-        self._recent: deque[tuple[Floats, float]] = deque(maxlen=REMEMBERED)
+        self._recent: deque[Floats] = deque(maxlen=REMEMBERED)
+        self._unstable = UNSTABLE * alignment.size[1]
         self._checks = self._believed = self._corrections = self._rejected = 0
 
     @property
     def figures(self) -> DriftFigures:
         """What was found so far."""
-        recent = [pixels for _, pixels in self._recent]
+        off = None
+        if self._recent:
+            off = round(_distance(np.median(self._recent, axis=0), self._corners()), 2)
         return DriftFigures(
             checks=self._checks,
             believed=self._believed,
-            misalignment_px=round(float(np.median(recent)), 2) if recent else None,
+            misalignment_px=off,
             corrections=self._corrections,
             rejected=self._rejected,
         )
@@ -140,33 +145,39 @@ class DriftTracker:
         if check is None or not check.believed:
             return False
         self._believed += 1
-        to_working = working_from_visible(self.alignment.rig)
-        size = self.alignment.rig.infrared.size
-        corners = outline(size)[None]
-        lie = to_working @ self.alignment.homography
-        wanted = cv2.perspectiveTransform(corners, check.correction @ lie)[0]
-        self._recent.append((np.asarray(wanted), check.pixels))
+        lie = self._corners()
+        wanted = cv2.perspectiveTransform(lie[None], check.correction)[0]
+        self._recent.append(np.asarray(wanted, np.float64))
         if not self._realign or len(self._recent) < REMEMBERED:
             return False
-        middle = np.median([place for place, _ in self._recent], axis=0)
-        apart = max(
-            float(np.linalg.norm(place - middle, axis=1).mean()) for place, _ in self._recent
-        )
-        if apart > UNSTABLE * self.alignment.size[1]:
+        middle = np.median(self._recent, axis=0)
+        if max(_distance(place, middle) for place in self._recent) > self._unstable:
             self._rejected += 1
             return False
-        now = cv2.perspectiveTransform(corners, lie)[0]
-        if float(np.linalg.norm(middle - now, axis=1).mean()) < DEAD_BAND:
+        if _distance(middle, lie) < DEAD_BAND:
             return False
-        target = now + STEP * (middle - now)
-        step = cv2.getPerspectiveTransform(corners[0].astype(np.float32), target.astype(np.float32))
-        homography = np.linalg.inv(to_working) @ step
+        target = lie + STEP * (middle - lie)
+        size = self.alignment.rig.infrared.size
+        step = cv2.getPerspectiveTransform(
+            outline(size).astype(np.float32), target.astype(np.float32)
+        )
+        homography = np.linalg.inv(working_from_visible(self.alignment.rig)) @ step
         if not is_usable(homography, size):
             self._rejected += 1
             return False
         self.alignment = Alignment(self.alignment.rig, homography=homography)
         self._corrections += 1
         return True
+
+    def _corners(self) -> Floats:
+        """(4, 2) working pixels where the infrared picture's corners lie now."""
+        to_working = working_from_visible(self.alignment.rig) @ self.alignment.homography
+        corners = outline(self.alignment.rig.infrared.size)
+        return np.asarray(cv2.perspectiveTransform(corners[None], to_working)[0], np.float64)
+
+
+def _distance(first: Floats, second: Floats) -> float:
+    return float(np.linalg.norm(first - second, axis=1).mean())
 
 
 class DriftMonitor:
