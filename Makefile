@@ -141,6 +141,7 @@ $(AARCH64)/cudart/.complete: $(CUDART) | $(BIN)/python
 aarch64-test: $(VENV)/.runtime
 	@command -v $(CROSS_CXX) > /dev/null || [ "$$(id -u)" != 0 ] || { echo 'installing g++-aarch64-linux-gnu'; apt-get update -qq; \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends g++-aarch64-linux-gnu > /dev/null; }
+	@$(BIN)/python -c 'import onnx, onnx_ir' 2> /dev/null || $(PIP) -c constraints.txt -e '.[cpu,calibration]'
 	$(MAKE) --no-print-directory aarch64
 	tests/aarch64/run.sh $(BIN)/python $(AARCH64)
 

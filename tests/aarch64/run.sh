@@ -79,6 +79,13 @@ street='synthetic://night?seed=1&size=320x240&frames=4'
 emulate -c "$mgdn" fuse "$street" "$street" "$build/emulated.mp4" > /dev/null
 "$python" tests/aarch64/fused_frames.py compare-clips "$build/emulated.mp4" "$build/here.mp4"
 
+step 'its 8-bit and float16 files, made here, fused here and in emulation'
+street='synthetic://night?seed=1&size=160x120&frames=8'
+"$python" -c "$mgdn" quantize mgdn-edge "$street,$street" "$build/lowered.mgdn" > "$build/quantize.log"
+"$python" tests/aarch64/fused_frames.py write-lowered "$build/here8.npz" "$build/lowered.mgdn"
+emulate tests/aarch64/fused_frames.py write-lowered "$build/emulated8.npz" "$build/lowered.mgdn"
+"$python" tests/aarch64/fused_frames.py compare "$build/emulated8.npz" "$build/here8.npz"
+
 step 'the tests of the native library and its ONNX Runtime operation'
 emulate -m pytest -q -p no:cacheprovider -r fE \
   -m 'not compiler and not nvcc and not network and not avx2 and not avx512' \
