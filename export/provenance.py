@@ -32,6 +32,7 @@ def describe_record(record: TrainingRecord) -> TrainingProvenance:
         command=_command(record),
         notes=(
             f"{record.parameters} parameters, {record.cpu_seconds:.0f} s of CPU time",
+            *(f"fine-tuned, {name}: sha256 {digest}" for name, digest in record.tuning.items()),
             *record.notes,
             *(f"{name} {number}" for name, number in sorted(record.versions.items())),
         ),
@@ -51,4 +52,6 @@ def _command(record: TrainingRecord) -> str:
         words.append(f"--threads {record.threads}")
     if record.device != "cpu":
         words.append(f"--device {record.device}")
+    if record.tuning:
+        words.append("--qat ranges.json")
     return " ".join(words)

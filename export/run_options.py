@@ -72,9 +72,16 @@ def check_run(output: Path, recipe: Recipe, options: RunOptions) -> Path:
 
 
 def describe_run(
-    recipe: Recipe, options: RunOptions, data_options: DataOptions, data: TrainingData
+    recipe: Recipe,
+    options: RunOptions,
+    data_options: DataOptions,
+    data: TrainingData,
+    tuned: dict[str, str],
 ) -> Description:
-    """Everything the result depends on, by the name it has on the command line."""
+    """Everything the result depends on, by the name it has on the command line.
+
+    ``tuned`` are the digests of what fine-tuning begins with, or nothing.
+    """
     settings: dict[str, Any] = {"recipe": recipe.name}
     settings |= {k: v for k, v in msgspec.to_builtins(recipe).items() if k != "name"}
     settings |= {"minutes": options.minutes, "threads": options.threads, "device": options.device}
@@ -83,6 +90,7 @@ def describe_run(
         "infrared-luma": data_options.infrared.luma,
         "infrared-span": list(data_options.infrared.span) if data_options.infrared.span else None,
     }
+    settings |= tuned
     versions = {
         "mgdn-edge": __version__,
         "torch": str(torch.__version__),

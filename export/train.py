@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from mgdn_edge.export.catalogue import build_network
 from mgdn_edge.export.losses import fusion_loss
 from mgdn_edge.export.recipes import Recipe, learning_rate
+from mgdn_edge.export.rounded_layers import FineTuning, begin_fine_tuning
 from mgdn_edge.export.run_options import RunOptions, check_run, describe_run
 from mgdn_edge.export.training_crops import Batch, draw_batches
 from mgdn_edge.export.training_data import (
@@ -67,11 +68,13 @@ def train(
     recipe: Recipe,
     options: RunOptions = RunOptions(),  # noqa: B008 - frozen
     *,
+    tuning: FineTuning | None = None,
     stop: threading.Event | None = None,
     console: Console | None = None,
 ) -> TrainingRecord:
     """Recordings -> ``output`` (.safetensors, written whole) and its record.
 
+    With ``tuning`` it begins with trained weights and computes as their 8-bit file will.
     Raises UserError for unusable arguments, data, state or a diverged loss; once ``stop`` is set
     it raises TrainingStoppedError after the step being made.
     """
@@ -81,14 +84,16 @@ def train(
     torch.set_num_threads(options.threads)
     torch.manual_seed(recipe.seed)
     data = read_training_data(data_options)
-    network = build_network(recipe.network).to(device)
+    network = build_network(recipe.network)
+    tuned = {} if tuning is None else begin_fine_tuning(network, recipe.network, tuning)
+    network.to(device)
     state = TrainingState(
         network=network,
         optimizer=torch.optim.Adam(network.parameters(), lr=recipe.learning_rate),
         average={name: value.detach().clone() for name, value in network.state_dict().items()},
         random=np.random.default_rng(recipe.seed),
     )
-    description = describe_run(recipe, options, data_options, data)
+    description = describe_run(recipe, options, data_options, data, tuned)
     frames = choose_frames(data)
     notes = list(data.notes)
     if recipe.data and digest_list(data.training.digests) != recipe.data:
@@ -125,6 +130,7 @@ def train(
         validation=state.validation,
         validation_digests=data.validation.digests,
         notes=notes,
+        tuning=tuned,
     )
     weights = {name: value.cpu() for name, value in state.average.items()}
     write_checkpoint(output, weights, record)

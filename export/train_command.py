@@ -18,6 +18,8 @@ EPILOG = """Examples:
 
   mgdn train data mine.safetensors --resume
 
+  mgdn train data tuned.safetensors --qat ranges.json
+
   mgdn train data ir.safetensors --recipe mgdn-ir --device cuda
 """
 
@@ -41,6 +43,17 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seed instead of the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    qat: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RANGES.json",
+            help="Fine-tune as 8 bits compute; ranges.json of a bundle by mgdn quantize.",
+        ),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Weights that --qat begins with [packaged]."),
+    ] = None,
     validation: Annotated[
         list[str] | None,
         typer.Option(metavar="DATA", help="Pairs to measure on; may be repeated [split=val]."),
@@ -85,7 +98,9 @@ def train(
     require_extra(EXTRA)
     import msgspec
 
+    from mgdn_edge.export.catalogue import EDGE_WEIGHTS
     from mgdn_edge.export.recipes import find_recipe
+    from mgdn_edge.export.rounded_layers import FineTuning
     from mgdn_edge.export.run_options import RunOptions
     from mgdn_edge.export.train import TrainingStoppedError
     from mgdn_edge.export.train import train as run_training
@@ -97,6 +112,8 @@ def train(
 
     if steps is not None and minutes is not None:
         raise UserError("give either steps or minutes, not both: --minutes 20")
+    if start is not None and qat is None:
+        raise UserError(f"--start {start} is for fine-tuning; add --qat RANGES.json")
     retain_pages()
     try:
         with stop_on_signal() as stop:
@@ -110,8 +127,9 @@ def train(
                     infrared=InfraredOptions(infrared_luma, parse_span(infrared_span)),
                 ),
                 output,
-                find_recipe(recipe, steps=steps, seed=seed),
+                find_recipe(recipe, steps=steps, seed=seed, tuning=qat is not None),
                 RunOptions(minutes, threads, device, resume, restart, save_minutes),
+                tuning=None if qat is None else FineTuning(qat, start or EDGE_WEIGHTS),
                 stop=stop,
             )
     except TrainingStoppedError as stopped:

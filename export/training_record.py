@@ -53,7 +53,9 @@ class TrainingRecord(msgspec.Struct, frozen=True):
 
     ``digests`` are sha256 of the files trained on; ``cpu_seconds`` are of every process that
     worked on it, over all threads; ``resumed`` counts how often it was continued from a state.
-    Fields with defaults were added later, so older checkpoints stay readable.
+    ``tuning`` has the sha256 of what quantisation-aware fine-tuning began with: ``qat``, of the
+    ranges, and ``start``, of the weights. Fields with defaults were added later, so older
+    checkpoints stay readable.
     """
 
     network: str
@@ -73,6 +75,7 @@ class TrainingRecord(msgspec.Struct, frozen=True):
     validation: list[ValidationLine] = []
     validation_digests: dict[str, str] = {}
     notes: list[str] = []
+    tuning: dict[str, str] = {}
 
 
 def write_checkpoint(path: Path, weights: Mapping[str, Tensor], record: TrainingRecord) -> None:
