@@ -18,6 +18,8 @@ from mgdn_edge.runtime.session import FilterImplementation, Session
 from mgdn_edge.runtime.sinks import open_sink
 from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.stream import Pace, StreamResult, fuse_stream
+from mgdn_edge.runtime.timing.figures import PairingFigures, pairing_figures
+from mgdn_edge.runtime.timing.timed_pairs import TimedOptions, open_pairs
 from mgdn_edge.runtime.trace import write_trace
 from mgdn_edge.runtime.versions import installed_versions
 from mgdn_edge.runtime.whole_file import check_side_file
@@ -57,6 +59,7 @@ class Summary(msgspec.Struct, frozen=True):
     end_to_end: Percentiles | None
     stages: dict[str, Percentiles]
     versions: dict[str, str]
+    pairing: PairingFigures | None = None
 
 
 def fuse_files(
@@ -73,6 +76,7 @@ def fuse_files(
     resize: bool = False,
     shortest: bool = False,
     pace: Pace = "none",
+    timing: TimedOptions | None = None,
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
     stop: threading.Event | None = None,
     on_start: Callable[[int], None] | None = None,
@@ -84,22 +88,28 @@ def fuse_files(
     """Fuse VISIBLE and INFRARED (paths or file:// URIs) into OUTPUT; returns the figures.
 
     ``on_start`` gets the number of pairs before the first is fused, ``on_frame`` is called
-    after each. ``report`` becomes an HTML file that states ``command``, ``trace`` a Chrome
+    after each. ``timing`` pairs by time stamp instead of by order; live sources always are.
+    ``report`` becomes an HTML file that states ``command``, ``trace`` a Chrome
     trace. Raises UserError for wrong input; OUTPUT then does not exist.
     """
     with (
         open_visible(visible) as visible_source,
         open_infrared(infrared, infrared_options) as infrared_source,
     ):
-        pairs = Pairs(
-            visible_source, infrared_source, frames=frames, shortest=shortest, resize=resize
+        pairs = open_pairs(
+            visible_source,
+            infrared_source,
+            timing,
+            frames=frames,
+            shortest=shortest,
+            resize=resize,
         )
         sink = open_sink(
             output,
             pairs.visible.info,
             pairs.count,
             [*visible_source.paths, *infrared_source.paths],
-            live=pace == "source",
+            live=pace == "source" or pairs.visible.info.live,
         )
         taken = [sink.path, *visible_source.paths, *infrared_source.paths]
         if report is not None:
@@ -159,6 +169,7 @@ def summarise(
         end_to_end=stages.pop(END_TO_END, None),
         stages=stages,
         versions=installed_versions(),
+        pairing=pairing_figures(pairs, rows),
     )
 
 

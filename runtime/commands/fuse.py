@@ -30,6 +30,8 @@ EPILOG = """Examples:
 
   mgdn fuse vi.mp4 ir.mp4 fused.mp4 --report report.html --trace trace.json
 
+  mgdn fuse vi.mp4 ir.mp4 fused.mp4 --clock clock.json
+
   mgdn fuse vi.mp4 raw16/ fused.mp4 --infrared-span 7200:9100 --resize --shortest
 """
 
@@ -39,6 +41,14 @@ class PaceChoice(str, Enum):
 
     NONE = "none"
     SOURCE = "source"
+
+
+class PairChoice(str, Enum):
+    """What becomes of a visible frame whose infrared partner is missing."""
+
+    DROP = "drop"
+    NEAREST = "nearest"
+    HOLD = "hold"
 
 
 def register(app: typer.Typer) -> None:
@@ -83,6 +93,23 @@ def fuse_command(
             "overtaken frames dropped."
         ),
     ] = PaceChoice.NONE,
+    offset: Annotated[
+        float | None,
+        typer.Option(metavar="MS", help="Infrared stamps minus visible ones; pairs by time."),
+    ] = None,
+    skew_ppm: Annotated[
+        float | None, typer.Option(metavar="N", help="How much faster the infrared clock runs.")
+    ] = None,
+    clock: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Both, as mgdn sync measured them.")
+    ] = None,
+    pair: Annotated[
+        PairChoice | None,
+        typer.Option(
+            help="drop: leave out frames without a partner within half a frame. nearest: the "
+            "nearest, however far. hold: the last infrared frame before."
+        ),
+    ] = None,
     infrared_luma: Annotated[
         bool, typer.Option("--infrared-luma", help="Take a false-colour infrared's luma.")
     ] = False,
@@ -105,6 +132,7 @@ def fuse_command(
     from mgdn_edge.runtime.page_retention import retain_pages
     from mgdn_edge.runtime.report.environment import command_text
     from mgdn_edge.runtime.sources import InfraredOptions
+    from mgdn_edge.runtime.timing.timed_pairs import timed_options
 
     if bundle is not None and network is not None:
         raise UserError("both --bundle and --network were given; pass one of them")
@@ -123,6 +151,7 @@ def fuse_command(
             resize=resize,
             shortest=shortest,
             pace=pace.value,
+            timing=timed_options(offset, skew_ppm, clock, pair.value if pair else None),
             infrared_options=InfraredOptions(infrared_luma, parse_span(infrared_span)),
             stop=stop,
             on_start=on_start,
@@ -197,6 +226,11 @@ def print_table(summary: Summary) -> None:
     )
     if summary.end_to_end is None:
         return
+    if (pairing := summary.pairing) is not None and pairing.skew is not None:
+        print(
+            f"pairs by time ({pairing.policy}): {pairing.skew.p50:.1f} ms apart in the middle, "
+            f"{pairing.skew.max:.1f} at most; {pairing.unpaired} frames without a partner"
+        )
     title = ", ".join((summary.network, summary.backend, summary.variant, summary.precision))
     if summary.filter_implementation is not None:
         title = f"{title}, {summary.filter_implementation} filter"

@@ -50,12 +50,8 @@ class Source(Generic[F]):
 
     @property
     def paths(self) -> list[Path]:
-        """Every file the source reads; none for a synthetic scene."""
-        if is_rig(self.info.uri):
-            return []
-        if isinstance(self._reader, ImageReader):
-            return self._reader.paths
-        return [Path(self.info.uri)]
+        """Every file the source reads; none for cameras and drawn scenes."""
+        return self._reader.paths
 
     def only(self, stems: list[str]) -> Source[F]:
         """The same folder, just these stems, in this order."""
@@ -75,10 +71,15 @@ class Source(Generic[F]):
         finally:
             raws.close()
 
+    def interrupt(self) -> None:
+        """Make ``frames`` of a live source end soon; from any thread."""
+        self._reader.interrupt()
+
     def close(self) -> None:
-        """Close every file still open; not while another thread reads."""
+        """Close every file or camera still open; not while another thread reads."""
         while self._running:
             self._running.pop().close()
+        self._reader.close()
 
     def __enter__(self) -> Source[F]:
         return self
