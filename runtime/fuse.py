@@ -18,6 +18,8 @@ from mgdn_edge.runtime.session import FilterImplementation, Session
 from mgdn_edge.runtime.sinks import open_sink
 from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.stream import Pace, StreamResult, fuse_stream
+from mgdn_edge.runtime.thermal.counts_file import record_counts
+from mgdn_edge.runtime.thermal.scale import CountScale
 from mgdn_edge.runtime.timing.figures import PairingFigures, pairing_figures
 from mgdn_edge.runtime.timing.timed_pairs import TimedOptions, open_pairs
 from mgdn_edge.runtime.trace import write_trace
@@ -78,6 +80,8 @@ def fuse_files(
     pace: Pace = "none",
     timing: TimedOptions | None = None,
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
+    record_infrared: Path | None = None,
+    infrared_scale: CountScale | None = None,
     stop: threading.Event | None = None,
     on_start: Callable[[int], None] | None = None,
     on_frame: Callable[[], None] | None = None,
@@ -89,6 +93,7 @@ def fuse_files(
 
     ``on_start`` gets the number of pairs before the first is fused, ``on_frame`` is called
     after each. ``timing`` pairs by time stamp instead of by order; live sources always are.
+    ``record_infrared`` keeps the sensor's counts beside it, ``infrared_scale`` says what they mean.
     ``report`` becomes an HTML file that states ``command``, ``trace`` a Chrome
     trace. Raises UserError for wrong input; OUTPUT then does not exist.
     """
@@ -114,6 +119,8 @@ def fuse_files(
         taken = [sink.path, *visible_source.paths, *infrared_source.paths]
         if report is not None:
             check_side_file(report, "--report", ".html", taken)
+        if record_infrared is not None:
+            check_side_file(record_infrared, "--record-infrared", ".mkv", taken)
         if trace is not None:
             check_side_file(trace, "--trace", ".json", taken)
         with open_session(
@@ -131,9 +138,10 @@ def fuse_files(
                 from mgdn_edge.runtime.report.kept_frames import KeptFrames
 
                 keeper = KeptFrames(pairs.count, pace)
-            result = fuse_stream(
-                pairs, session, sink, pace=pace, stop=stop, on_frame=on_frame, keeper=keeper
-            )
+            with record_counts(record_infrared, infrared_scale, pairs, keeper) as watching:
+                result = fuse_stream(
+                    pairs, session, sink, pace=pace, stop=stop, on_frame=on_frame, keeper=watching
+                )
             summary = summarise(result, session, pairs, str(sink.path), pace)
             if trace is not None:
                 write_trace(

@@ -13,7 +13,7 @@ from mgdn_edge.runtime.sinks.base import Sink
 from mgdn_edge.runtime.sinks.images import ImagesSink
 from mgdn_edge.runtime.sinks.video import VideoSink
 from mgdn_edge.runtime.sources import local_path
-from mgdn_edge.runtime.sources.image_file import IMAGE_SUFFIXES
+from mgdn_edge.runtime.sources.image_file import IMAGE_SUFFIXES, READ_SUFFIXES
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 
@@ -68,7 +68,7 @@ def _check_writable(path: Path) -> None:
 def _check_not_input(path: Path, inputs: Iterable[Path], *, is_folder: bool) -> None:
     for source in inputs:
         same = path.exists() and path.samefile(source.parent if is_folder else source)
-        if same and (not is_folder or source.suffix.lower() in IMAGE_SUFFIXES):
+        if same and (not is_folder or source.suffix.lower() in READ_SUFFIXES):
             raise UserError(
                 f"OUTPUT {path} would overwrite the input {source}; give another OUTPUT"
             )

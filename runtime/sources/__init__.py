@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import InfraredFrame, SourceInfo, VisibleFrame
-from mgdn_edge.runtime.sources.eight_bit import InfraredOptions, infrared_frame, visible_frame
+from mgdn_edge.runtime.sources.eight_bit import InfraredLevels, InfraredOptions, visible_frame
 from mgdn_edge.runtime.sources.image_file import is_image
 from mgdn_edge.runtime.sources.images import ImageReader, open_folder
 from mgdn_edge.runtime.sources.raw import RawFrame, Reader
@@ -33,9 +33,10 @@ __all__ = ["InfraredOptions", "Source", "local_path", "open_infrared", "open_vis
 class Source(Generic[F]):
     """Frames of one URI. Owns the files it opens, until closed."""
 
-    def __init__(self, reader: Reader, convert: Callable[[RawFrame], F]) -> None:
+    def __init__(self, reader: Reader, start: Callable[[], Callable[[RawFrame], F]]) -> None:
+        """``start`` gives what converts one reading's frames, which may remember some of them."""
         self._reader = reader
-        self._convert: Callable[[RawFrame], F] = convert
+        self._start: Callable[[], Callable[[RawFrame], F]] = start
         self._running: list[Generator[F, None, None]] = []
 
     @property
@@ -55,7 +56,7 @@ class Source(Generic[F]):
 
     def only(self, stems: list[str]) -> Source[F]:
         """The same folder, just these stems, in this order."""
-        return Source(self._reader.only(stems), self._convert)
+        return Source(self._reader.only(stems), self._start)
 
     def frames(self) -> Generator[F, None, None]:
         """Frames from the first on; raises UserError at the first that cannot be read."""
@@ -64,10 +65,11 @@ class Source(Generic[F]):
         return running
 
     def _frames(self) -> Generator[F, None, None]:
+        convert = self._start()
         raws = self._reader.frames()
         try:
             for raw in raws:
-                yield self._convert(raw)
+                yield convert(raw)
         finally:
             raws.close()
 
@@ -98,7 +100,7 @@ def open_visible(uri: str) -> Source[VisibleFrame]:
 
     ``synthetic://SCENE?...`` gives the visible camera of a drawn scene.
     """
-    return Source(_open_reader(uri, "visible"), visible_frame)
+    return Source(_open_reader(uri, "visible"), lambda: visible_frame)
 
 
 def open_infrared(
@@ -109,7 +111,8 @@ def open_infrared(
 
     ``synthetic://SCENE?...`` gives the infrared camera of a drawn scene.
     """
-    return Source(_open_reader(uri, "infrared"), lambda raw: infrared_frame(raw, options))
+    reader = _open_reader(uri, "infrared")
+    return Source(reader, lambda: InfraredLevels(options).convert)
 
 
 def local_path(uri: str) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 from mgdn_edge.runtime.compose import JPEG_TAGS, ycbcr_from_bgr
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo
-from mgdn_edge.runtime.sources.image_file import IMAGE_SUFFIXES, read_image
+from mgdn_edge.runtime.sources.image_file import READ_SUFFIXES, read_image
 from mgdn_edge.runtime.sources.raw import RawFrame, Reader, Samples
 
 # Still images have no clock; written to a video they play at this rate.
@@ -66,13 +66,13 @@ def open_folder(folder: Path) -> ImageReader:
         (
             path
             for path in folder.iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+            if path.suffix.lower() in READ_SUFFIXES and path.is_file()
         ),
         key=lambda path: natural_key(path.stem),
     )
     if not paths:
         raise UserError(
-            f"{folder} holds no images; files ending in {' '.join(IMAGE_SUFFIXES)} are read"
+            f"{folder} holds no images; files ending in {' '.join(READ_SUFFIXES)} are read"
         )
     for first, second in pairwise(paths):
         if first.stem == second.stem:

@@ -13,6 +13,7 @@ from mgdn_edge.runtime.errors import UserError, printable
 COMMAND_MODULES = (
     "mgdn_edge.runtime.commands.fuse",
     "mgdn_edge.runtime.commands.sync",
+    "mgdn_edge.runtime.commands.temperature",
     "mgdn_edge.runtime.commands.bench",
     "mgdn_edge.runtime.commands.profile",
     "mgdn_edge.runtime.commands.demo",
