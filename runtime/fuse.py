@@ -142,7 +142,7 @@ def fuse_files(
                 result = fuse_stream(
                     pairs, session, sink, pace=pace, stop=stop, on_frame=on_frame, keeper=watching
                 )
-            summary = summarise(result, session, pairs, str(sink.path), pace)
+            summary = summarise(result, session, pairs, sink.uri, pace)
             if trace is not None:
                 write_trace(
                     trace, result.ledger, {"network": summary.network, "backend": summary.backend}

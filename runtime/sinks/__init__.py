@@ -11,6 +11,7 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo
 from mgdn_edge.runtime.sinks.base import Sink
 from mgdn_edge.runtime.sinks.images import ImagesSink
+from mgdn_edge.runtime.sinks.rtsp import RtspSink
 from mgdn_edge.runtime.sinks.video import VideoSink
 from mgdn_edge.runtime.sources import local_path
 from mgdn_edge.runtime.sources.image_file import IMAGE_SUFFIXES, READ_SUFFIXES
@@ -30,6 +31,10 @@ def open_sink(
     Creates nothing. Raises UserError where OUTPUT cannot be written, names no known kind of
     file, cannot hold ``frames``, or would overwrite an input.
     """
+    if uri.lower().startswith("rtsp://"):
+        if not live:
+            raise UserError(f"{uri} is live, and these recordings are not: pass --pace source")
+        return RtspSink(uri, source)
     path = local_path(uri)
     suffix = path.suffix.lower()
     is_folder = path.is_dir() or uri.endswith("/") or not suffix

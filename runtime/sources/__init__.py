@@ -1,4 +1,4 @@
-"""Sources by URI: ``open_visible`` and ``open_infrared`` over video files, folders, images.
+"""Sources by URI: ``open_visible`` and ``open_infrared`` over files, folders and cameras.
 
     with open_visible("vi.mp4") as source:
         for frame in source.frames():
@@ -13,17 +13,21 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import InfraredFrame, SourceInfo, VisibleFrame
+from mgdn_edge.runtime.sources.camera_uri import parse_options
 from mgdn_edge.runtime.sources.eight_bit import InfraredLevels, InfraredOptions, visible_frame
 from mgdn_edge.runtime.sources.image_file import is_image
 from mgdn_edge.runtime.sources.images import ImageReader, open_folder
-from mgdn_edge.runtime.sources.raw import RawFrame, Reader
+from mgdn_edge.runtime.sources.looped import LoopReader
+from mgdn_edge.runtime.sources.raw import Camera, RawFrame, Reader
 from mgdn_edge.runtime.sources.video import VideoReader
 from mgdn_edge.runtime.synthetic.options import is_rig
+
+LOOP_OPTIONS = ("loop", "fps")
 
 F = TypeVar("F", VisibleFrame, InfraredFrame)
 
@@ -98,7 +102,9 @@ class Source(Generic[F]):
 def open_visible(uri: str) -> Source[VisibleFrame]:
     """Path or file:// URI of a video, an image or a folder of images -> visible frames.
 
-    ``synthetic://SCENE?...`` gives the visible camera of a drawn scene.
+    Also ``rtsp://``, ``v4l2:///dev/videoN``, ``csi://N`` and ``gst:PIPELINE`` cameras; a recording
+    followed by ``?loop`` or ``?fps=N`` plays as one. ``synthetic://SCENE?...`` gives the visible
+    camera of a drawn scene.
     """
     return Source(_open_reader(uri, "visible"), lambda: visible_frame)
 
@@ -109,7 +115,7 @@ def open_infrared(
 ) -> Source[InfraredFrame]:
     """Path or file:// URI of a video, an image or a folder of images -> infrared frames.
 
-    ``synthetic://SCENE?...`` gives the infrared camera of a drawn scene.
+    Cameras and drawn scenes as for ``open_visible``.
     """
     reader = _open_reader(uri, "infrared")
     return Source(reader, lambda: InfraredLevels(options).convert)
@@ -121,15 +127,53 @@ def local_path(uri: str) -> Path:
         return Path(uri)
     parts = urlsplit(uri)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        raise UserError(f"{uri} is not supported; give a path or file:///absolute/path")
+        raise UserError(
+            f"{uri} is not supported; give a path, file:///absolute/path, or for cameras rtsp://, "
+            "v4l2:///dev/video0, csi://0, gst:PIPELINE"
+        )
     return Path(unquote(parts.path))
 
 
-def _open_reader(uri: str, camera: Literal["visible", "infrared"]) -> Reader:
+def _open_reader(uri: str, camera: Camera) -> Reader:
+    scheme = uri.partition(":")[0].lower()
     if is_rig(uri):
         from mgdn_edge.runtime.synthetic.reader import SyntheticReader
 
-        return SyntheticReader(uri, camera)
+        return _as_camera(uri, lambda plain: SyntheticReader(plain, camera))
+    if scheme == "rtsp":
+        from mgdn_edge.runtime.sources.rtsp import RtspReader
+
+        return RtspReader(uri)
+    if scheme == "v4l2":
+        from mgdn_edge.runtime.sources.v4l2 import V4l2Reader
+
+        return V4l2Reader(uri, camera)
+    if scheme in ("csi", "gst"):
+        from mgdn_edge.runtime.sources.gstreamer import GstreamerReader
+
+        return GstreamerReader(uri)
+    return _as_camera(uri, _open_file)
+
+
+def _as_camera(uri: str, open_plain: Callable[[str], Reader]) -> Reader:
+    """``?loop`` and ``?fps=`` make a camera of a recording; a file may be named so all the same."""
+    plain, mark, query = uri.rpartition("?")
+    words = query.split("&")
+    ours = [word for word in words if word.partition("=")[0] in LOOP_OPTIONS]
+    if not mark or not ours or (not is_rig(uri) and (len(ours) < len(words) or Path(uri).exists())):
+        return open_plain(uri)
+    if is_rig(uri):
+        # A scene has an fps of its own; only loop makes it a camera.
+        if "loop" not in ours:
+            return open_plain(uri)
+        ours = ["loop"]
+        rest = "&".join(word for word in words if word != "loop")
+        plain = f"{plain}?{rest}" if rest else plain
+    options = parse_options(uri, "&".join(ours), LOOP_OPTIONS)
+    return LoopReader(open_plain(plain), options.fps, loop=options.loop)
+
+
+def _open_file(uri: str) -> Reader:
     path = local_path(uri)
     try:
         if path.is_dir():

@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.frame import ColourTags, SourceInfo
 
+Camera = Literal["visible", "infrared"]
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 

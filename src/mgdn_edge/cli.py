@@ -14,6 +14,7 @@ COMMAND_MODULES = (
     "mgdn_edge.runtime.commands.fuse",
     "mgdn_edge.runtime.commands.sync",
     "mgdn_edge.runtime.commands.temperature",
+    "mgdn_edge.runtime.commands.cameras",
     "mgdn_edge.runtime.commands.bench",
     "mgdn_edge.runtime.commands.profile",
     "mgdn_edge.runtime.commands.demo",
