@@ -108,6 +108,7 @@ def fuse_files(
             frames=frames,
             shortest=shortest,
             resize=resize,
+            stop=stop,
         )
         sink = open_sink(
             output,

@@ -59,7 +59,11 @@ def sync_command(
             infrared,
             within_ms=within,
             seconds=seconds,
-            infrared_options=InfraredOptions(span=parse_span(infrared_span)),
+            # Without a span, 16-bit counts are shown as the scene asks: only what moves matters.
+            infrared_options=InfraredOptions(
+                span=parse_span(infrared_span),
+                agc=None if infrared_span else "percentile",
+            ),
             on_frame=on_frame,
         )
     if output is not None:

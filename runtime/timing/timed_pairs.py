@@ -31,6 +31,7 @@ UNENDING = 0  # ``count`` of live sources: only a stop ends them
 USUAL_RATE = Fraction(25)
 # Frames a live camera may run ahead of the other before the oldest are lost.
 VISIBLE_BUFFER, INFRARED_BUFFER = 2, 8
+POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class TimedOptions:
 class TimedPairs(Pairs):
     """Pairs by time stamp. ``count`` is the most there can be, UNENDING for live sources.
 
-    ``unpaired`` counts visible frames left out, ``resets`` restarts of either clock so far.
+    ``stop`` ends live pairs though no frame comes. ``unpaired`` counts visible frames left out,
+    ``resets`` restarts of either clock so far.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class TimedPairs(Pairs):
         *,
         frames: int | None = None,
         resize: bool = False,
+        stop: threading.Event | None = None,
     ) -> None:
         for source in (visible, infrared):
             if source.info.time_base is None:
@@ -68,6 +71,7 @@ class TimedPairs(Pairs):
                     "two videos or cameras: leave out --offset, --clock and --pair"
                 )
         self.options = options
+        self._stop = stop or threading.Event()
         self.unpaired = 0
         self.resets = 0
         self.live = visible.info.live or infrared.info.live
@@ -159,7 +163,9 @@ class TimedPairs(Pairs):
         stack.callback(visible.close)
         infrared = Feed(self.infrared, INFRARED_BUFFER)
         stack.callback(infrared.close)
-        return visible.get, lambda: infrared.get_within(self.options.wait_ms / 1e3)
+        return (lambda: visible.get_unless(self._stop)), lambda: infrared.get_within(
+            self.options.wait_ms / 1e3
+        )
 
 
 def timed_options(
@@ -190,11 +196,14 @@ def open_pairs(
     frames: int | None,
     shortest: bool,
     resize: bool,
+    stop: threading.Event | None = None,
 ) -> Pairs:
     """Pairs by time where ``timing`` asks for it or a source is live, else by order."""
     if timing is None and not (visible.info.live or infrared.info.live):
         return Pairs(visible, infrared, frames=frames, shortest=shortest, resize=resize)
-    return TimedPairs(visible, infrared, timing or TimedOptions(), frames=frames, resize=resize)
+    return TimedPairs(
+        visible, infrared, timing or TimedOptions(), frames=frames, resize=resize, stop=stop
+    )
 
 
 class Feed(threading.Thread, Generic[F]):
@@ -226,6 +235,13 @@ class Feed(threading.Thread, Generic[F]):
         if frame is None and self._error is not None:
             raise self._error
         return frame
+
+    def get_unless(self, stop: threading.Event) -> F | None:
+        """As ``get``; None too where ``stop`` is set while a dead camera gives nothing."""
+        while not self._channel.wait(POLL_SECONDS):
+            if stop.is_set():
+                return None
+        return self.get()
 
     def get_within(self, seconds: float) -> F | None:
         """As ``get``; raises NothingYetError where nothing comes in time."""

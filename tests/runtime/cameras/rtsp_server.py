@@ -23,7 +23,8 @@ CAMERA = (
     "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! rtph264pay name=pay0 )"
 )
 RECORDER = (
-    "( rtph264depay name=depay0 ! h264parse ! mpegtsmux ! filesink sync=false location={file} )"
+    "( rtph264depay name=depay0 ! h264parse ! mpegtsmux ! "
+    "filesink sync=false buffer-mode=unbuffered location={file} )"
 )
 
 

@@ -129,6 +129,18 @@ def test_a_live_pair_waits_no_longer_than_the_jitter_buffer(street, list_source)
     assert [pair.infrared.seq for pair in pairs.read()] == [0, 1, 1, 1]
 
 
+def test_a_stop_ends_pairs_of_a_dead_camera(street, list_source):
+    dead, stop = threading.Event(), threading.Event()
+    frames = frames_at(street.visible[0], [0, 40])
+    visible = list_source(frames, live=True, gate=lambda number: number and dead.wait(20))
+    visible.interrupt = dead.set
+    infrared = list_source(frames_at(street.infrared[0], [0, 40, 80]), live=True)
+    pairs = TimedPairs(visible, infrared, TimedOptions(policy="nearest"), stop=stop).read()
+    assert next(pairs).visible.seq == 0
+    stop.set()
+    assert next(pairs, None) is None
+
+
 def test_an_error_of_a_live_source_ends_the_pairs(street, list_source):
     def gate(number):
         if number == 1:
