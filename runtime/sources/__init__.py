@@ -152,7 +152,7 @@ def _open_reader(uri: str, camera: Camera) -> Reader:
         from mgdn_edge.runtime.sources.gstreamer import GstreamerReader
 
         return GstreamerReader(uri)
-    return _as_camera(uri, _open_file)
+    return _as_camera(uri, lambda plain: _open_file(plain, thermal=camera == "infrared"))
 
 
 def _as_camera(uri: str, open_plain: Callable[[str], Reader]) -> Reader:
@@ -173,13 +173,13 @@ def _as_camera(uri: str, open_plain: Callable[[str], Reader]) -> Reader:
     return LoopReader(open_plain(plain), options.fps, loop=options.loop)
 
 
-def _open_file(uri: str) -> Reader:
+def _open_file(uri: str, *, thermal: bool) -> Reader:
     path = local_path(uri)
     try:
         if path.is_dir():
-            return open_folder(path)
+            return open_folder(path, thermal=thermal)
         if is_image(path):
-            return ImageReader(str(path), [path], is_folder=False)
+            return ImageReader(str(path), [path], is_folder=False, thermal=thermal)
     except FileNotFoundError:
         raise UserError(f"{uri} does not exist; give a path or file:///absolute/path") from None
     except OSError as error:

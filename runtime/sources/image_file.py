@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.thermal.radiometric import is_radiometric, read_radiometric
 
 Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -35,10 +36,11 @@ def is_image(path: Path) -> bool:
         return file.read(8).startswith(SIGNATURES)
 
 
-def read_image(path: Path) -> Image:
+def read_image(path: Path, *, thermal: bool = False) -> Image:
     """Image file -> (H, W) or (H, W, 3) BGR, uint8 or uint16; alpha dropped.
 
-    Raises UserError for a file that is cut off, is not an image, or holds other samples.
+    ``thermal`` takes the temperatures of a FLIR radiometric JPEG, (H, W) uint16 hundredths of a
+    kelvin. Raises UserError for a file that is cut off, is not an image, or holds other samples.
     """
     try:
         data = path.read_bytes()
@@ -46,6 +48,8 @@ def read_image(path: Path) -> Image:
         raise UserError(f"cannot read {path} ({error.strerror}); check the path") from None
     if not _complete(data):
         raise UserError(f"{path} is truncated ({len(data)} bytes); copy or record it again")
+    if thermal and is_radiometric(data):
+        return read_radiometric(data, path)
     pixels = _decode_npy(data) if data.startswith(NPY_SIGNATURE) else _decode(data)
     if pixels is None:
         raise UserError(

@@ -1,4 +1,5 @@
 import io
+import sys
 
 import cv2
 import numpy as np
@@ -75,3 +76,34 @@ def test_a_folder_of_arrays_is_a_source(tmp_path):
 def test_color_pictures_stay_what_they_were(tmp_path):
     assert cv2.imwrite(str(tmp_path / "a.png"), np.full((2, 2, 3), 9, np.uint16))
     assert read_image(tmp_path / "a.png").shape == (2, 2, 3)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["flir_b60", "flir_t640_a"])
+def test_a_radiometric_jpeg_gives_temperatures(shared, name):
+    pytest.importorskip("flyr", reason="flyr is not installed: pip install 'mgdn-edge[thermal]'")
+    folder = shared / "data/raw16/rjpeg"
+    counts = cv2.imread(str(folder / f"{name}_raw16.png"), cv2.IMREAD_UNCHANGED)
+    path = str(folder / f"{name}_rjpeg.jpg")
+    with open_infrared(path, InfraredOptions(agc="percentile")) as source:
+        (frame,) = source.frames()
+    assert frame.counts.shape == counts.shape
+    # Temperature grows with the sensor's counts: the order of pixels is the same.
+    order = np.argsort(counts.ravel(), kind="stable")
+    assert (np.diff(frame.counts.ravel()[order].astype(int)) >= -1).all()
+    assert 250 < np.median(frame.counts) / 100 < 330  # one shows a winter sky
+    assert read_image(folder / f"{name}_rjpeg.jpg").ndim == 3  # as visible: the picture it shows
+
+
+def test_without_flyr_a_radiometric_jpeg_says_what_to_install(tmp_path, monkeypatch):
+    done, data = cv2.imencode(".jpg", np.zeros((8, 8), np.uint8))
+    assert done
+    record = b"FLIR\x00\x01\x00\x00broken"
+    segment = b"\xff\xe1" + (len(record) + 2).to_bytes(2, "big") + record
+    (tmp_path / "a.jpg").write_bytes(data[:2].tobytes() + segment + data[2:].tobytes())
+    assert read_image(tmp_path / "a.jpg").shape == (8, 8)
+    with pytest.raises(UserError, match=r"cannot be read|mgdn-edge\[thermal\]"):
+        read_image(tmp_path / "a.jpg", thermal=True)
+    monkeypatch.setitem(sys.modules, "flyr", None)
+    with pytest.raises(UserError, match=r"pip install 'mgdn-edge\[thermal\]'"):
+        read_image(tmp_path / "a.jpg", thermal=True)
