@@ -68,8 +68,17 @@ lint: $(VENV)/.dev
 
 check: lint test $(if $(PYTHON310),test-jetpack6,)
 
-bench: $(VENV)/.dev
+# Two recordings of your own: make bench VISIBLE=vi.mp4 INFRARED=ir.mp4
+VISIBLE ?= out/visible.mp4
+INFRARED ?= out/infrared.mp4
+
+out/visible.mp4 out/infrared.mp4: | $(VENV)/.runtime
+	$(BIN)/mgdn demo out
+
+bench: $(VENV)/.dev $(VISIBLE) $(INFRARED)
 	$(BIN)/mgdn bench --compare average --compare laplacian --compare guided
+	$(BIN)/mgdn fuse $(VISIBLE) $(INFRARED) out/paced.mp4 --pace source
+	$(BIN)/mgdn fuse $(VISIBLE) $(INFRARED) out/unpaced.mp4 --pace none
 	$(BIN)/mgdn bench filter
 	$(BIN)/mgdn bench published
 

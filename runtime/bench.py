@@ -27,7 +27,10 @@ SEED = 20260401
 
 
 class NetworkFigures(msgspec.Struct, frozen=True):
-    """One network's milliseconds per ``fuse``, and its p50 over the first network's."""
+    """One network's milliseconds per ``fuse``, and its p50 over the first network's.
+
+    ``execution`` says how the backend computed: device, memory, CUDA graph, a fallback.
+    """
 
     network: str
     backend: str
@@ -36,6 +39,7 @@ class NetworkFigures(msgspec.Struct, frozen=True):
     filter_implementation: FilterImplementation | None
     fuse: Percentiles
     ratio: float
+    execution: dict[str, str] = {}
 
 
 class BenchReport(msgspec.Struct, frozen=True):
@@ -59,6 +63,7 @@ def bench_networks(
     frames: int = 100,
     warmup: int = 10,
     backend: str | None = None,
+    fallback: str | None = None,
     variant: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
@@ -70,8 +75,8 @@ def bench_networks(
 
     Every network fuses each frame before the next frame comes, so that a busy machine slows
     them alike and the ratios hold. ``warmup`` rounds come first and are not counted.
-    ``backend``, ``variant``, ``precision`` and ``native`` (see ``open_session``) are the first
-    network's. ``report`` becomes an HTML file that states ``command``. Raises UserError.
+    ``backend``, ``fallback``, ``variant``, ``precision`` and ``native`` (see ``open_session``) are
+    the first network's. ``report`` becomes an HTML file that states ``command``. Raises UserError.
     """
     if report is not None:
         check_side_file(report, "--report", ".html", [])
@@ -86,6 +91,7 @@ def bench_networks(
                 open_session(
                     network,
                     backend=backend if index == 0 else None,
+                    fallback=fallback if index == 0 else None,
                     variant=variant if index == 0 else None,
                     precision=precision if index == 0 else None,
                     size=size,
@@ -116,6 +122,7 @@ def bench_networks(
                     variant=session.variant,
                     precision=session.precision,
                     filter_implementation=session.filter_implementation,
+                    execution=session.execution,
                     fuse=figure,
                     ratio=round(figure.p50 / figures[0].p50, 3),
                 )

@@ -1,12 +1,25 @@
 """Errors a user can act on."""
 
+from typing import ClassVar
+
 
 class UserError(Exception):
     """One sentence: what was got, what was wanted, what to type.
 
-    The command line prints it as a single line and exits with code 2; library callers
+    The command line prints it as a single line and exits with ``exit_code``; library callers
     catch it like any exception.
     """
+
+    exit_code: ClassVar[int] = 2
+
+
+class DeviceError(UserError):
+    """The request is sound but this machine cannot serve it as it is: exit code 3.
+
+    Out of memory, a crashed builder, a missing plugin or driver, an engine of another device.
+    """
+
+    exit_code = 3
 
 
 LONGEST_LINE = 800  # characters; the beginning of a sentence must not scroll away

@@ -4,7 +4,10 @@ from importlib.util import find_spec
 
 from mgdn_edge.runtime.errors import UserError
 
-MODULES = {"export": ("torch", "onnx", "onnx_ir", "onnxscript", "safetensors")}
+MODULES = {
+    "export": ("torch", "onnx", "onnx_ir", "onnxscript", "safetensors"),
+    "calibration": ("onnx", "onnx_ir"),
+}
 
 
 def require_extra(extra: str) -> None:

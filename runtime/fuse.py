@@ -21,7 +21,7 @@ from mgdn_edge.runtime.stream import Pace, StreamResult, fuse_stream
 from mgdn_edge.runtime.thermal.counts_file import record_counts
 from mgdn_edge.runtime.thermal.scale import CountScale
 from mgdn_edge.runtime.timing.figures import PairingFigures, pairing_figures
-from mgdn_edge.runtime.timing.timed_pairs import TimedOptions, open_pairs
+from mgdn_edge.runtime.timing.timed_pairs import UNENDING, TimedOptions, open_pairs
 from mgdn_edge.runtime.trace import write_trace
 from mgdn_edge.runtime.versions import installed_versions
 from mgdn_edge.runtime.whole_file import check_side_file
@@ -43,7 +43,8 @@ class Summary(msgspec.Struct, frozen=True):
 
     ``size`` is "WIDTHxHEIGHT", or null where the frames differ. ``fps`` is frames out over the
     time from the first frame's capture to the last one's output. Under pace "none" queues are
-    kept full, so ``end_to_end`` measures them; pace "source" measures latency.
+    kept full, so ``end_to_end`` measures them; pace "source" measures latency. ``execution`` says
+    how the backend computed: device, memory, CUDA graph, a fallback.
     """
 
     schema: str
@@ -62,6 +63,7 @@ class Summary(msgspec.Struct, frozen=True):
     stages: dict[str, Percentiles]
     versions: dict[str, str]
     pairing: PairingFigures | None = None
+    execution: dict[str, str] = {}
 
 
 def fuse_files(
@@ -71,6 +73,7 @@ def fuse_files(
     *,
     network: str | Path = DEFAULT_NETWORK,
     backend: str | None = None,
+    fallback: str | None = None,
     variant: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
@@ -91,8 +94,8 @@ def fuse_files(
 ) -> Summary:
     """Fuse VISIBLE and INFRARED (paths or file:// URIs) into OUTPUT; returns the figures.
 
-    ``on_start`` gets the number of pairs before the first is fused, ``on_frame`` is called
-    after each. ``timing`` pairs by time stamp instead of by order; live sources always are.
+    ``on_start`` gets the number of pairs, where it is known, before the first is fused;
+    ``on_frame`` is called after each. ``timing`` pairs by time stamp instead of by order; live sources always are.
     ``record_infrared`` keeps the sensor's counts beside it, ``infrared_scale`` says what they mean.
     ``report`` becomes an HTML file that states ``command``, ``trace`` a Chrome
     trace. Raises UserError for wrong input; OUTPUT then does not exist.
@@ -110,12 +113,14 @@ def fuse_files(
             resize=resize,
             stop=stop,
         )
+        if pairs.visible.info.live:
+            pace = "source"  # a camera keeps no other
         sink = open_sink(
             output,
             pairs.visible.info,
             pairs.count,
             [*visible_source.paths, *infrared_source.paths],
-            live=pace == "source" or pairs.visible.info.live,
+            live=pace == "source",
         )
         taken = [sink.path, *visible_source.paths, *infrared_source.paths]
         if report is not None:
@@ -127,12 +132,13 @@ def fuse_files(
         with open_session(
             network,
             backend=backend,
+            fallback=fallback,
             variant=variant,
             precision=precision,
             size=pairs.size,
             threads=threads,
         ) as session:
-            if on_start is not None:
+            if on_start is not None and pairs.count != UNENDING:
                 on_start(pairs.count)
             keeper = None
             if report is not None:
@@ -169,6 +175,7 @@ def summarise(
         variant=session.variant,
         precision=session.precision,
         filter_implementation=session.filter_implementation,
+        execution=session.execution,
         pace=pace,
         size=None if size is None else f"{size[1]}x{size[0]}",
         output=output,

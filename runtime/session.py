@@ -17,9 +17,8 @@ from __future__ import annotations
 import queue
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from concurrent.futures import Future
 from types import TracebackType
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -29,6 +28,13 @@ from mgdn_edge.runtime.frame import Plane
 Size = tuple[int, int]
 FilterImplementation = Literal["native", "function body"]
 MIN_SLOTS = 2  # one being filled or read while the other is being computed
+
+
+class Pending(Protocol):
+    """A computation under way; a ``concurrent.futures.Future`` is one."""
+
+    def result(self) -> None:
+        """Wait until it is done; raise what it raised."""
 
 
 class Slot:
@@ -46,7 +52,7 @@ class Slot:
         self.fused = allocate(size)
         self.started_ns = 0
         self.finished_ns = 0
-        self.pending: Future[None] | None = None
+        self.pending: Pending | None = None
         self._home: queue.SimpleQueue[Slot] | None = None
 
     def release(self) -> None:
@@ -86,6 +92,8 @@ class Session(ABC):
 
     def __init__(self, slots: int = MIN_SLOTS) -> None:
         self._slot_count = max(slots, MIN_SLOTS)
+        # How it computes, by name, for every report: memory, CUDA graph, where nodes run.
+        self.execution: dict[str, str] = {}
         self._pool: queue.SimpleQueue[Slot] | None = None
         self._pool_size: Size | None = None
 
@@ -105,6 +113,9 @@ class Session(ABC):
         """(H, W) -> uninitialised (H, W) uint8 plane in the memory this backend reads best."""
         return np.empty(size, np.uint8)
 
+    def prepare(self, slot: Slot) -> None:  # noqa: B027 - nothing to set up is common
+        """What the backend sets up for a new slot, once, so that frames need no allocation."""
+
     def acquire(self, size: Size) -> Slot:
         """A free slot of ``size`` (height, width); waits until one is released.
 
@@ -115,10 +126,12 @@ class Session(ABC):
             if min(size) < 1:
                 raise UserError(f"frame size {size[1]}x{size[0]} is empty; at least 1x1 is needed")
             self.check_size(size)
-            self._pool = queue.SimpleQueue()
-            self._pool_size = size
+            pool: queue.SimpleQueue[Slot] = queue.SimpleQueue()
             for _ in range(self._slot_count):
-                self._pool.put(Slot(size, self.allocate))
+                slot = Slot(size, self.allocate)
+                self.prepare(slot)
+                pool.put(slot)
+            self._pool, self._pool_size = pool, size
         slot = self._pool.get()
         slot._home = self._pool
         return slot
@@ -148,7 +161,7 @@ class Session(ABC):
             slot.infrared[...] = infrared
             self.submit(slot)
             self.collect(slot)
-            fused: Plane = slot.fused.copy()
+            fused: Plane = np.array(slot.fused)
         return fused
 
     def __enter__(self) -> Session:

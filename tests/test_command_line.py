@@ -47,6 +47,18 @@ USAGE = {
     "bundle inspect": "missing argument 'BUNDLE.mgdn'",
     "bundle verify": "missing argument 'BUNDLE.mgdn'",
     "bundle verify {bundle} more": "unexpected extra argument",
+    "quantize": "missing argument 'NETWORK'",
+    "quantize {bundle}": "missing argument 'PAIRS'",
+    "quantize {bundle} {empty}": "missing argument 'OUT.mgdn'",
+    "quantize {bundle} {empty} {new}.mgdn --method fast": "'fast' is not one of",
+    "quantize {bundle} {empty} {new}.mgdn --pairs x": "--pairs x: ",
+    "build": "missing argument 'BUNDLE'; see: mgdn build --help",
+    "build {bundle} --filter none": "--filter none: ",
+    "build {bundle} --workspace 0": "--workspace 0: ",
+    "build {bundle} --level 6": "--level 6: ",
+    "cache": "missing command; see: mgdn cache --help",
+    "cache why": "missing argument 'BUNDLE'",
+    "cache gc --max-size -1": "--max-size -1: ",
     "doctor more": "unexpected extra argument",
     "doctor --fix": "no such option: --fix",
     "demo a b": "unexpected extra argument",
@@ -116,6 +128,8 @@ OTHERS = {
     "bundle inspect {cutbundle}": "not a usable bundle",
     "bundle verify {cutbundle}": "not a usable bundle",
     "bundle verify {flipped}": "damaged",
+    "build {bundle} --size 640": "WIDTHxHEIGHT",
+    "build {bundle} --builder nope": "builder 'nope' is unknown",
     "demo {vi}": "cannot write to",
 }
 EXPORT = {
@@ -136,6 +150,27 @@ EXPORT = {
     "train {empty} {new}.safetensors": "empty",
     "train {empty} {new}.safetensors --recipe nope": "nope",
     "train {empty} {new}.safetensors --steps 1 --minutes 1": "",
+}
+QUANTIZE = {
+    "quantize nope {empty} {new}.mgdn": "network 'nope' is unknown",
+    "quantize nowhere.mgdn {empty} {new}.mgdn": "nowhere.mgdn",
+    "quantize {cutbundle} {empty} {new}.mgdn": "not a usable bundle",
+    "quantize {bundle} nowhere {new}.mgdn": "nowhere does not exist; give a folder",
+    "quantize {bundle} {vi} {new}.mgdn": "is a file; give a folder",
+    "quantize {bundle} {empty} {new}.mgdn": "holds no vi",
+    "quantize {bundle} {vi},{small} {new}.mgdn": "visible is 32x24, infrared 16x12",
+    "quantize {bundle} {vi},{ir} {new}.mgdn": "1 pairs are too few",
+    "quantize {bundle} {ir},{vi} {new}.mgdn": "the visible recording comes first",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --held-out {vi},{ir}": "is calibration pair",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --pairs 0 --held-out {vi},{ir}": "--pairs 0",
+    "quantize {bundle} {empty}#x {new}.mgdn": "manifest.csv",
+    "quantize {bundle} {vi},{ir} {new}.onnx": "must end in .mgdn",
+    "quantize {bundle} {vi},{ir} {folder}/no/a.mgdn": "does not exist",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --percentile 0": "--percentile 0 is not above 0",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --contract fast": "--contract clause 'fast'",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --tensorrt 11.0.0": "removed them",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --report r.txt": "does not end in .html",
+    "quantize {bundle} {vi},{ir} {new}.mgdn --calibration-cache r.txt": "does not end in .cache",
 }
 
 
@@ -201,6 +236,12 @@ def test_wrong_words_are_one_line_and_leave_nothing(wrong, monkeypatch, capfd, w
 @pytest.mark.parametrize("words", EXPORT)
 def test_wrong_words_of_export_check_and_train(wrong, monkeypatch, capfd, words):
     check_refusal(words, EXPORT[words], wrong, monkeypatch, capfd)
+
+
+@pytest.mark.export
+@pytest.mark.parametrize("words", QUANTIZE)
+def test_wrong_words_of_quantize(wrong, monkeypatch, capfd, words):
+    check_refusal(words, QUANTIZE[words], wrong, monkeypatch, capfd)
 
 
 @pytest.mark.parametrize("words", ["", "--help", "fuse --help", "bundle create --help"])

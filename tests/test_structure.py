@@ -80,7 +80,8 @@ def test_the_command_line_imports_nothing_heavy(repository: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "fuse", "export", "check", "bundle", "bench", "profile", "doctor"]
+    "command",
+    ["", "fuse", "export", "check", "quantize", "bundle", "bench", "build", "profile", "doctor"],
 )
 def test_help_is_instant(command: str) -> None:
     code = "import sys; sys.argv = ['mgdn', *sys.argv[1:]]; from mgdn_edge.cli import main; main()"

@@ -12,24 +12,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
 import numpy as np
 
 from mgdn_edge.plugins.native import NativeLibraryError, find_library, load_library
+from mgdn_edge.runtime.backends.onnxruntime_graph import (
+    FILTER_OPERATION,
+    INPUTS,
+    OUTPUT,
+    check_interface,
+    check_static_size,
+    first_line,
+    runtime_errors,
+)
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.onnx_file import check_self_contained
 from mgdn_edge.runtime.session import MIN_SLOTS, FilterImplementation, Session, Size, Slot
-from mgdn_edge.runtime.spec import METADATA_KEY, FusionSpec, decode_spec
+from mgdn_edge.runtime.spec import FusionSpec
 
 if TYPE_CHECKING:
     import onnxruntime
 
 BACKEND = "onnxruntime-cpu"
-INPUTS = ("visible", "infrared")
-OUTPUT = "fused"
 INSTALL = "pip install 'mgdn-edge[cpu]'"
-FILTER_OPERATION = b"DynamicFilter"
 ONLY_ERRORS = 3  # ONNX Runtime's severity scale: warnings about unused initialisers say nothing
 
 
@@ -54,6 +59,7 @@ class OnnxRuntimeSession(Session):
         *,
         spec: FusionSpec,
         variant: str,
+        precision: str = "fp32",
         size: Size | None = None,
         threads: int | None = None,
         slots: int = MIN_SLOTS,
@@ -73,24 +79,19 @@ class OnnxRuntimeSession(Session):
         self.network = spec.network
         self.backend = BACKEND
         self.variant = variant
-        self.precision = "fp32"
+        self.precision = precision
         self.size = size
         self.filter_implementation = _choose_filter(model, native)
         self._session = _open_model(
             model, variant, threads or usable_cpus(), self.filter_implementation, trace
         )
-        self._check_interface(spec)
+        check_interface(self._session, spec, variant, size)
         self._bound: weakref.WeakKeyDictionary[Slot, _Bound] = weakref.WeakKeyDictionary()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="onnxruntime")
 
     def check_size(self, size: Size) -> None:
         """Raise UserError unless ``size`` (height, width) is the static graph's own."""
-        if self.size is not None and size != self.size:
-            raise UserError(
-                f"frames are {size[1]}x{size[0]} but variant {self.variant} takes only "
-                f"{self.size[1]}x{self.size[0]}; use --variant dynamic or --resize "
-                f"{self.size[1]}x{self.size[0]}"
-            )
+        check_static_size(size, self.size, self.variant)
 
     def submit(self, slot: Slot) -> None:
         """Start fusing; ``slot.fused`` is complete after ``collect``."""
@@ -114,11 +115,11 @@ class OnnxRuntimeSession(Session):
         slot.started_ns = time.perf_counter_ns()
         try:
             self._session.run_with_iobinding(binding)
-        except _runtime_errors() as error:
+        except runtime_errors() as error:
             height, width = slot.size
             raise UserError(
                 f"ONNX Runtime could not fuse a {width}x{height} frame with variant "
-                f"{self.variant}: {_first_line(error)}"
+                f"{self.variant}: {first_line(error)}"
             ) from error
         slot.finished_ns = time.perf_counter_ns()
 
@@ -131,36 +132,6 @@ class OnnxRuntimeSession(Session):
             # on freed arrays).
             bind(name, "cpu", 0, np.uint8, (1, 1, *plane.shape), plane.ctypes.data)
         return _Bound(binding, planes)
-
-    def _check_interface(self, spec: FusionSpec) -> None:
-        found = {
-            value.name: (value.type, tuple(value.shape))
-            for value in (*self._session.get_inputs(), *self._session.get_outputs())
-        }
-        for name in (*INPUTS, OUTPUT):
-            kind, shape = found.pop(name, ("missing", ()))
-            sides = shape[2:] if self.size is None else self.size
-            static = all(isinstance(side, int) for side in shape[2:])
-            fits = len(shape) == 4 and shape[:2] == (1, 1) and shape[2:] == sides
-            if kind != "tensor(uint8)" or not fits or static != (self.size is not None):
-                raise UserError(
-                    f"variant {self.variant}: {name} is {kind} {list(shape)}; a frame graph has "
-                    "uint8 (1, 1, H, W) planes of the variant's size; export the network again"
-                )
-        if found:
-            raise UserError(f"variant {self.variant} has unknown inputs or outputs {list(found)}")
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        try:
-            stated = decode_spec(metadata.get(METADATA_KEY, "null"))
-        except msgspec.DecodeError as error:
-            raise UserError(
-                f"variant {self.variant}: its ONNX metadata holds no valid FusionSpec ({error})"
-            ) from error
-        if stated != spec:
-            raise UserError(
-                f"variant {self.variant}: its ONNX metadata states another FusionSpec than the "
-                "manifest; create the bundle again from one export"
-            )
 
 
 def usable_cpus() -> int:
@@ -226,20 +197,8 @@ def _open_model(
             # The registered operation is taken over the file's function body (1.23.2, 1.31.1).
             options.register_custom_ops_library(str(find_library()))
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except _runtime_errors() as error:
+    except runtime_errors() as error:
         raise UserError(
             f"ONNX Runtime {onnxruntime.__version__} cannot load variant {variant}: "
-            f"{_first_line(error)}"
+            f"{first_line(error)}"
         ) from error
-
-
-def _runtime_errors() -> tuple[type[Exception], ...]:
-    """ONNX Runtime's own exceptions, which share no base class but Exception."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    found = [value for value in vars(state).values() if isinstance(value, type)]
-    return tuple(kind for kind in found if issubclass(kind, Exception))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]

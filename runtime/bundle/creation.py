@@ -1,7 +1,7 @@
 """Create a bundle from the folder ``mgdn export`` wrote; equal inputs give equal bytes."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -66,7 +66,7 @@ def create_bundle(
             "pair; only its core graph was exported, and a bundle needs frame graphs"
         )
     files: dict[str, bytes] = {GRAPH_FILE: _read_graph(export_folder)}
-    graph = (_refer(files, GRAPH_FILE),)
+    graph = (refer(files, GRAPH_FILE),)
     variants = tuple(_add_variant(export_folder, record, model, files) for model in record.models)
     weights = msgspec.structs.replace(
         record.weights,
@@ -85,7 +85,7 @@ def create_bundle(
             weights=weights,
             training=record.training,
             calibration=None,
-            tools={**record.tools, "onnxruntime": _onnxruntime_version()},
+            tools={**record.tools, "onnxruntime": onnxruntime_version()},
         ),
         quality=quality,
     )
@@ -116,11 +116,11 @@ def _add_variant(
     for role, plane in images.items():
         image_path = f"golden/{model.name}.{role}.png"
         files[image_path] = encode_plane(plane)
-        refs[role] = _refer(files, image_path)
+        refs[role] = refer(files, image_path)
     return Variant(
         name=model.name,
-        file=_refer(files, path),
-        file_without_body=_refer(files, plugin_path),
+        file=refer(files, path),
+        file_without_body=refer(files, plugin_path),
         height=model.height,
         width=model.width,
         precision=model.precision,
@@ -151,12 +151,14 @@ def _read_file(folder: Path, name: str) -> bytes:
         ) from error
 
 
-def _refer(files: dict[str, bytes], path: str) -> FileRef:
+def refer(files: Mapping[str, bytes], path: str) -> FileRef:
+    """The reference to one of a bundle's ``files``, which maps paths to contents."""
     data = files[path]
     return FileRef(path=path, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
-def _onnxruntime_version() -> str:
+def onnxruntime_version() -> str:
+    """The version that fuses the golden pairs."""
     import onnxruntime
 
     return str(onnxruntime.__version__)

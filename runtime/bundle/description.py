@@ -6,6 +6,7 @@ from rich.text import Text
 
 from mgdn_edge.runtime.bundle.manifest import Manifest, listed_files
 from mgdn_edge.runtime.errors import printable
+from mgdn_edge.runtime.gate import describe_verdict
 
 SHORT_DIGEST = 16  # characters on the terminal; --json has all
 
@@ -40,6 +41,14 @@ def print_manifest(manifest: Manifest, *, signed: bool, console: Console | None 
             add("trained on", f"{source.name}, {source.items} items: {source.licence}")
         for note in provenance.training.notes:
             add("training note", note)
+    if provenance.calibration is not None:
+        calibration = provenance.calibration
+        add("calibrated on", f"{calibration.selection} ({calibration.method})")
+        add("ranges", f"sha256 {calibration.ranges[:SHORT_DIGEST]}")
+        for note in calibration.notes:
+            add("calibration note", note)
+    for verdict in manifest.verdicts:
+        add(f"{verdict.precision}, {verdict.backend}", describe_verdict(verdict))
     for tool, version in sorted(provenance.tools.items()):
         add("tool", f"{tool} {version}")
     for metric, value in (manifest.quality or {}).items():

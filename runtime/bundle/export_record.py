@@ -21,7 +21,7 @@ EXPORT_FILE = "export.json"
 GRAPH_FILE = "graph.json"
 DYNAMIC_VARIANT = "dynamic"
 
-Precision = Literal["fp32"]
+Precision = Literal["fp32", "fp16", "int8"]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Side = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
@@ -34,7 +34,7 @@ class ExportedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file_without_body: str
     height: Side | None = None
     width: Side | None = None
-    precision: Precision = "fp32"
+    precision: Literal["fp32"] = "fp32"
 
 
 class WeightsProvenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mgdn_edge.runtime.bundle.manifest import FileRef, Variant
+from mgdn_edge.runtime.bundle.manifest import FileRef, Variant, variant_label
 from mgdn_edge.runtime.bundle.png_file import MAX_PIXELS, MAX_SIDE, is_bounded_grey_png
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
@@ -18,9 +18,10 @@ def check_golden(bundle: Bundle, variant: Variant, session: Session) -> Parity:
     parity = measure_golden(bundle, variant, session)
     if not parity.passed:
         raise UserError(
-            f"bundle {bundle.path}, variant {variant.name} on {session.backend}: the golden pair "
-            f"differs by up to {parity.max_error:.0f} levels; {parity.tolerance:.0f} are allowed, "
-            "so this machine would not fuse what the bundle's author saw"
+            f"bundle {bundle.path}, variant {variant_label(variant)} on {session.backend}: the "
+            f"golden pair differs by up to {parity.max_error:.0f} levels; "
+            f"{parity.tolerance:.0f} are allowed, so this machine would not fuse what the bundle's "
+            "author saw"
         )
     return parity
 

@@ -14,6 +14,8 @@ from mgdn_edge.runtime.bundle.export_record import (
     WeightsProvenance,
 )
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.gate import Verdict
+from mgdn_edge.runtime.ranges import PairDigest
 from mgdn_edge.runtime.spec import FusionSpec
 
 MANIFEST_FILE = "manifest.json"
@@ -62,6 +64,19 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     golden: GoldenPair
 
 
+class CalibrationProvenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The pairs 8-bit variants were calibrated on and judged on; ``ranges`` is ``ranges.json``'s
+    digest, ``selection`` says in words how pairs were chosen.
+    """
+
+    ranges: Sha256
+    method: str
+    selection: str
+    pairs: tuple[PairDigest, ...]
+    held_out: tuple[PairDigest, ...]
+    notes: tuple[str, ...] = ()
+
+
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where everything came from; ``training`` and ``calibration`` are null where there was none.
 
@@ -70,14 +85,15 @@ class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     weights: WeightsProvenance
     training: TrainingProvenance | None
-    calibration: None
+    calibration: CalibrationProvenance | None
     tools: dict[str, str]
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The contents of ``manifest.json``; ``files`` are those no variant refers to.
 
-    ``quality`` maps metrics to values measured on the data set its "data" note names.
+    ``quality`` maps metrics to values measured on the data set its "data" note names;
+    ``verdicts`` judge every candidate of lower precision, those refused too.
     """
 
     schema: int
@@ -89,6 +105,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[FileRef, ...]
     provenance: Provenance
     quality: dict[str, float | str] | None = None
+    verdicts: tuple[Verdict, ...] = ()
 
 
 class _SchemaOnly(msgspec.Struct, frozen=True):
@@ -117,6 +134,13 @@ def decode_manifest(text: bytes) -> Manifest:
     return manifest
 
 
+def variant_label(variant: Variant) -> str:
+    """A variant's name, with precision and backends where it is not the float32 one."""
+    if variant.precision == "fp32":
+        return variant.name
+    return f"{variant.name} {variant.precision} for {', '.join(variant.backends)}"
+
+
 def listed_files(manifest: Manifest) -> tuple[FileRef, ...]:
     """Every file the manifest vouches for, in the order it names them."""
     refs = list(manifest.files)
@@ -128,7 +152,7 @@ def listed_files(manifest: Manifest) -> tuple[FileRef, ...]:
 
 
 def _check_consistency(manifest: Manifest) -> None:
-    names = [variant.name for variant in manifest.variants]
+    names = [variant_label(variant) for variant in manifest.variants]
     if not names or len(set(names)) != len(names):
         raise UserError(f"its manifest names the variants {names}; at least one, each once")
     for variant in manifest.variants:

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from mgdn_edge.runtime.bundle.golden_pair import check_golden
+from mgdn_edge.runtime.bundle.manifest import variant_label
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.networks import start_variant
 from mgdn_edge.runtime.quality import Parity
@@ -26,5 +27,5 @@ def verify_bundle(path: Path) -> Verdict:
         golden = {}
         for variant in bundle.manifest.variants:
             with start_variant(bundle, variant) as session:
-                golden[variant.name] = check_golden(bundle, variant, session)
+                golden[variant_label(variant)] = check_golden(bundle, variant, session)
         return Verdict(str(path), bundle.manifest.name, count, golden)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import parse_size
+from mgdn_edge.runtime.commands.options import Backend, Fallback, parse_size
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def bench_command(
     size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Frame size.")] = "640x480",
     frames: Annotated[int, typer.Option(metavar="N", help="Frames timed.")] = 100,
     warmup: Annotated[int, typer.Option(metavar="N", help="Frames fused before timing.")] = 10,
-    backend: Annotated[str | None, typer.Option(help="Backend; never replaced by another.")] = None,
+    backend: Backend = None,
+    fallback: Fallback = None,
     variant: Annotated[str | None, typer.Option(help="Variant of the bundle.")] = None,
     precision: Annotated[str | None, typer.Option(help="Precision of the variant.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for inference.")] = None,
@@ -90,6 +91,7 @@ def bench_command(
         frames=frames,
         warmup=warmup,
         backend=backend,
+        fallback=fallback,
         variant=variant,
         precision=precision,
         threads=threads,
@@ -124,3 +126,6 @@ def _print_table(report: BenchReport) -> None:
             f"{row.ratio:.2f}",
         )
     Console().print(table)
+    for row in report.networks:
+        for fact, told in row.execution.items():
+            print(f"{row.network}, {fact}: {told}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mgdn_edge.runtime.commands.options import Backend, Fallback
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def fuse_command(
     network: Annotated[
         str | None, typer.Option(metavar="NAME", help="Network by name; default mgdn-edge.")
     ] = None,
-    backend: Annotated[str | None, typer.Option(help="Backend; never replaced by another.")] = None,
+    backend: Backend = None,
+    fallback: Fallback = None,
     variant: Annotated[
         str | None, typer.Option(help="Variant of the bundle, such as 640x480.")
     ] = None,
@@ -176,6 +178,7 @@ def fuse_command(
             output,
             network=bundle or network or DEFAULT_NETWORK,
             backend=backend,
+            fallback=fallback,
             variant=variant,
             precision=precision,
             threads=threads,
@@ -252,6 +255,8 @@ def print_table(summary: Summary) -> None:
         f"{summary.output}: {counts.out} frames of {counts.in_} ({counts.dropped} dropped), "
         f"{summary.fps:.1f} fps{', interrupted' if summary.interrupted else ''}"
     )
+    for name, told in summary.execution.items():
+        print(f"{name}: {told}")
     if summary.end_to_end is None:
         return
     if (pairing := summary.pairing) is not None and pairing.skew is not None:

@@ -1,8 +1,25 @@
 """Option values that several commands take."""
 
 import re
+from typing import Annotated
+
+import typer
 
 from mgdn_edge.runtime.errors import UserError
+
+Backend = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="onnxruntime-cpu (default), onnxruntime-cuda, tensorrt; never replaced by another.",
+    ),
+]
+Fallback = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BACKEND", help="Take this backend where the device cannot serve the one asked for."
+    ),
+]
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -58,6 +58,11 @@ def write_bench_report(
             {
                 "frame size": report.size,
                 "threads": "every usable CPU" if report.threads is None else str(report.threads),
+                **{
+                    f"{name}: {fact}": told
+                    for name, each in zip(names, report.networks, strict=True)
+                    for fact, told in each.execution.items()
+                },
                 **describe_conditions(*report.conditions),
             },
         ),

@@ -57,6 +57,7 @@ def write_fuse_report(
                 "variant": summary.variant,
                 "precision": summary.precision,
                 "filter": summary.filter_implementation,
+                **summary.execution,
                 "pace": summary.pace,
                 "frame size": summary.size,
                 "output": summary.output,

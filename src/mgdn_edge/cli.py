@@ -20,11 +20,13 @@ COMMAND_MODULES = (
     "mgdn_edge.runtime.commands.demo",
     "mgdn_edge.runtime.commands.evaluate",
     "mgdn_edge.export.commands",
+    "mgdn_edge.calibration.commands",
     "mgdn_edge.runtime.commands.bundle",
+    "mgdn_edge.runtime.commands.build",
+    "mgdn_edge.runtime.commands.cache",
     "mgdn_edge.runtime.commands.doctor",
 )
 
-USAGE_EXIT_CODE = 2
 INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
 
 # typer 0.26 and later carry their own copy of click, older ones import it: the class all usage
@@ -47,14 +49,14 @@ def build_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Entry point: wrong words and UserError become one line on stderr and exit code 2."""
+    """Entry point: wrong words and UserError become one line on stderr and exit code 2 or 3."""
     app, words = build_app(), sys.argv[1:]
     try:
         code = app(words or ["--help"], prog_name="mgdn", standalone_mode=False)
     except UserError as error:
-        _fail(str(error))
+        _fail(str(error), error.exit_code)
     except UsageError as error:
-        _fail(usage_sentence(error, words, command_of(app, words)))
+        _fail(usage_sentence(error, words, command_of(app, words)), UserError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         raise SystemExit(INTERRUPTED_EXIT_CODE) from None
     raise SystemExit(code if isinstance(code, int) else 0)
@@ -90,6 +92,6 @@ def command_of(app: typer.Typer, words: Sequence[str]) -> str:
     return " ".join(found)
 
 
-def _fail(sentence: str) -> NoReturn:
+def _fail(sentence: str, exit_code: int) -> NoReturn:
     print(f"mgdn: error: {printable(sentence)}", file=sys.stderr)
-    raise SystemExit(USAGE_EXIT_CODE) from None
+    raise SystemExit(exit_code) from None

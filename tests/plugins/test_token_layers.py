@@ -15,7 +15,7 @@ pytestmark = pytest.mark.native
 # A missing bias, a wrong row or a GELU by its tanh formula is above 1e-4.
 TOLERANCE = 2e-5
 SIZES = [
-    (1, 1, 1, 1, 1),
+    (1, 1, 1, 2, 1),  # ONNX Runtime 1.23.2 normalises no single value, so not 1 channel
     (2, 3, 5, 30, 90),
     (1, 7, 9, 30, 60),
     (1, 2, 3, 60, 240),

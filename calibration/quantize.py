@@ -1,0 +1,192 @@
+"""quantize_bundle: a bundle and recordings -> a bundle with 8-bit variants or their refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from mgdn_edge.calibration.calibration_state import CalibrationState
+from mgdn_edge.calibration.candidate import dynamic_variant, read_model
+from mgdn_edge.calibration.clip_points import Method
+from mgdn_edge.calibration.contract import parse_contract
+from mgdn_edge.calibration.exchange import looks_exchanged
+from mgdn_edge.calibration.held_out import HeldOut, hold_out, refuse_seen
+from mgdn_edge.calibration.judging import TURNS, fuse_in_float
+from mgdn_edge.calibration.pairs import Recording, list_recordings, read_pairs
+from mgdn_edge.calibration.qdq import Target
+from mgdn_edge.calibration.search import SearchResult
+from mgdn_edge.calibration.selection import (
+    PairFacts,
+    describe_selection,
+    look_at_pairs,
+    only_chosen,
+    select_pairs,
+)
+from mgdn_edge.calibration.trial import TrialResult, list_trials, run_trial
+from mgdn_edge.calibration.tuning import read_tuning_frames, tune_trial
+from mgdn_edge.runtime.bundle.extension import Candidate, extend_bundle
+from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance, Manifest
+from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.gate import GateLimits
+from mgdn_edge.runtime.ranges import Ranges, encode_ranges, ranges_digest
+
+RANGES_FILE = "ranges.json"
+DEFAULT_PAIRS = 64
+TOOLS = ("onnx", "onnx-ir")
+EXCHANGED = (
+    "visible and infrared look exchanged in the calibration pairs: their visible planes have the "
+    "levels of the held-out infrared ones, and the other way round; give VISIBLE,INFRARED"
+)
+
+
+class QuantizeOptions(msgspec.Struct, frozen=True):
+    """How to quantise: ``held_out`` are arguments as ``pairs``, ``int8`` and ``keep`` patterns.
+
+    A ``contract`` decides which layers are in 8 bits; ``sensitivity`` measures each without one.
+    """
+
+    method: Method = Method()
+    pairs: int = DEFAULT_PAIRS
+    held_out: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ("cpu", "tensorrt")
+    int8: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    limits: GateLimits = GateLimits()
+    turns: int = TURNS
+    contract: str | None = None
+    sensitivity: bool = False
+
+
+class Progress(NamedTuple):
+    """``step(what, total)`` begins a step of ``total`` parts (0: unknown), ``part()`` ends one."""
+
+    step: Callable[[str, int], None] = lambda what, total: None
+    part: Callable[[], None] = lambda: None
+
+
+class QuantizeResult(NamedTuple):
+    """What was measured and written."""
+
+    manifest: Manifest
+    ranges: Ranges
+    results: list[TrialResult]
+    searches: dict[Target, SearchResult]
+
+
+def quantize_bundle(
+    source: Path,
+    pairs: str,
+    output: Path,
+    options: QuantizeOptions = QuantizeOptions(),  # noqa: B008 - frozen
+    progress: Progress = Progress(),  # noqa: B008 - frozen
+) -> QuantizeResult:
+    """Calibrate on ``pairs``, judge on held-out pairs, write ``output`` with the verdicts.
+
+    A refused candidate leaves its verdict and its ranges in the bundle and no model. Interrupted
+    observation goes on when the same command is given again. Raises UserError.
+    """
+    if output.suffix != ".mgdn":
+        raise UserError(f"output {output} must end in .mgdn")
+    if not output.parent.is_dir():
+        raise UserError(f"cannot write {output}: the folder {output.parent} does not exist")
+    contract = () if options.contract is None else parse_contract(options.contract)
+    with open_bundle(source) as bundle:
+        recordings = list_recordings(pairs)
+        progress.step("looking at the pairs", 0)
+        facts = look_at_pairs(read_pairs(recordings), progress.part)
+        free, held_out = hold_out(options.held_out, recordings, facts)
+        chosen = select_pairs(facts[:free], options.pairs)
+        calibrated = [facts[index] for index in chosen]
+        refuse_seen(calibrated, held_out)
+        ranges = observe(bundle, recordings, facts[:free], chosen, output, progress)
+        model = bundle.read(dynamic_variant(bundle).file)
+        progress.step("fusing held-out pairs in float32", len(held_out.facts))
+        frames = fuse_in_float(model, bundle.manifest.spec, held_out.read(), progress.part)
+        warnings = [EXCHANGED] if looks_exchanged(calibrated, held_out.facts) else []
+        trials = list_trials(
+            read_model(model),
+            ranges,
+            options.targets,
+            int8=options.int8,
+            keep=options.keep,
+            method=options.method,
+            limits=options.limits,
+            turns=options.turns,
+        )
+        results: list[TrialResult] = []
+        candidates: list[Candidate] = []
+        searches: dict[Target, SearchResult] = {}
+        wanted = bool(contract) or options.sensitivity
+        tuned = read_tuning_frames(bundle, recordings, chosen) if wanted else []
+        for planned in trials:
+            trial = planned
+            if wanted and trial.precision == "int8":
+                progress.step(f"measuring layers for {trial.target}", 0)
+                searches[trial.target], trial = tune_trial(
+                    bundle,
+                    trial._replace(contract=contract),
+                    ranges,
+                    tuned,
+                    output,
+                    int8=options.int8,
+                    keep=options.keep,
+                    on_measured=progress.part,
+                )
+            progress.step(f"judging {trial.precision} for {trial.target}", len(frames))
+            result, made = run_trial(bundle, trial, ranges, frames, warnings, progress.part)
+            results.append(result)
+            candidates += made if result.verdict.accepted else []
+        progress.step("writing the bundle", 0)
+        manifest = extend_bundle(
+            bundle,
+            output,
+            candidates,
+            [result.verdict for result in results],
+            describe_calibration(ranges, options.method, held_out),
+            files={RANGES_FILE: encode_ranges(ranges)},
+            tools={name: version(name) for name in TOOLS},
+        )
+    return QuantizeResult(manifest, ranges, results, searches)
+
+
+def observe(
+    bundle: Bundle,
+    recordings: Sequence[Recording],
+    facts: Sequence[PairFacts],
+    chosen: Sequence[int],
+    output: Path,
+    progress: Progress,
+) -> Ranges:
+    """The chosen pairs' ranges, from where an interrupted run of the same pairs ended."""
+    digests = tuple(facts[index].digest for index in chosen)
+    model = bundle.read(dynamic_variant(bundle).file)
+    progress.step("observing calibration pairs", len(chosen))
+    state = CalibrationState(output, model, digests)
+    for _ in range(state.done):
+        progress.part()
+    state.observe(only_chosen(read_pairs(recordings), chosen[state.done :]), progress.part)
+    return Ranges(
+        network=bundle.manifest.network,
+        tensors=state.finish(),
+        pairs=digests,
+        selection=describe_selection(facts, chosen),
+    )
+
+
+def describe_calibration(
+    ranges: Ranges, method: Method, held_out: HeldOut
+) -> CalibrationProvenance:
+    """What the manifest says of the pairs."""
+    return CalibrationProvenance(
+        ranges=ranges_digest(ranges),
+        method=str(method),
+        selection=ranges.selection,
+        pairs=ranges.pairs,
+        held_out=tuple(each.digest for each in held_out.facts),
+        notes=held_out.notes,
+    )

@@ -1,0 +1,103 @@
+"""What `mgdn quantize --report` shows: verdicts, worst frames, losses, the search and ranges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mgdn_edge.calibration.judging import KeptFrame
+from mgdn_edge.calibration.plots import RangePlot, draw_losses, plot_pareto, plot_range
+from mgdn_edge.calibration.quantize import QuantizeResult
+from mgdn_edge.calibration.trial import TrialResult
+from mgdn_edge.runtime.gate import describe_verdict
+from mgdn_edge.runtime.ranges import ranges_digest
+from mgdn_edge.runtime.report.document import write_document
+from mgdn_edge.runtime.report.environment import describe_environment
+from mgdn_edge.runtime.report.pictures import Picture, encode_picture
+from mgdn_edge.runtime.versions import installed_versions
+
+MOST_RANGES = 60  # tensors drawn for a target, the first of them
+AMPLIFIED = 16  # of a difference in levels: one level is seen, sixteen are white
+
+
+def write_quantize_report(path: Path, result: QuantizeResult, command: str) -> None:
+    """Everything one run measured -> an HTML file; UserError where it cannot be written."""
+    verdicts = result.manifest.verdicts
+    write_document(
+        path,
+        "quantize.html",
+        verdict=headline(result),
+        flawed=not all(each.accepted for each in verdicts),
+        verdicts=[(f"{v.precision} for {v.backend}", v, describe_verdict(v)) for v in verdicts],
+        strips=[
+            (f"{label_trial(each)}: {kept.quality.name}, {kept.quality.psnr:.1f} dB", strip(kept))
+            for each in result.results
+            for kept in each.worst
+        ],
+        searches=[
+            (target, search, draw_losses(search.losses), plot_pareto(search))
+            for target, search in result.searches.items()
+        ],
+        ranges=[
+            (label_trial(each), list_ranges(result, each))
+            for each in result.results
+            if each.trial.precision == "int8"
+        ],
+        selection=result.ranges.selection,
+        environment=describe_environment(
+            installed_versions(),
+            {
+                "network": result.manifest.name,
+                "ranges": ranges_digest(result.ranges),
+                "calibration": result.ranges.selection,
+            },
+        ),
+        command=command,
+    )
+
+
+def headline(result: QuantizeResult) -> str:
+    """One plain sentence: what was accepted, how close and how fast."""
+    parts = []
+    for each in result.results:
+        verdict = each.verdict
+        if not verdict.accepted:
+            parts.append(f"{label_trial(each)} refused")
+            continue
+        text = f"{label_trial(each)} accepted at {verdict.quality.psnr_mean:.1f} dB"
+        if verdict.speed is not None:
+            text += f", {1 / verdict.speed.ratio:.2f} times as fast as float32"
+        parts.append(text)
+    sentence = "; ".join(parts)
+    return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def label_trial(result: TrialResult) -> str:
+    """Such as "int8 for cpu"."""
+    return f"{result.trial.precision} for {result.trial.target}"
+
+
+def strip(kept: KeptFrame) -> list[Picture]:
+    """Float32, the candidate, and their difference amplified around grey."""
+    name = kept.quality.name
+    difference = kept.got.astype(np.int16) - kept.wanted
+    shown = np.clip(128 + AMPLIFIED / 2 * difference, 0, 255).astype(np.uint8)
+    worst = int(np.abs(difference).max())
+    return [
+        encode_picture(kept.wanted, "float32", f"what float32 makes of {name}"),
+        encode_picture(kept.got, "candidate", f"what the candidate makes of {name}"),
+        encode_picture(
+            shown,
+            f"difference x {AMPLIFIED // 2}, grey is none",
+            f"their difference, at most {worst} levels; brighter where the candidate is",
+        ),
+    ]
+
+
+def list_ranges(result: QuantizeResult, each: TrialResult) -> list[RangePlot]:
+    """The drawings of the tensors this trial rounds."""
+    tensors = result.ranges.tensors
+    return [
+        plot_range(name, tensors[name], each.clips[name]) for name in each.rounded[:MOST_RANGES]
+    ]
