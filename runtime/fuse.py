@@ -95,10 +95,11 @@ def fuse_files(
     """Fuse VISIBLE and INFRARED (paths or file:// URIs) into OUTPUT; returns the figures.
 
     ``on_start`` gets the number of pairs, where it is known, before the first is fused;
-    ``on_frame`` is called after each. ``timing`` pairs by time stamp instead of by order; live sources always are.
-    ``record_infrared`` keeps the sensor's counts beside it, ``infrared_scale`` says what they mean.
-    ``report`` becomes an HTML file that states ``command``, ``trace`` a Chrome
-    trace. Raises UserError for wrong input; OUTPUT then does not exist.
+    ``on_frame`` is called after each. ``timing`` pairs by time stamp instead of by order; live
+    sources always are. ``record_infrared`` keeps the sensor's counts beside OUTPUT and
+    ``infrared_scale`` says what they mean. ``report`` becomes an HTML file that states
+    ``command``, ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT then does not
+    exist.
     """
     with (
         open_visible(visible) as visible_source,

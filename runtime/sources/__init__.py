@@ -42,6 +42,7 @@ class Source(Generic[F]):
         self._reader = reader
         self._start: Callable[[], Callable[[RawFrame], F]] = start
         self._running: list[Generator[F, None, None]] = []
+        self._before_close: list[Callable[[], None]] = []
 
     @property
     def info(self) -> SourceInfo:
@@ -81,8 +82,14 @@ class Source(Generic[F]):
         """Make ``frames`` of a live source end soon; from any thread."""
         self._reader.interrupt()
 
+    def before_close(self, end: Callable[[], None]) -> None:
+        """Call ``end`` first when closing: it stops a thread that reads this source."""
+        self._before_close.append(end)
+
     def close(self) -> None:
         """Close every file or camera still open; not while another thread reads."""
+        while self._before_close:
+            self._before_close.pop()()
         while self._running:
             self._running.pop().close()
         self._reader.close()

@@ -15,7 +15,8 @@ from mgdn_edge.runtime.timing.timed_pairs import TimedPairs
 class PairingFigures(msgspec.Struct, frozen=True):
     """``skew`` is how far the frames of a pair lie apart, in milliseconds either way.
 
-    ``unpaired`` visible frames had no partner and were left out; ``resets`` counts restarts of
+    ``unpaired`` visible frames had no partner and were left out, ``overtaken`` ones of a live
+    camera were replaced by newer ones before they were paired; ``resets`` counts restarts of
     either camera's clock.
     """
 
@@ -23,6 +24,7 @@ class PairingFigures(msgspec.Struct, frozen=True):
     offset_ms: float
     skew_ppm: float
     unpaired: int
+    overtaken: int
     resets: int
     skew: Percentiles | None
 
@@ -37,6 +39,7 @@ def pairing_figures(pairs: Pairs, rows: npt.NDArray[np.void]) -> PairingFigures 
         offset_ms=clock.offset_ms,
         skew_ppm=clock.skew_ppm,
         unpaired=pairs.unpaired,
+        overtaken=pairs.overtaken,
         resets=pairs.resets,
         skew=percentiles(np.abs(rows["pair_skew_ns"]), 0) if len(rows) else None,
     )

@@ -74,11 +74,17 @@ class TimedPairs(Pairs):
         self._stop = stop or threading.Event()
         self.unpaired = 0
         self.resets = 0
+        self._feed: Feed[VisibleFrame] | None = None
         self.live = visible.info.live or infrared.info.live
         self._begun: Generator[Pair, None, None] | None = None
         self._first: Pair | None = None
         super().__init__(visible, infrared, frames=frames, shortest=True, resize=resize)
         self.unpaired = 0
+
+    @property
+    def overtaken(self) -> int:
+        """Visible frames of a live camera that newer ones replaced before they were paired."""
+        return 0 if self._feed is None else self._feed.overtaken
 
     @property
     def tolerance_ns(self) -> int:
@@ -159,7 +165,7 @@ class TimedPairs(Pairs):
             theirs = stack.enter_context(closing(self.infrared.frames()))
             return (lambda: next(ours, None)), (lambda: next(theirs, None))
         # A recording beside a camera is not thinned out: it waits until the camera has come as far.
-        visible = Feed(self.visible, VISIBLE_BUFFER)
+        visible = self._feed = Feed(self.visible, VISIBLE_BUFFER)
         stack.callback(visible.close)
         infrared = Feed(self.infrared, INFRARED_BUFFER)
         stack.callback(infrared.close)
@@ -213,8 +219,10 @@ class Feed(threading.Thread, Generic[F]):
         super().__init__(name=f"mgdn-{source.info.uri}", daemon=True)
         self._source: Source[F] = source
         leaky = source.info.live
-        self._channel: Channel[F] = Channel(capacity, on_drop=_forget if leaky else None)
+        self.overtaken = 0
+        self._channel: Channel[F] = Channel(capacity, on_drop=self._forget if leaky else None)
         self._error: BaseException | None = None
+        source.before_close(self.close)
         self.start()
 
     def run(self) -> None:
@@ -255,6 +263,5 @@ class Feed(threading.Thread, Generic[F]):
         self._source.interrupt()
         self.join()
 
-
-def _forget(frame: object) -> None:
-    """A newer frame replaced it; the ledger counts only frames that reached fusion."""
+    def _forget(self, frame: F) -> None:
+        self.overtaken += 1

@@ -59,6 +59,9 @@ class ListSource:
     def interrupt(self):
         pass
 
+    def before_close(self, end):
+        self.end = end
+
 
 @pytest.fixture(scope="session")
 def list_source():

@@ -127,6 +127,20 @@ def test_a_live_pair_waits_no_longer_than_the_jitter_buffer(street, list_source)
     options = TimedOptions(policy="hold", wait_ms=30)
     pairs = TimedPairs(visible, infrared, options, frames=4)
     assert [pair.infrared.seq for pair in pairs.read()] == [0, 1, 1, 1]
+    assert pairs.overtaken == 0
+    assert not any(thread.name == "mgdn-list" for thread in threading.enumerate())
+
+
+def test_closing_a_source_ends_the_thread_that_reads_it(street, list_source):
+    dead = threading.Event()
+    frames = frames_at(street.visible[0], [0, 40, 80])
+    visible = list_source(frames, live=True, gate=lambda number: number == 2 and dead.wait(20))
+    visible.interrupt = dead.set
+    infrared = list_source(frames_at(street.infrared[0], [0, 40, 80]), live=True)
+    TimedPairs(visible, infrared, TimedOptions(policy="nearest"))  # begun, and never read
+    visible.end()
+    infrared.end()
+    assert not any(thread.name == "mgdn-list" for thread in threading.enumerate())
 
 
 def test_a_stop_ends_pairs_of_a_dead_camera(street, list_source):
