@@ -61,6 +61,10 @@ USAGE = {
     "cache gc --max-size -1": "--max-size -1: ",
     "doctor more": "unexpected extra argument",
     "doctor --fix": "no such option: --fix",
+    "sync": "missing argument 'VISIBLE'",
+    "sync {vi} {ir} --within 1": "--within 1: ",
+    "temperature": "missing argument 'FILE.mkv'",
+    "cameras more": "unexpected extra argument",
     "demo a b": "unexpected extra argument",
     "demo --frames 3": "no such option: --frames",
 }

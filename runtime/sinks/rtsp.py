@@ -13,6 +13,7 @@ from mgdn_edge.runtime.backoff import Backoff
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo, VisibleFrame
 from mgdn_edge.runtime.sinks.video import VideoSink
+from mgdn_edge.runtime.sources.camera_uri import without_password
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.sinks.video import Packets
@@ -37,8 +38,8 @@ class RtspSink(VideoSink):
 
     @property
     def uri(self) -> str:
-        """The address, as given."""
-        return self._uri
+        """The address, without its password."""
+        return without_password(self._uri)
 
     def encode(self, picture: av.VideoFrame, visible: VisibleFrame) -> Packets:
         """Encoder frame -> packets; none while there is no server."""
@@ -105,6 +106,6 @@ class RtspSink(VideoSink):
     def _unwritable(self, error: Exception) -> UserError:
         reason = getattr(error, "strerror", None) or str(error)
         return UserError(
-            f"cannot send to {self._uri} ({reason}); start an RTSP server there that takes "
+            f"cannot send to {self.uri} ({reason}); start an RTSP server there that takes "
             "streams, such as MediaMTX"
         )

@@ -132,6 +132,12 @@ def test_wrong_cameras_are_named(uri, said):
         open_visible(uri)
 
 
+def test_messages_keep_the_password_to_themselves():
+    with pytest.raises(UserError, match=r"rtsp://\.\.\.@127\.0\.0\.1:9/x") as refused:
+        open_visible("rtsp://admin:secret@127.0.0.1:9/x")
+    assert "secret" not in str(refused.value)
+
+
 def test_a_missing_device_says_what_to_type():
     with pytest.raises(UserError, match=r"mgdn cameras|pip install"):
         open_visible("v4l2:///dev/video987")
