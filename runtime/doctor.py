@@ -1,12 +1,10 @@
 """examine_machine: what is installed, what is missing, and the command that fixes it."""
 
 import importlib
-import importlib.util
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -20,18 +18,13 @@ from mgdn_edge.plugins.native import (
     cuda_architectures,
     find_library,
 )
-from mgdn_edge.plugins.tensorrt_plugin import (
-    BUILD_COMMAND,
-    TensorrtPluginError,
-    check_plugin,
-    find_plugin,
-)
 from mgdn_edge.runtime.bundle.verification import verify_bundle
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.finding import Finding
+from mgdn_edge.runtime.gpu_findings import examine_gpu
 from mgdn_edge.runtime.machine.ceilings import Ceilings
+from mgdn_edge.runtime.machine.installation import Installation
 from mgdn_edge.runtime.networks import BASELINES, packaged_bundles
-
-State = Literal["ok", "warning", "blocks"]
 
 # Distribution and the module it brings.
 DEPENDENCIES = {
@@ -45,22 +38,12 @@ DEPENDENCIES = {
     "jinja2": "jinja2",
 }
 BACKENDS = ("onnxruntime", "onnxruntime-gpu")
-INSTALL_CPU = "pip install 'mgdn-edge[cpu]'"
 REINSTALL = "pip install --force-reinstall --no-deps mgdn-edge"
 OLDEST_PYTHON = (3, 10)
 MACHINES = ("x86_64", "aarch64")
 # What ONNX Runtime's CPU kernels and ours look for: x86-64 and aarch64 names of /proc/cpuinfo.
 SIMD_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "asimd", "asimddp", "i8mm")
 DEFAULT_NETWORK = "mgdn-edge"
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing looked at: "blocks" means fusing cannot work; ``fix`` is the line to type."""
-
-    name: str
-    state: State
-    found: str
-    fix: str | None = None
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -74,20 +57,20 @@ class Report(msgspec.Struct, frozen=True):
     ceilings: Ceilings | None = None
 
 
-def examine_machine(root: Path = Path("/")) -> Report:
-    """Look at this machine and installation; ``root`` is where /etc and /proc are."""
-    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
-        _python,
-        _dependencies,
-        _backend,
-        lambda: _processor(root),
-        _native_library,
-        _tensorrt_plugin,
-        _video,
-        lambda: _jetson(root),
-        _networks,
+def examine_machine(here: Installation | None = None) -> Report:
+    """Look at this machine and installation, or at the one ``here`` shows."""
+    here = here or Installation()
+    checks: tuple[Iterator[Finding], ...] = (
+        _python(),
+        _dependencies(here),
+        _backend(here),
+        _processor(here),
+        _native_library(),
+        _video(),
+        examine_gpu(here),
+        _networks(),
     )
-    findings = tuple(finding for check in checks for finding in check())
+    findings = tuple(finding for check in checks for finding in check)
     return Report(all(finding.state != "blocks" for finding in findings), findings)
 
 
@@ -101,15 +84,21 @@ def _python() -> Iterator[Finding]:
         yield Finding("python", "ok", found)
 
 
-def _dependencies() -> Iterator[Finding]:
-    """Each runtime dependency: installed, and importable."""
+def _dependencies(here: Installation) -> Iterator[Finding]:
+    """Each runtime dependency: installed, and importable; those that are share a finding."""
+    sound = []
     for name, module in DEPENDENCIES.items():
-        installed, problem = _try_import(name, module)
-        if problem:
+        installed, problem = _try_import(here, name, module)
+        full = here.package("opencv-python") if module == "cv2" else ""
+        if problem and full:
+            sound.append(f"opencv-python {full}")
+        elif problem:
             yield Finding(name, "blocks", problem, f"pip install --force-reinstall {name}")
         else:
-            yield Finding(name, "ok", installed)
-    if _version("opencv-python") and _version("opencv-python-headless"):
+            sound.append(f"{name} {installed}")
+    if sound:
+        yield Finding("dependencies", "ok", ", ".join(sound))
+    if here.package("opencv-python") and here.package("opencv-python-headless"):
         yield Finding(
             "opencv",
             "warning",
@@ -119,21 +108,21 @@ def _dependencies() -> Iterator[Finding]:
         )
 
 
-def _backend() -> Iterator[Finding]:
-    installed = [name for name in BACKENDS if _version(name)]
+def _backend(here: Installation) -> Iterator[Finding]:
+    installed = [name for name in BACKENDS if here.package(name)]
     if len(installed) == 2:
         yield Finding(
             "backend",
             "blocks",
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files",
-            f"pip uninstall -y {' '.join(BACKENDS)} && {INSTALL_CPU}",
+            f"pip uninstall -y {' '.join(BACKENDS)} && {_install_backend(here)}",
         )
         return
     if not installed:
         found = "no ONNX Runtime: only the baselines can run"
-        yield Finding("backend", "blocks", found, INSTALL_CPU)
+        yield Finding("backend", "blocks", found, _install_backend(here))
         return
-    text, problem = _try_import(installed[0], "onnxruntime")
+    text, problem = _try_import(here, installed[0], "onnxruntime")
     if problem:
         fix = f"pip install --force-reinstall {installed[0]}"
         yield Finding("backend", "blocks", problem, fix)
@@ -144,10 +133,19 @@ def _backend() -> Iterator[Finding]:
     yield Finding("backend", "ok", f"{installed[0]} {text} ({providers})")
 
 
-def _processor(root: Path) -> Iterator[Finding]:
+def _install_backend(here: Installation) -> str:
+    """The extra for this machine; boards have no onnxruntime-gpu on the package index."""
+    try:
+        extra = "cpu" if here.device().integrated else "gpu"
+    except DeviceError:
+        extra = "cpu"
+    return f"pip install 'mgdn-edge[{extra}]'"
+
+
+def _processor(here: Installation) -> Iterator[Finding]:
     usable, count = len(os.sched_getaffinity(0)), os.cpu_count()
     flags: set[str] = set()
-    for line in _read_text(root / "proc/cpuinfo").splitlines():
+    for line in here.read(here.root / "proc/cpuinfo").splitlines():
         key, _, value = line.partition(":")
         if key.strip() in ("flags", "Features"):
             flags.update(value.split())
@@ -170,29 +168,6 @@ def _native_library() -> Iterator[Finding]:
         return
     cuda = f"CUDA kernel for {', '.join(architectures)}" if architectures else "no CUDA kernel"
     yield Finding("native library", "ok", f"{path}, using {implementation.name}; {cuda}")
-
-
-def _tensorrt_plugin() -> Iterator[Finding]:
-    """Its absence is worth a warning only where TensorRT is; everything else runs without."""
-    name = "tensorrt plugin"
-    if find_plugin() is None:
-        if importlib.util.find_spec("tensorrt") is None:
-            yield Finding(name, "ok", "none, and no TensorRT that could use it")
-        else:
-            found = "none: TensorRT cannot run a network with DynamicFilter"
-            yield Finding(name, "warning", found, BUILD_COMMAND)
-        return
-    try:
-        plugin = check_plugin()
-    except TensorrtPluginError as error:
-        yield Finding(name, "warning", str(error), BUILD_COMMAND)
-        return
-    found = f"{plugin.path}, for TensorRT {plugin.tensorrt_major}, sha256 {plugin.sha256[:12]}"
-    installed = _version("tensorrt")
-    if installed and int(installed.partition(".")[0]) != plugin.tensorrt_major:
-        yield Finding(name, "warning", f"{found}, but {installed} runs here", BUILD_COMMAND)
-    else:
-        yield Finding(name, "ok", found)
 
 
 def _video() -> Iterator[Finding]:
@@ -221,24 +196,6 @@ def _has_codec(codec: str, mode: Literal["r", "w"]) -> bool:
     return True
 
 
-def _jetson(root: Path) -> Iterator[Finding]:
-    """A fresh virtual environment on a Jetson hides JetPack's TensorRT."""
-    release = _read_text(root / "etc/nv_tegra_release").partition(",")[0].strip("# \n")
-    model = _read_text(root / "proc/device-tree/model").strip("\0 \n")
-    if not release and "jetson" not in model.lower():
-        return
-    yield Finding("board", "ok", f"{model or 'Jetson'} {release}".strip())
-    settings = _read_text(Path(sys.prefix) / "pyvenv.cfg").replace(" ", "").lower()
-    isolated = "include-system-site-packages=false" in settings
-    if isolated and importlib.util.find_spec("tensorrt") is None:
-        yield Finding(
-            "environment",
-            "warning",
-            "this virtual environment hides JetPack's tensorrt",
-            f"{sys.executable} -m venv --system-site-packages --upgrade {sys.prefix}",
-        )
-
-
 def _networks() -> Iterator[Finding]:
     bundles = packaged_bundles()
     for name, path in sorted(bundles.items()):
@@ -260,9 +217,9 @@ def _network(name: str, path: Path) -> Finding:
     return Finding(f"network {name}", "ok", found)
 
 
-def _try_import(distribution: str, module: str) -> tuple[str, str]:
+def _try_import(here: Installation, distribution: str, module: str) -> tuple[str, str]:
     """(version, "") of a distribution whose module imports, else ("", what is wrong)."""
-    installed = _version(distribution)
+    installed = here.package(distribution)
     if not installed:
         return "", f"{distribution} is not installed"
     try:
@@ -270,18 +227,3 @@ def _try_import(distribution: str, module: str) -> tuple[str, str]:
     except ImportError as error:
         return "", f"{distribution} {installed} does not import: {error}"
     return installed, ""
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return ""
-
-
-def _read_text(path: Path) -> str:
-    """The file's text, empty where there is none: most of these exist on some boards only."""
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""

@@ -77,6 +77,7 @@ def fuse_files(
     variant: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
+    native: bool | None = None,
     frames: int | None = None,
     resize: bool = False,
     shortest: bool = False,
@@ -91,12 +92,13 @@ def fuse_files(
     report: Path | None = None,
     trace: Path | None = None,
     command: str = "",
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> Summary:
     """Fuse VISIBLE and INFRARED (paths or file:// URIs) into OUTPUT; returns the figures.
 
     ``on_start`` gets the number of pairs, where it is known, before the first is fused;
-    ``on_frame`` is called after each. ``timing`` pairs by time stamp instead of by order; live
-    sources always are. ``record_infrared`` keeps the sensor's counts beside OUTPUT and
+    ``on_frame`` is called after each; ``native`` and ``tell`` as for ``open_session``.
+    ``timing`` pairs by time stamp instead of by order; live sources always are. ``record_infrared`` keeps the sensor's counts beside OUTPUT and
     ``infrared_scale`` says what they mean. ``report`` becomes an HTML file that states
     ``command``, ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT then does not
     exist.
@@ -138,6 +140,8 @@ def fuse_files(
             precision=precision,
             size=pairs.size,
             threads=threads,
+            native=native,
+            tell=tell,
         ) as session:
             if on_start is not None and pairs.count != UNENDING:
                 on_start(pairs.count)

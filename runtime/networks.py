@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ def open_session(
     threads: int | None = None,
     native: bool | None = None,
     fallback: str | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> Session:
     """A packaged network's name, a baseline's name or a path to a .mgdn file -> Session.
 
@@ -47,7 +49,8 @@ def open_session(
     where there is one. What is asked for by name is what is used, else UserError. ``native``
     True needs the native DynamicFilter, False leaves it out, None takes it where installed.
     ``fallback`` is the backend to take where the device cannot serve ``backend``; the session's
-    ``execution`` then says so. A bundle's golden pair has been fused and compared before this
+    ``execution`` then says so. ``tell`` gets sentences worth reading at once, such as why an
+    engine is built. A bundle's golden pair has been fused and compared before this
     returns; the caller closes the session.
     """
     if network in BASELINES:
@@ -60,14 +63,28 @@ def open_session(
         )
         try:
             return open_variant(
-                bundle, chosen, backend=backend, size=size, threads=threads, native=native
+                bundle,
+                chosen,
+                backend=backend,
+                size=size,
+                threads=threads,
+                native=native,
+                tell=tell,
             )
         except DeviceError as error:
             if fallback is None:
-                raise
+                raise _with_fallback(error, backend) from error
+            tell(f"{fallback} in place of {backend}: {error}")
             session = open_variant(bundle, chosen, backend=fallback, size=size, native=native)
             session.execution["fallback"] = f"{fallback} in place of {backend}: {error}"
             return session
+
+
+def _with_fallback(error: DeviceError, backend: str) -> DeviceError:
+    """The same, with the option that would go on without the device."""
+    if backend == DEFAULT_BACKEND:
+        return error
+    return DeviceError(f"{error}; to go on without: --fallback {DEFAULT_BACKEND}")
 
 
 def check_backends(backend: str, fallback: str | None, threads: int | None) -> None:
@@ -172,6 +189,7 @@ def open_variant(
     size: Size | None = None,
     threads: int | None = None,
     native: bool | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> Session:
     """One variant, its golden pair checked; the bundle may be closed afterwards.
 
@@ -181,7 +199,9 @@ def open_variant(
     from mgdn_edge.runtime.bundle.golden_pair import check_golden
 
     if backend == TENSORRT_BACKEND:
-        return _open_engine(bundle, variant, size, native)
+        from mgdn_edge.runtime.engines.variant_engine import open_variant_engine
+
+        return open_variant_engine(bundle, variant, size=size, native=native, tell=tell)
     session: Session
     if backend == CUDA_BACKEND:
         session = start_cuda_variant(bundle, variant, native=native)
@@ -192,25 +212,6 @@ def open_variant(
     except UserError:
         session.close()
         raise
-    return session
-
-
-def _open_engine(
-    bundle: Bundle, variant: Variant, size: Size | None, native: bool | None
-) -> Session:
-    from mgdn_edge.runtime.backends.tensorrt import describe_engine, start_engine
-    from mgdn_edge.runtime.engines.engine_cache import EngineCache, cache_folder
-    from mgdn_edge.runtime.engines.engine_session import open_engine_session
-
-    session, engine = open_engine_session(
-        bundle,
-        variant,
-        start_engine,
-        cache=EngineCache(cache_folder()),
-        size=size if variant.height is None else None,
-        filter_choice="body" if native is False else "plugin",
-    )
-    session.execution["engine"] = describe_engine(engine)
     return session
 
 

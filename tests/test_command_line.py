@@ -59,6 +59,11 @@ USAGE = {
     "cache": "missing command; see: mgdn cache --help",
     "cache why": "missing argument 'BUNDLE'",
     "cache gc --max-size -1": "--max-size -1: ",
+    "fuse {vi} {ir} {out} --filter none": "--filter none: ",
+    "accept a b": "unexpected extra argument",
+    "accept --soak -1": "--soak -1: ",
+    "accept --frames 9": "--frames 9: ",
+    "accept --threads 0": "--threads 0: ",
     "doctor more": "unexpected extra argument",
     "doctor --fix": "no such option: --fix",
     "sync": "missing argument 'VISIBLE'",
@@ -134,6 +139,11 @@ OTHERS = {
     "bundle verify {flipped}": "damaged",
     "build {bundle} --size 640": "WIDTHxHEIGHT",
     "build {bundle} --builder nope": "builder 'nope' is unknown",
+    "accept nowhere.mgdn --backend ort-cpu": "nowhere.mgdn",
+    "accept {cutbundle} --backend ort-cpu": "not a usable bundle",
+    "accept average --backend ort-cpu": "mgdn bench --network average",
+    "accept {bundle} --backend cuda": "--backend cuda is unknown",
+    "accept {bundle} --backend tensorrt --threads 2": "--threads 2 is for the CPU",
     "demo {vi}": "cannot write to",
 }
 EXPORT = {

@@ -93,8 +93,8 @@ class TensorrtSession(CudaSession):
         if size != self.size:
             height, width = self.size
             raise UserError(
-                f"frames are {size[1]}x{size[0]} but the engine takes only {width}x{height}; use "
-                f"--resize {width}x{height}, or build an engine of that size: mgdn build"
+                f"frames are {size[1]}x{size[0]} but the engine takes only {width}x{height}; "
+                "leave --variant out, and frames that all have one size get an engine of their own"
             )
 
     def enqueue(self, size: Size, planes: Addresses) -> None:

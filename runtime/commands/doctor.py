@@ -1,10 +1,20 @@
 """``mgdn doctor``: parses, calls examine_machine, prints its findings."""
 
-from typing import Annotated
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.finding import Finding
+
 UNUSABLE_EXIT_CODE = 1
+NARROWEST = 40  # characters for the text, however narrow the terminal
 
 
 def register(app: typer.Typer) -> None:
@@ -31,11 +41,40 @@ def doctor_command(
     if as_json:
         typer.echo(msgspec.json.encode(report).decode())
     else:
-        for finding in report.findings:
-            typer.echo(f"{finding.state:8} {finding.name}: {finding.found}")
-            if finding.fix:
-                typer.echo(f"{'':8} fix: {finding.fix}")
+        print_findings(report.findings)
         if report.ceilings is not None:
-            typer.echo(f"{'':8} ceilings: {report.ceilings.sentence()}")
+            typer.echo(f"ceilings: {report.ceilings.sentence()}")
     if not report.usable:
         raise typer.Exit(UNUSABLE_EXIT_CODE)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """One paragraph for each finding, names in a column; then what it comes to."""
+    names = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        _print_paragraph(f"{finding.state:7}  {finding.name:{names}}  ", finding.found)
+        if finding.fix:
+            typer.echo(f"{'':7}  {'':{names}}  fix: {finding.fix}")  # whole, to be copied
+    blocking = [finding.name for finding in findings if finding.state == "blocks"]
+    warnings = [finding.name for finding in findings if finding.state == "warning"]
+    told = f"not usable before this is fixed: {', '.join(blocking)}" if blocking else "usable"
+    if warnings:
+        told += f"; worth fixing: {', '.join(warnings)}"
+    typer.echo(f"\n{told}")
+
+
+def _print_paragraph(beginning: str, text: str) -> None:
+    """Wrapped under itself on a terminal; a pipe gets one line, which can be searched."""
+    if sys.stdout.isatty():
+        width = max(shutil.get_terminal_size().columns, len(beginning) + NARROWEST)
+        text = textwrap.fill(
+            text,
+            width,
+            initial_indent=beginning,
+            subsequent_indent=" " * len(beginning),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        typer.echo(text)
+    else:
+        typer.echo(f"{beginning}{text}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import Backend, Fallback
+from mgdn_edge.runtime.commands.options import Backend, Fallback, FilterChoice, is_native
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def fuse_command(
     ] = None,
     precision: Annotated[str | None, typer.Option(help="Precision of the variant.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for inference.")] = None,
+    filter_choice: FilterChoice = None,
     frames: Annotated[int | None, typer.Option(metavar="N", help="Stop after N pairs.")] = None,
     resize: Annotated[bool, typer.Option("--resize", help="Resize infrared to visible.")] = False,
     shortest: Annotated[
@@ -182,6 +183,7 @@ def fuse_command(
             variant=variant,
             precision=precision,
             threads=threads,
+            native=is_native(filter_choice),
             frames=frames,
             resize=resize,
             shortest=shortest,
@@ -203,6 +205,7 @@ def fuse_command(
             report=report,
             trace=trace,
             command=command_text(sys.argv[1:]),
+            tell=lambda sentence: typer.echo(sentence, err=True),
         )
     _print_json(summary) if json else print_table(summary)
     if summary.interrupted:
@@ -231,12 +234,17 @@ def show_progress(*, shown: bool) -> Iterator[tuple[Callable[[int], None], Calla
             return Text(f"{task.speed or 0.0:.1f} fps")
 
     columns = (BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("fuse", total=None)
-        yield (
-            lambda count: progress.update(task, total=count),
-            lambda: progress.advance(task),
-        )
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = progress.add_task("fuse", total=None)
+
+    def start(count: int) -> None:
+        progress.update(task, total=count)
+        progress.start()  # not before: an engine's build has a bar of its own
+
+    try:
+        yield start, lambda: progress.advance(task)
+    finally:
+        progress.stop()
 
 
 def _print_json(summary: Summary) -> None:

@@ -1,7 +1,7 @@
 """Option values that several commands take."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,6 +20,19 @@ Fallback = Annotated[
         metavar="BACKEND", help="Take this backend where the device cannot serve the one asked for."
     ),
 ]
+FilterChoice = Annotated[
+    Literal["plugin", "body"] | None,
+    typer.Option(
+        "--filter",
+        help="plugin: need the native DynamicFilter; body: standard operators, slower; "
+        "default: native where installed, always with TensorRT.",
+    ),
+]
+
+
+def is_native(choice: Literal["plugin", "body"] | None) -> bool | None:
+    """``--filter`` -> what ``open_session`` calls ``native``."""
+    return None if choice is None else choice == "plugin"
 
 
 def parse_size(text: str) -> tuple[int, int]:

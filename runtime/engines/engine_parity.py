@@ -50,15 +50,8 @@ def open_verified(
 def verify_engine(
     engine: Engine, bundle: Bundle, variant: Variant, session: Session
 ) -> Verification:
-    """Fuse on the engine's ``session`` and compare; DeviceError naming difference and tolerance.
-
-    The golden pair is the reference; an engine of the dynamic variant has another size than that
-    and is compared with ONNX Runtime on the CPU, on a drawn scene, under the same tolerance.
-    """
-    if variant.height is None:
-        reference, parity = ON_THE_CPU, _compare_with_cpu(engine, bundle, variant, session)
-    else:
-        reference, parity = GOLDEN, measure_golden(bundle, variant, session)
+    """Fuse on the engine's ``session`` and compare; DeviceError naming difference and tolerance."""
+    reference, parity = measure_engine(engine, bundle, variant, session)
     if not parity.passed:
         where = f" {engine.path}" if engine.path else ""
         raise DeviceError(
@@ -68,6 +61,19 @@ def verify_engine(
             "plugin is in doubt"
         )
     return Verification(reference, parity.max_error, parity.tolerance, time.time())
+
+
+def measure_engine(
+    engine: Engine, bundle: Bundle, variant: Variant, session: Session
+) -> tuple[str, Parity]:
+    """Fuse on the engine's ``session`` -> what it is compared with, and how far it is from that.
+
+    The golden pair is the reference; an engine of the dynamic variant has another size than that
+    and is compared with ONNX Runtime on the CPU, on a drawn scene, under the same tolerance.
+    """
+    if variant.height is None:
+        return ON_THE_CPU, _compare_with_cpu(engine, bundle, variant, session)
+    return GOLDEN, measure_golden(bundle, variant, session)
 
 
 def _compare_with_cpu(engine: Engine, bundle: Bundle, variant: Variant, session: Session) -> Parity:

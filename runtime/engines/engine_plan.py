@@ -128,7 +128,8 @@ def plan_engine(
         except TensorrtPluginError as error:
             raise DeviceError(
                 f"{bundle.manifest.name} needs the TensorRT plugin, and {error}; or pass "
-                "--filter body to run its filters as standard operators, slower"
+                "--filter body (bench: --no-native) to run its filters as standard operators, "
+                "slower"
             ) from error
         model = bundle.read(variant.file_without_body)
     check_self_contained(model, variant.name)

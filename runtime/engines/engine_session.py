@@ -42,8 +42,38 @@ def open_engine_session(
 ) -> tuple[Session, Engine]:
     """A session on the device whose first picture agreed with the bundle's; the caller closes it.
 
-    ``start(engine, tensorrt)`` deserialises; an engine's plugin is registered before. The engine
-    is built where none is cached, see obtain_engine for the options. UserError or DeviceError.
+    ``start(engine, tensorrt)`` deserialises; the rest as for prepare_engine.
+    """
+    engine, tensorrt = prepare_engine(
+        bundle,
+        variant,
+        cache=cache,
+        size=size,
+        options=options,
+        filter_choice=filter_choice,
+        cached_only=cached_only,
+        ignore_memory=ignore_memory,
+        tell=tell,
+    )
+    return open_verified(engine, cache, bundle, variant, lambda given: start(given, tensorrt))
+
+
+def prepare_engine(
+    bundle: Bundle,
+    variant: Variant,
+    *,
+    cache: EngineCache,
+    size: Size | None = None,
+    options: BuildOptions = DEFAULT_OPTIONS,
+    filter_choice: FilterChoice = "plugin",
+    cached_only: bool = False,
+    ignore_memory: bool = False,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> tuple[Engine, ModuleType]:
+    """The engine, its plugin registered, and the module that can deserialise it.
+
+    The engine is built where none is cached, see obtain_engine for the options. UserError or
+    DeviceError.
     """
     builder = find_builder(DEFAULT_BUILDER)
     device = target_device(builder)
@@ -67,7 +97,7 @@ def open_engine_session(
     tensorrt = importlib.import_module(builder.module)
     if engine.plugin is not None:
         register_plugin(tensorrt, engine)
-    return open_verified(engine, cache, bundle, variant, lambda given: start(given, tensorrt))
+    return engine, tensorrt
 
 
 def register_plugin(tensorrt: ModuleType, engine: Engine) -> None:

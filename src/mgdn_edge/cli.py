@@ -25,6 +25,7 @@ COMMAND_MODULES = (
     "mgdn_edge.runtime.commands.build",
     "mgdn_edge.runtime.commands.cache",
     "mgdn_edge.runtime.commands.doctor",
+    "mgdn_edge.runtime.commands.accept",
 )
 
 INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention

@@ -1,29 +1,32 @@
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
+from engine_samples import ORIN
 
-from mgdn_edge.plugins import native, tensorrt_plugin
+from mgdn_edge.plugins import native
 from mgdn_edge.runtime import doctor, networks
 from mgdn_edge.runtime.doctor import DEPENDENCIES, examine_machine
+from mgdn_edge.runtime.engines.device import Device
+from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.finding import Finding
+from mgdn_edge.runtime.machine.installation import Installation, package_version
 
 
-def findings(root="/"):
-    from pathlib import Path
-
-    return {finding.name: finding for finding in examine_machine(Path(root)).findings}
+def no_gpu():
+    raise DeviceError("no NVIDIA driver here")
 
 
-@pytest.fixture
-def pretend_versions(monkeypatch):
-    """Pretend these distributions are installed (version) or not (empty)."""
-    real = doctor._version
-
-    def pretend(**versions):
-        named = {name.replace("_", "-"): value for name, value in versions.items()}
-        monkeypatch.setattr(doctor, "_version", lambda name: named.get(name, real(name)))
-
-    return pretend
+def findings(root="/", versions=None, device=no_gpu):
+    """Findings by name; ``versions`` of distributions that are pretended, empty for not there."""
+    named = versions or {}
+    here = Installation(
+        root=Path(root),
+        package=lambda name: named.get(name, package_version(name)),
+        device=device,
+    )
+    return {finding.name: finding for finding in examine_machine(here).findings}
 
 
 def test_dependencies_are_those_of_the_package(repository):
@@ -44,22 +47,37 @@ def test_every_finding_that_is_not_ok_says_what_to_type():
         assert finding.state == "ok" or finding.fix
 
 
-def test_no_backend_blocks_and_names_the_extra(pretend_versions):
-    pretend_versions(onnxruntime="", onnxruntime_gpu="")
-    finding = findings()["backend"]
-    assert (finding.state, finding.fix) == ("blocks", "pip install 'mgdn-edge[cpu]'")
+CARD = Device("NVIDIA H200", "9.0", 132, False, "580.0", "13.0", "", "")
 
 
-def test_both_backends_clash(pretend_versions):
-    pretend_versions(onnxruntime="1.31.1", onnxruntime_gpu="1.31.1")
-    finding = findings()["backend"]
+@pytest.mark.parametrize(
+    ("device", "extra"),
+    [(no_gpu, "cpu"), (lambda: CARD, "gpu"), (lambda: ORIN, "cpu")],
+    ids=["no GPU", "card", "board"],
+)
+@pytest.mark.parametrize("version", ["", "1.31.1"], ids=["none", "both"])
+def test_no_backend_and_two_block_and_name_the_extra(device, extra, version):
+    both = dict.fromkeys(("onnxruntime", "onnxruntime-gpu"), version)
+    finding = findings(versions=both, device=device)["backend"]
     assert finding.state == "blocks"
-    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in finding.fix
+    assert finding.fix.endswith(f"pip install 'mgdn-edge[{extra}]'")
+    assert finding.fix.startswith("pip uninstall -y onnxruntime onnxruntime-gpu") == bool(version)
 
 
-def test_both_opencv_builds_are_a_warning(pretend_versions):
-    pretend_versions(opencv_python="4.10", opencv_python_headless="4.10")
-    assert findings()["opencv"].state == "warning"
+def test_both_opencv_builds_are_a_warning():
+    both = {"opencv-python": "4.10", "opencv-python-headless": "4.10"}
+    finding = findings(versions=both)["opencv"]
+    assert finding.state == "warning" and finding.fix.endswith("install opencv-python-headless")
+
+
+@pytest.mark.parametrize(("full", "state"), [("4.10", "ok"), ("", "blocks")])
+def test_the_full_opencv_build_serves_as_well(full, state):
+    found = findings(versions={"opencv-python": full, "opencv-python-headless": ""})
+    if state == "ok":
+        assert "opencv-python 4.10" in found["dependencies"].found
+        assert "opencv-python-headless" not in found
+    else:
+        assert found["opencv-python-headless"].state == "blocks"
 
 
 def test_a_module_that_does_not_import_blocks_with_its_reason(monkeypatch):
@@ -81,29 +99,6 @@ def test_simd_flags_of_both_architectures_are_read(tmp_path, line, flags):
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc" / "cpuinfo").write_text(f"processor\t: 0\n{line}\n")
     assert flags in findings(tmp_path)["processor"].found
-
-
-def jetson(root):
-    (root / "etc").mkdir()
-    (root / "proc" / "device-tree").mkdir(parents=True)
-    (root / "etc" / "nv_tegra_release").write_text("# R36 (release), REVISION: 4.3, GCID: 1\n")
-    (root / "proc" / "device-tree" / "model").write_text("NVIDIA Jetson Orin Nano\0")
-
-
-@pytest.mark.parametrize(("setting", "warned"), [("false", True), ("true", False)])
-def test_a_jetson_venv_that_hides_tensorrt_is_explained(tmp_path, monkeypatch, setting, warned):
-    jetson(tmp_path)
-    (tmp_path / "pyvenv.cfg").write_text(f"include-system-site-packages = {setting}\n")
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    found = findings(tmp_path)
-    assert "Orin Nano R36" in found["board"].found
-    assert ("environment" in found) == warned
-    if warned:
-        assert "--system-site-packages" in found["environment"].fix
-
-
-def test_another_machine_is_no_jetson(tmp_path):
-    assert "board" not in findings(tmp_path)
 
 
 @pytest.mark.native
@@ -162,57 +157,6 @@ def test_packaged_networks_are_verified(tiny_bundle, tmp_path, monkeypatch):
     assert finding.fix
 
 
-@pytest.fixture
-def pretend_tensorrt(monkeypatch):
-    """Pretend the module tensorrt is, or is not, there."""
-    real = doctor.importlib.util.find_spec
-
-    def pretend(present):
-        def find(name):
-            return present or None if name == "tensorrt" else real(name)
-
-        monkeypatch.setattr(doctor.importlib.util, "find_spec", find)
-
-    return pretend
-
-
-@pytest.mark.parametrize(("present", "state"), [(False, "ok"), (True, "warning")])
-def test_a_missing_tensorrt_plugin_matters_where_tensorrt_is(
-    monkeypatch, pretend_tensorrt, present, state
-):
-    pretend_tensorrt(present)
-    monkeypatch.setattr(doctor, "find_plugin", lambda: None)
-    finding = findings()["tensorrt plugin"]
-    assert finding.state == state
-    assert finding.fix == (tensorrt_plugin.BUILD_COMMAND if present else None)
-
-
-def test_a_tensorrt_plugin_without_its_digest_is_a_warning(monkeypatch, tmp_path):
-    broken = tmp_path / tensorrt_plugin.LIBRARY_NAME
-    broken.write_bytes(b"not a library")
-    for module in (doctor, tensorrt_plugin):
-        monkeypatch.setattr(module, "find_plugin", lambda: broken)
-    finding = findings()["tensorrt plugin"]
-    assert finding.state == "warning"
-    assert str(broken) in finding.found
-    assert "pip install" in finding.fix
-
-
-@pytest.mark.parametrize(
-    ("installed", "state"), [("", "ok"), ("10.3.0", "ok"), ("11.4.0.106", "warning")]
-)
-def test_a_tensorrt_plugin_of_another_major_is_a_warning(
-    monkeypatch, pretend_versions, tmp_path, installed, state
-):
-    pretend_versions(tensorrt=installed)
-    plugin = tensorrt_plugin.TensorrtPlugin(tmp_path / "mgdn_tensorrt.so", "ab" * 32, 10)
-    monkeypatch.setattr(doctor, "find_plugin", lambda: plugin.path)
-    monkeypatch.setattr(doctor, "check_plugin", lambda: plugin)
-    finding = findings()["tensorrt plugin"]
-    assert finding.state == state
-    assert "mgdn_tensorrt.so, for TensorRT 10, sha256 abababababab" in finding.found
-
-
 def test_ceilings_are_measured_only_when_asked_for(monkeypatch, run_mgdn):
     from mgdn_edge.runtime.machine import ceilings
 
@@ -221,3 +165,34 @@ def test_ceilings_are_measured_only_when_asked_for(monkeypatch, run_mgdn):
     assert "40.0 GB/s" in run_mgdn("doctor", "--ceilings").out
     assert "GB/s" not in run_mgdn("doctor").out
     assert '"gflops":200.0' in run_mgdn("doctor", "--ceilings", "--json").out
+
+
+def test_the_terminal_shows_names_in_a_column_and_what_to_fix(monkeypatch, run_mgdn):
+    findings = (
+        Finding("python", "ok", "3.10"),
+        Finding("engine cache", "warning", "3 broken", "mgdn cache gc"),
+        Finding("av", "blocks", "not installed", "pip install av"),
+    )
+    monkeypatch.setattr(doctor, "examine_machine", lambda: doctor.Report(False, findings))
+    done = run_mgdn("doctor")
+    assert done.code == 1
+    assert done.out.splitlines() == [
+        "ok       python        3.10",
+        "warning  engine cache  3 broken",
+        "                       fix: mgdn cache gc",
+        "blocks   av            not installed",
+        "                       fix: pip install av",
+        "",
+        "not usable before this is fixed: av; worth fixing: engine cache",
+    ]
+
+
+def test_a_terminal_has_long_findings_wrapped_under_themselves(monkeypatch, run_mgdn):
+    words = " ".join(["word"] * 40)
+    findings = (Finding("python", "ok", words),)
+    monkeypatch.setattr(doctor, "examine_machine", lambda: doctor.Report(True, findings))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = run_mgdn("doctor").out.splitlines()[:-2]
+    assert len(lines) > 3 and all(len(line) <= 60 for line in lines)
+    assert all(line.startswith(" " * 17 + "word") for line in lines[1:])

@@ -51,7 +51,7 @@ class RecordingSession(BaselineSession):
 
     parsed: list[bytes]
 
-    def __init__(self, model, *, spec, variant, precision, size, threads=None, native=None):
+    def __init__(self, model, *, variant, **options):
         super().__init__("average")
         self.parsed.append(hashlib.sha256(model).hexdigest())
         check_self_contained(model, variant)

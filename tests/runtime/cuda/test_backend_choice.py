@@ -37,8 +37,11 @@ def no_cuda(monkeypatch):
 def test_an_engine_is_opened_and_its_picture_compared(
     tiny_bundle, stand_in, monkeypatch, fused_by_hand, weight
 ):
-    def open_engine_session(bundle, variant, start, *, cache, size, filter_choice):
+    said = []
+
+    def open_engine_session(bundle, variant, start, *, cache, size, filter_choice, tell):
         assert (size, filter_choice) == (None, "plugin")
+        tell("building an engine")
         data = make_engine((12, 16), weight=weight)
         engine = Engine(data, KEY, "tiny", variant.name, "built", 3.2, None, None, None)
         start_here = lambda engine: start(engine, make_tensorrt(stand_in))  # noqa: E731
@@ -52,7 +55,9 @@ def test_an_engine_is_opened_and_its_picture_compared(
         assert caught.value.exit_code == 3
         return
     scene = draw_scene(12, 16)
-    with open_session(tiny_bundle, backend="tensorrt", variant="16x12") as session:
+    wish = {"backend": "tensorrt", "variant": "16x12", "tell": said.append}
+    with open_session(tiny_bundle, **wish) as session:
+        assert said == ["building an engine"]
         np.testing.assert_array_equal(session.fuse(*scene), fused_by_hand(*scene))
         assert session.backend == "tensorrt" and session.variant == "16x12"
         told = session.execution["engine"]
@@ -60,8 +65,32 @@ def test_an_engine_is_opened_and_its_picture_compared(
 
 
 def test_a_backend_that_cannot_run_is_not_replaced(no_cuda):
-    with pytest.raises(DeviceError, match="built without CUDA"):
+    with pytest.raises(DeviceError, match="built without CUDA") as caught:
         open_session("mgdn-edge", backend="onnxruntime-cuda")
+    assert str(caught.value).endswith("; to go on without: --fallback onnxruntime-cpu")
+
+
+def test_frames_of_several_sizes_are_no_engine():
+    with pytest.raises(UserError, match="fuse those of each size by themselves"):
+        open_session("mgdn-edge", backend="tensorrt")
+
+
+@pytest.mark.native
+@pytest.mark.parametrize(
+    ("words", "filtered"),
+    [((), "native"), (("--filter", "plugin"), "native"), (("--filter", "body"), "function body")],
+)
+def test_fuse_takes_the_filter_its_hints_name(monkeypatch, capfd, tmp_path, words, filtered):
+    import cv2
+
+    for name in ("vi.png", "ir.png"):
+        cv2.imwrite(str(tmp_path / name), np.full((24, 32), 90, np.uint8))
+    files = [str(tmp_path / name) for name in ("vi.png", "ir.png", "out.png")]
+    monkeypatch.setattr(sys, "argv", ["mgdn", "fuse", *files, "--json", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    assert json.loads(capfd.readouterr().out)["filter_implementation"] == filtered
 
 
 def test_a_fallback_is_taken_when_asked_for_and_written_down(no_cuda, tmp_path):

@@ -35,7 +35,7 @@ def test_engines_of_odd_sizes_fuse(open_engine, fused_by_hand, size, memory):
 
 
 def test_another_size_is_refused_with_what_to_type(open_engine):
-    with pytest.raises(UserError, match=r"frames are 12x16 .* only 16x12; use --resize 16x12"):
+    with pytest.raises(UserError, match=r"frames are 12x16 .* only 16x12; leave --variant out"):
         open_engine().acquire((16, 12))
 
 

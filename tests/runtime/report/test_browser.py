@@ -1,10 +1,12 @@
 """The pages in a real browser: quiet console, no requests, nothing wider than a phone."""
 
 import pytest
+from accept_samples import sample_acceptance
 
 from mgdn_edge.runtime.bench import bench_networks
 from mgdn_edge.runtime.fuse import fuse_files
 from mgdn_edge.runtime.profiling.profile import profile_network
+from mgdn_edge.runtime.report.accept_report import write_acceptance
 
 pytestmark = pytest.mark.browser
 
@@ -25,12 +27,14 @@ def pages(tmp_path_factory, make_report_clips):
     bench_networks(["average", "laplacian"], size=(60, 80), frames=12, report=made["bench"])
     made["profile"] = folder / "profile.html"
     profile_network("mgdn-edge", size=(60, 80), frames=4, report=made["profile"])
+    made["accept"] = folder / "accept" / "accept.html"
+    write_acceptance(folder / "accept", sample_acceptance())
     return made
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1200])
-@pytest.mark.parametrize("kind", ["none", "source", "bench", "profile"])
+@pytest.mark.parametrize("kind", ["none", "source", "bench", "profile", "accept"])
 def test_a_page_opens_without_complaint(chromium, pages, kind, width, dark):
     page = chromium.look(pages[kind], width, dark)
     assert page.console == []

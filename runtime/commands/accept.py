@@ -1,0 +1,101 @@
+"""mgdn accept: parses, calls accept_bundle, leaves the folder to send back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
+
+EPILOG = """Examples:
+
+  mgdn accept
+
+  mgdn accept scene.mgdn --out board-7
+
+  mgdn accept --backend ort-cpu --soak 10
+
+Exit code 0: accepted. 1: not accepted. 3: the device could not do something needed.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``mgdn accept``."""
+    app.command("accept", epilog=EPILOG)(accept_command)
+
+
+def accept_command(
+    bundle: Annotated[
+        str, typer.Argument(help="A .mgdn file or a packaged network's name.", metavar="BUNDLE")
+    ] = "mgdn-edge",
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="tensorrt (default), onnxruntime-cuda (ort-cuda), onnxruntime-cpu (ort-cpu).",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where to; default accept-HOST-DATE."),
+    ] = None,
+    soak: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Fuse without pause for so long.")
+    ] = 60.0,
+    frames: Annotated[
+        int, typer.Option(min=10, metavar="N", help="Frames timed at each size, at most a minute.")
+    ] = 200,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for inference.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Try a bundle on this machine, doctor to soak; leave one JSON and one page to send back."""
+    import msgspec
+
+    from mgdn_edge.runtime.acceptance.accept import accept_bundle
+    from mgdn_edge.runtime.acceptance.place import choose_backend, choose_folder
+    from mgdn_edge.runtime.acceptance.wish import Wish
+    from mgdn_edge.runtime.page_retention import retain_pages
+    from mgdn_edge.runtime.report.accept_report import PAGE_FILE, REPORT_FILE, write_acceptance
+    from mgdn_edge.runtime.report.environment import command_text
+
+    retain_pages()
+    wish = Wish(
+        bundle,
+        choose_backend(backend, threads),
+        threads=threads,
+        frames=frames,
+        soak_seconds=soak,
+        command=command_text(sys.argv[1:]),
+    )
+    folder = choose_folder(out, REPORT_FILE)
+    report = accept_bundle(
+        wish,
+        lambda kept: write_acceptance(folder, kept),
+        tell=lambda sentence: typer.echo(sentence, err=True),
+        show=show_bar,
+    )
+    if as_json:
+        typer.echo(msgspec.json.encode(report).decode())
+    else:
+        typer.echo(report.verdict)
+        typer.echo(f"to send back: {folder / REPORT_FILE} and {folder / PAGE_FILE}")
+    raise typer.Exit(report.exit_code if report.complete else INTERRUPTED_EXIT_CODE)
+
+
+@contextmanager
+def show_bar(title: str, total: float) -> Iterator[Callable[[float], None]]:
+    """A progress bar on stderr where that is a terminal, else silence."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done: progress.update(task, completed=done)

@@ -1,0 +1,16 @@
+"""Finding: one thing ``mgdn doctor`` looked at."""
+
+from typing import Literal
+
+import msgspec
+
+State = Literal["ok", "warning", "blocks"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing looked at: "blocks" means fusing cannot work; ``fix`` is the line to type."""
+
+    name: str
+    state: State
+    found: str
+    fix: str | None = None

@@ -1,0 +1,110 @@
+"""What `mgdn accept` leaves to look at and to send back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+
+from mgdn_edge.runtime.acceptance.fidelity import Example
+from mgdn_edge.runtime.acceptance.report import AcceptReport, Kept, SubjectParity
+from mgdn_edge.runtime.acceptance.timing import Timing
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.conditions import describe_conditions
+from mgdn_edge.runtime.report.document import write_document
+from mgdn_edge.runtime.report.environment import describe_environment
+from mgdn_edge.runtime.report.pictures import Picture, encode_picture
+from mgdn_edge.runtime.report.plots import plot_frames
+from mgdn_edge.runtime.whole_file import write_whole
+
+REPORT_FILE, PAGE_FILE = "accept.json", "accept.html"
+GAIN = 32  # of the difference picture: one level is seen, seven fill it
+
+
+def write_acceptance(folder: Path, kept: Kept) -> None:
+    """Write REPORT_FILE and PAGE_FILE into ``folder``, made where it is not; UserError if it fails.
+
+    Each file is written whole.
+    """
+    report = kept.report
+    text = msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / REPORT_FILE, text)
+    except OSError as error:
+        raise UserError(
+            f"cannot write into {folder}: {error.strerror}; give another --out"
+        ) from error
+    soak, plot = report.soak, None
+    if soak is not None and len(kept.soak_ns):
+        numbers, none = np.arange(len(kept.soak_ns)), np.zeros(0, np.int64)
+        p95 = float(np.percentile(kept.soak_ns, 95) / 1e6)
+        plot = plot_frames(kept.soak_ns, numbers, none, {"95 % within": p95}, "frames of the soak")
+    write_document(
+        folder / PAGE_FILE,
+        "accept.html",
+        verdict=report.verdict,
+        flawed=not report.accepted,
+        report=report,
+        base=[timing for timing in report.timings if timing.size == "640x480"],
+        meanwhile=describe_meanwhile(report.timings),
+        timings=sorted(report.timings, key=_pixels),
+        parity=sorted(report.parity, key=_pixels),
+        plot=plot,
+        pictures=draw_example(kept.example) if kept.example is not None else [],
+        environment=describe_environment(report.versions, describe_run(report)),
+        command=report.command,
+    )
+
+
+def describe_run(report: AcceptReport) -> dict[str, str | None]:
+    """(name, text) of what was accepted and under which conditions."""
+    facts: dict[str, str | None] = {
+        "bundle": f"{report.network}, sha256 {report.bundle_sha256}",
+        "backend": report.backend,
+        "host": report.host,
+        "begun": report.made,
+    }
+    for timing in report.timings[-1:]:
+        facts |= timing.execution
+    stretches = [timing.conditions for timing in report.timings]
+    if report.soak is not None:
+        stretches.append(report.soak.conditions)
+    if stretches:
+        facts |= describe_conditions(stretches[0][0], stretches[-1][1])
+    return facts
+
+
+def describe_meanwhile(timings: Sequence[Timing]) -> str:
+    """Power mode, clocks, heat and throttling from before the first timing to after the last."""
+    if not timings:
+        return ""
+    told = describe_conditions(timings[0].conditions[0], timings[-1].conditions[1])
+    return "; ".join(f"{name}: {text}" for name, text in told.items())
+
+
+def draw_example(example: Example) -> list[Picture]:
+    """What both cameras saw, what was made of it here and by the reference, and the difference."""
+    difference = cv2.absdiff(example.fused, example.reference)
+    levels = int(difference.max())
+    amplified = np.asarray(cv2.convertScaleAbs(difference, alpha=GAIN), np.uint8)
+    of = f"fused in {example.precision}"
+    return [
+        encode_picture(example.visible, "visible", "a drawn street at night, visible camera"),
+        encode_picture(example.infrared, "infrared", "the same street, infrared camera"),
+        encode_picture(example.fused, f"{of}, here", "what this machine makes of the two"),
+        encode_picture(example.reference, "fused by the reference", "what it should be"),
+        encode_picture(
+            amplified,
+            f"their difference, {GAIN} times; largest: {levels} levels",
+            "black where both are equal",
+        ),
+    ]
+
+
+def _pixels(row: Timing | SubjectParity) -> int:
+    width, height = row.size.split("x")
+    return int(width) * int(height)
