@@ -98,8 +98,9 @@ def fuse_files(
 
     ``on_start`` gets the number of pairs, where it is known, before the first is fused;
     ``on_frame`` is called after each; ``native`` and ``tell`` as for ``open_session``.
-    ``timing`` pairs by time stamp instead of by order; live sources always are. ``record_infrared`` keeps the sensor's counts beside OUTPUT and
-    ``infrared_scale`` says what they mean. ``report`` becomes an HTML file that states
+    ``timing`` pairs by time stamp instead of by order; live sources always are.
+    ``record_infrared`` keeps the sensor's counts beside OUTPUT, ``infrared_scale`` says what they
+    mean. ``report`` becomes an HTML file that states
     ``command``, ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT then does not
     exist.
     """
