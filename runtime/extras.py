@@ -6,6 +6,7 @@ from mgdn_edge.runtime.errors import UserError
 
 MODULES = {
     "export": ("torch", "onnx", "onnx_ir", "onnxscript", "safetensors"),
+    "page": ("starlette", "uvicorn"),
     "calibration": ("onnx", "onnx_ir"),
 }
 

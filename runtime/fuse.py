@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
+from mgdn_edge.runtime.alignment.remap import open_alignment
 from mgdn_edge.runtime.latency import Percentiles, measure_stages
 from mgdn_edge.runtime.ledger import END_TO_END
 from mgdn_edge.runtime.networks import open_session
@@ -63,6 +65,7 @@ class Summary(msgspec.Struct, frozen=True):
     stages: dict[str, Percentiles]
     versions: dict[str, str]
     pairing: PairingFigures | None = None
+    drift: DriftFigures | None = None
     execution: dict[str, str] = {}
 
 
@@ -81,6 +84,9 @@ def fuse_files(
     frames: int | None = None,
     resize: bool = False,
     shortest: bool = False,
+    rig: Path | None = None,
+    distance_m: float | None = None,
+    realign: bool = False,
     pace: Pace = "none",
     timing: TimedOptions | None = None,
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
@@ -97,10 +103,11 @@ def fuse_files(
     """Fuse VISIBLE and INFRARED (paths or file:// URIs) into OUTPUT; returns the figures.
 
     ``on_start`` gets the number of pairs, where it is known, before the first is fused;
-    ``on_frame`` is called after each; ``native`` and ``tell`` as for ``open_session``.
-    ``timing`` pairs by time stamp instead of by order; live sources always are.
-    ``record_infrared`` keeps the sensor's counts beside OUTPUT, ``infrared_scale`` says what they
-    mean. ``report`` becomes an HTML file that states
+    ``on_frame`` is called after each; ``native`` and ``tell`` as for ``open_session``. ``rig`` is
+    a rig file: both pictures are brought to its working size, for things ``distance_m`` metres
+    away; ``realign`` follows slow drift. ``timing`` pairs by time stamp instead of by order; live
+    sources always are. ``record_infrared`` keeps the sensor's counts beside OUTPUT,
+    ``infrared_scale`` says what they mean. ``report`` becomes an HTML file that states
     ``command``, ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT then does not
     exist.
     """
@@ -115,13 +122,14 @@ def fuse_files(
             frames=frames,
             shortest=shortest,
             resize=resize,
+            alignment=open_alignment(rig, distance_m, resize=resize, realign=realign),
             stop=stop,
         )
         if pairs.visible.info.live:
             pace = "source"  # a camera keeps no other
         sink = open_sink(
             output,
-            pairs.visible.info,
+            pairs.output_info,
             pairs.count,
             [*visible_source.paths, *infrared_source.paths],
             live=pace == "source",
@@ -151,6 +159,8 @@ def fuse_files(
                 from mgdn_edge.runtime.report.kept_frames import KeptFrames
 
                 keeper = KeptFrames(pairs.count, pace)
+            if pairs.alignment is not None:
+                pairs.monitor = DriftMonitor(pairs, realign=realign)
             with record_counts(record_infrared, infrared_scale, pairs, keeper) as watching:
                 result = fuse_stream(
                     pairs, session, sink, pace=pace, stop=stop, on_frame=on_frame, keeper=watching
@@ -192,6 +202,7 @@ def summarise(
         stages=stages,
         versions=installed_versions(),
         pairing=pairing_figures(pairs, rows),
+        drift=None if pairs.monitor is None else pairs.monitor.finish(),
     )
 
 

@@ -28,7 +28,7 @@ class FrameStamps:
     decoded_ns: int = 0  # the visible frame is decoded
     paired_ns: int = 0  # its infrared partner is decoded too
     taken_ns: int = 0  # fusion has a free slot and took the pair
-    aligned_ns: int = 0  # infrared lies on the visible grid, in the slot
+    aligned_ns: int = 0  # both lie on the working grid, infrared in the slot
     copied_in_ns: int = 0
     infer_begin_ns: int = 0
     infer_end_ns: int = 0

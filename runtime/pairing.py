@@ -9,27 +9,38 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import InfraredFrame, VisibleFrame
+from mgdn_edge.runtime.frame import InfraredFrame, SourceInfo, VisibleFrame
 from mgdn_edge.runtime.ledger import FrameStamps
 from mgdn_edge.runtime.sources import Source
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.alignment.drift import DriftMonitor
+    from mgdn_edge.runtime.alignment.remap import Alignment
 
 NAMED_STEMS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A visible frame, its infrared partner (sizes may differ only with resize), stamps."""
+    """A visible frame, its infrared partner, stamps.
+
+    Sizes may differ only with resize or an ``alignment``, which is still to be applied.
+    """
 
     visible: VisibleFrame
     infrared: InfraredFrame
     stamps: FrameStamps
+    alignment: Alignment | None = None
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of the visible frame: the working and the output size."""
+        """(height, width) of the output: the rig's working size, else the visible frame's."""
+        if self.alignment is not None:
+            return self.alignment.size
         return self.visible.y.shape[0], self.visible.y.shape[1]
 
 
@@ -37,7 +48,9 @@ class Pairs:
     """The pairs of two sources, which it reads but does not own.
 
     ``count`` is how many there will be, ``size`` the (height, width) common to all, or None
-    where each has its own. Raises UserError for lengths, stems or sizes that do not match.
+    where each has its own. ``alignment`` is given to every pair and may be replaced by a newer
+    one of the same size at any time; ``monitor``, where set, is shown every pair. Raises
+    UserError for lengths, stems or sizes that do not match.
     """
 
     def __init__(
@@ -48,6 +61,7 @@ class Pairs:
         frames: int | None = None,
         shortest: bool = False,
         resize: bool = False,
+        alignment: Alignment | None = None,
     ) -> None:
         if frames is not None and frames < 1:
             raise UserError(f"--frames {frames} asks for no frame; give 1 or more")
@@ -57,11 +71,19 @@ class Pairs:
         self.visible = visible
         self.infrared = infrared
         self.count = self._pair_count(frames, shortest=shortest)
+        self.alignment = alignment
+        self.monitor: DriftMonitor | None = None
         self._resize = resize
         self._shortest = shortest
         first = self._first_pair()
-        self.size = first.size if visible.info.size is not None else None
+        fixed = visible.info.size is not None or alignment is not None
+        self.size = first.size if fixed else None
         self.is_colour = first.visible.chroma is not None
+
+    @property
+    def output_info(self) -> SourceInfo:
+        """What the visible source promises, of the output's size."""
+        return replace(self.visible.info, size=self.size)
 
     def _pair_count(self, frames: int | None, *, shortest: bool) -> int:
         ours, theirs = self.visible.info.frames, self.infrared.info.frames
@@ -101,7 +123,10 @@ class Pairs:
                     return
                 stamps.pts_ns = visible.pts_ns
                 self._check_sizes(visible, infrared)
-                yield Pair(visible, infrared, stamps)
+                pair = Pair(visible, infrared, stamps, self.alignment)
+                if self.monitor is not None:
+                    self.monitor.offer(pair)
+                yield pair
 
     def _check_end(
         self, seq: int, visible: VisibleFrame | None, infrared: InfraredFrame | None
@@ -118,11 +143,15 @@ class Pairs:
 
     def _check_sizes(self, visible: VisibleFrame, infrared: InfraredFrame) -> None:
         ours, theirs = visible.y.shape, infrared.plane.shape
+        if self.alignment is not None:
+            self.alignment.check_sizes((ours[0], ours[1]), (theirs[0], theirs[1]))
+            return
         if ours != theirs and not self._resize:
             where = f"frame {visible.seq}" if visible.stem is None else visible.stem
             raise UserError(
                 f"{where}: visible is {ours[1]}x{ours[0]}, infrared {theirs[1]}x{theirs[0]}; "
-                "give images of one size, or --resize to resize infrared to visible"
+                "give images of one size, --resize to resize infrared to visible, or --rig where "
+                "the cameras are not aligned (mgdn align measures it)"
             )
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import cv2
@@ -174,7 +174,7 @@ class _Stream:
                 slot.release()
                 return
             try:
-                self._fill(slot, pair)
+                pair = self._fill(slot, pair)
                 self._session.submit(slot)
             except BaseException:
                 slot.release()
@@ -182,10 +182,16 @@ class _Stream:
             self._computed.put(_Computed(pair, slot))
 
     @staticmethod
-    def _fill(slot: Slot, pair: Pair) -> None:
+    def _fill(slot: Slot, pair: Pair) -> Pair:
+        """Both planes into the slot; the pair comes back with the visible frame as shown."""
         stamps, infrared = pair.stamps, pair.infrared.plane
         stamps.taken_ns = now_ns()
-        if infrared.shape != slot.size:
+        alignment = pair.alignment
+        if alignment is not None:
+            pair = replace(pair, visible=alignment.align_visible(pair.visible))
+            alignment.align_infrared(infrared, pair.visible.y, slot.infrared)
+            stamps.aligned_ns = now_ns()
+        elif infrared.shape != slot.size:
             resize_into(np.asarray(infrared, np.uint8), slot.infrared)
             stamps.aligned_ns = now_ns()
         else:
@@ -193,6 +199,7 @@ class _Stream:
             np.copyto(slot.infrared, infrared)
         np.copyto(slot.visible, pair.visible.y)
         stamps.copied_in_ns = now_ns()
+        return pair
 
     def _write(self) -> None:
         try:

@@ -81,7 +81,21 @@ def test_the_command_line_imports_nothing_heavy(repository: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "fuse", "export", "check", "quantize", "bundle", "bench", "build", "profile", "doctor"],
+    [
+        *[
+            "fuse",
+            "export",
+            "check",
+            "quantize",
+            "bundle",
+            "bench",
+            "build",
+            "profile",
+            "align",
+            "doctor",
+        ],
+        "",
+    ],
 )
 def test_help_is_instant(command: str) -> None:
     code = "import sys; sys.argv = ['mgdn', *sys.argv[1:]]; from mgdn_edge.cli import main; main()"
@@ -126,6 +140,7 @@ def test_the_wheel_holds_one_package_and_the_default_bundle(built: Path) -> None
         "mgdn_edge/cli.py",
         "mgdn_edge/runtime/fuse.py",
         "mgdn_edge/runtime/report/templates/page.html",
+        "mgdn_edge/runtime/alignment/templates/click.html",
         "mgdn_edge/runtime/report/templates/style.css",
         "mgdn_edge/runtime/bundles/mgdn-edge.mgdn",
         "mgdn_edge/export/networks/mgdn.py",

@@ -33,6 +33,8 @@ EPILOG = """Examples:
 
   mgdn fuse vi.mp4 ir.mp4 fused.mp4 --clock clock.json
 
+  mgdn fuse vi.mp4 ir.mp4 fused.mp4 --rig rig.toml
+
   mgdn fuse vi.mp4 raw16/ fused.mp4 --infrared-span 7200:9100 --resize --shortest
 
   mgdn fuse vi.mp4 ir16.mkv fused.mp4 --infrared-agc plateau --record-infrared counts.mkv
@@ -98,6 +100,17 @@ def fuse_command(
     shortest: Annotated[
         bool, typer.Option("--shortest", help="Stop at the shorter clip; fuse common stems only.")
     ] = False,
+    rig: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="Align the cameras as mgdn align measured."),
+    ] = None,
+    distance: Annotated[
+        float | None,
+        typer.Option(metavar="METRES", help="Distance to align for, with --rig."),
+    ] = None,
+    realign: Annotated[
+        bool, typer.Option("--realign", help="Correct the rig while it drifts slowly.")
+    ] = False,
     pace: Annotated[
         PaceChoice,
         typer.Option(
@@ -159,7 +172,7 @@ def fuse_command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
-    """Fuse two registered recordings into OUTPUT and report every stage's latency."""
+    """Fuse two recordings, registered or with a rig, into OUTPUT; report every stage's latency."""
     from mgdn_edge.runtime.fuse import DEFAULT_NETWORK, fuse_files
     from mgdn_edge.runtime.interrupt import stop_on_signal
     from mgdn_edge.runtime.page_retention import retain_pages
@@ -187,6 +200,9 @@ def fuse_command(
             frames=frames,
             resize=resize,
             shortest=shortest,
+            rig=rig,
+            distance_m=distance,
+            realign=realign,
             pace=pace.value,
             timing=timed_options(offset, skew_ppm, clock, pair.value if pair else None),
             infrared_options=InfraredOptions(
@@ -263,6 +279,10 @@ def print_table(summary: Summary) -> None:
         f"{summary.output}: {counts.out} frames of {counts.in_} ({counts.dropped} dropped), "
         f"{summary.fps:.1f} fps{', interrupted' if summary.interrupted else ''}"
     )
+    if summary.drift is not None:
+        from mgdn_edge.runtime.alignment.drift import drift_sentence
+
+        print(drift_sentence(summary.drift))
     for name, told in summary.execution.items():
         print(f"{name}: {told}")
     if summary.end_to_end is None:

@@ -36,6 +36,9 @@ def sync_command(
     seconds: Annotated[
         float, typer.Option(metavar="S", min=1, max=600, help="How much of each to read.")
     ] = 60.0,
+    rig: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Align the views as mgdn align says.")
+    ] = None,
     infrared_span: Annotated[
         str | None, typer.Option(metavar="LOW:HIGH", help="Infrared counts that become 0 and 255.")
     ] = None,
@@ -59,6 +62,7 @@ def sync_command(
             infrared,
             within_ms=within,
             seconds=seconds,
+            rig=rig,
             # Without a span, 16-bit counts are shown as the scene asks: only what moves matters.
             infrared_options=InfraredOptions(
                 span=parse_span(infrared_span),
@@ -77,5 +81,6 @@ def sync_command(
         f"visible one{skew}"
     )
     use = f"--clock {output}" if output else f"--offset {fit.offset_ms:g}"
+    use += f" --rig {rig}" if rig else ""
     use += f" --skew-ppm {fit.skew_ppm:g}" if fit.skew_ppm and not output else ""
     print(f"mgdn fuse {visible} {infrared} fused.mp4 {use}")

@@ -15,6 +15,7 @@ import av
 import msgspec
 import numpy as np
 
+from mgdn_edge.runtime.alignment.remap import working_from_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.pairing import Pair, Pairs
@@ -28,9 +29,14 @@ TAG = "COMMENT"
 
 
 class CountsNote(msgspec.Struct, frozen=True):
-    """``fused_size`` is (width, height) of the fused picture; ``scale`` None where not known."""
+    """``fused_size`` is (width, height) of the fused picture; ``scale`` None where not known.
+
+    ``to_infrared``, row by row, takes its pixels to infrared ones: the rig's homography as the
+    recording began, without lens distortion, else the resizing.
+    """
 
     fused_size: tuple[int, int]
+    to_infrared: tuple[float, ...]
     scale: CountScale | None = None
     schema: str = SCHEMA
 
@@ -126,7 +132,8 @@ class CountsRecorder:
             self._container = av.open(str(self._path), "w")
         except (av.FFmpegError, OSError) as error:
             raise self._unwritable(error) from None
-        note = CountsNote((pair.size[1], pair.size[0]), self._scale)
+        fused_size = (pair.size[1], pair.size[0])
+        note = CountsNote(fused_size, _to_infrared(pair, (width, height)), self._scale)
         self._container.metadata[TAG] = msgspec.json.encode(note).decode()
         self._stream = self._container.add_stream("ffv1", rate=self._rate)
         self._stream.width, self._stream.height = width, height
@@ -141,8 +148,7 @@ class CountsRecorder:
 def read_counts(path: Path, frame: int, at: tuple[int, int]) -> Reading:
     """Counts file, frame number from 0, (x, y) pixel of the fused picture -> Reading.
 
-    The infrared pixel is the one under that point of the resized picture. Raises UserError for a
-    file, frame or place that is not there.
+    Raises UserError for a file, frame or place that is not there.
     """
     try:
         with av.open(str(path)) as container:
@@ -161,6 +167,16 @@ def read_counts(path: Path, frame: int, at: tuple[int, int]) -> Reading:
         ) from None
 
 
+def _to_infrared(pair: Pair, size: tuple[int, int]) -> tuple[float, ...]:
+    """Homography of fused pixels to those of an infrared picture of (width, height), row by row."""
+    if pair.alignment is not None:
+        onto = working_from_visible(pair.alignment.rig) @ pair.alignment.homography
+        return tuple(float(value) for value in np.linalg.inv(onto).ravel())
+    # Centres of pixels: (x + 0.5) of W is the same point as (x' + 0.5) of W'.
+    across, down = size[0] / pair.size[1], size[1] / pair.size[0]
+    return (across, 0.0, (across - 1) / 2, 0.0, down, (down - 1) / 2, 0.0, 0.0, 1.0)
+
+
 def _reading(
     counts: np.ndarray[tuple[int, ...], np.dtype[np.uint16]],
     at: tuple[int, int],
@@ -170,9 +186,11 @@ def _reading(
     width, height = note.fused_size
     if not (0 <= at[0] < width and 0 <= at[1] < height):
         raise UserError(f"--at {at[0]},{at[1]} is outside the fused picture, {width}x{height}")
-    # Centres of pixels: (x + 0.5) of W is the same point as (x' + 0.5) of W'.
-    x = int((at[0] + 0.5) * counts.shape[1] / width)
-    y = int((at[1] + 0.5) * counts.shape[0] / height)
+    across, down, depth = np.reshape(note.to_infrared, (3, 3)) @ (*at, 1.0)
+    # Whole coordinates are centres; an edge between two pixels belongs to the further one.
+    x, y = (int(np.floor(place / depth + 0.5 + 1e-9)) for place in (across, down))
+    if not (0 <= x < counts.shape[1] and 0 <= y < counts.shape[0]):
+        raise UserError(f"--at {at[0]},{at[1]}: the infrared camera does not see that far")
     count = int(counts[y, x])
     celsius = None if note.scale is None else round(note.scale.celsius(count), 3)
     return Reading(x, y, count, celsius, round(seconds, 6))

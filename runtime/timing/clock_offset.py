@@ -204,7 +204,7 @@ def _check_views(visible: Motion, infrared: Motion, origin_ns: int, within_s: fl
             f"the views are not aligned: infrared motion lies {right / columns:+.0%} of the width "
             f"to the right and {down / rows:+.0%} of the height down, which looks like an offset "
             "where things move one way; align the cameras first: "
-            "mgdn align VISIBLE INFRARED RIG.toml"
+            "mgdn align VISIBLE INFRARED RIG.toml, then mgdn sync ... --rig RIG.toml"
         )
 
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from mgdn_edge.runtime.channel import Channel
 from mgdn_edge.runtime.errors import UserError
@@ -24,6 +24,9 @@ from mgdn_edge.runtime.sources import Source, live_clock
 from mgdn_edge.runtime.timing.clock_fit import ClockFit, checked, read_clock
 from mgdn_edge.runtime.timing.nearest import InfraredAt, NothingYetError, PairPolicy, Timed
 from mgdn_edge.runtime.timing.stamps import NS, SteadyStamps
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.alignment.remap import Alignment
 
 F = TypeVar("F", VisibleFrame, InfraredFrame)
 
@@ -62,6 +65,7 @@ class TimedPairs(Pairs):
         *,
         frames: int | None = None,
         resize: bool = False,
+        alignment: Alignment | None = None,
         stop: threading.Event | None = None,
     ) -> None:
         for source in (visible, infrared):
@@ -78,7 +82,9 @@ class TimedPairs(Pairs):
         self.live = visible.info.live or infrared.info.live
         self._begun: Generator[Pair, None, None] | None = None
         self._first: Pair | None = None
-        super().__init__(visible, infrared, frames=frames, shortest=True, resize=resize)
+        super().__init__(
+            visible, infrared, frames=frames, shortest=True, resize=resize, alignment=alignment
+        )
         self.unpaired = 0
 
     @property
@@ -155,7 +161,10 @@ class TimedPairs(Pairs):
         stamps.pts_ns = frame.pts_ns
         stamps.pair_skew_ns = timed.time_ns - frame.pts_ns
         self._check_sizes(frame, timed.frame)
-        return Pair(frame, timed.frame, stamps)
+        pair = Pair(frame, timed.frame, stamps, self.alignment)
+        if self.monitor is not None:
+            self.monitor.offer(pair)
+        return pair
 
     def _feeds(
         self, stack: ExitStack
@@ -202,13 +211,29 @@ def open_pairs(
     frames: int | None,
     shortest: bool,
     resize: bool,
+    alignment: Alignment | None = None,
     stop: threading.Event | None = None,
 ) -> Pairs:
-    """Pairs by time where ``timing`` asks for it or a source is live, else by order."""
+    """Pairs by time where ``timing`` or the rig asks for it or a source is live, else by order."""
+    if timing is None and alignment is not None and alignment.rig.clock_offset_ms:
+        timing = TimedOptions(ClockFit(offset_ms=alignment.rig.clock_offset_ms))
     if timing is None and not (visible.info.live or infrared.info.live):
-        return Pairs(visible, infrared, frames=frames, shortest=shortest, resize=resize)
+        return Pairs(
+            visible,
+            infrared,
+            frames=frames,
+            shortest=shortest,
+            resize=resize,
+            alignment=alignment,
+        )
     return TimedPairs(
-        visible, infrared, timing or TimedOptions(), frames=frames, resize=resize, stop=stop
+        visible,
+        infrared,
+        timing or TimedOptions(),
+        frames=frames,
+        resize=resize,
+        alignment=alignment,
+        stop=stop,
     )
 
 

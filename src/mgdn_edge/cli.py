@@ -19,6 +19,7 @@ COMMAND_MODULES = (
     "mgdn_edge.runtime.commands.profile",
     "mgdn_edge.runtime.commands.demo",
     "mgdn_edge.runtime.commands.evaluate",
+    "mgdn_edge.runtime.commands.align",
     "mgdn_edge.export.commands",
     "mgdn_edge.calibration.commands",
     "mgdn_edge.runtime.commands.bundle",
