@@ -6,7 +6,7 @@
    out of the lags far from it, and disjoint parts of the recording must agree on it.
 3. The views must lie on each other: the motion is also compared shifted in space, because a shift
    in space looks like one in time where all things move one way; no shift may agree better.
-   What is left is the grid: views half a cell apart (4 pixels of 640) may still shift the offset
+   What is left is the grid: views a cell apart (8 pixels of 640) may still shift the offset
    by tens of milliseconds where everything moves one way, and ``error_ms`` is then large.
 4. With enough segments, a line through their own peaks gives the skew, where it is significant.
 """
