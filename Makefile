@@ -66,7 +66,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-check: lint test $(if $(PYTHON310),test-jetpack6,)
+# Both runs at once, because each keeps about one core busy; what they print is not mixed.
+check: lint tensorrt $(if $(PYTHON310),$(JETPACK6_VENV)/.dev,)
+	$(MAKE) --jobs=2 --output-sync=target test $(if $(PYTHON310),test-jetpack6,)
 
 # Two recordings of your own: make bench VISIBLE=vi.mp4 INFRARED=ir.mp4
 VISIBLE ?= out/visible.mp4

@@ -48,6 +48,15 @@ class Channel(Generic[T]):
             self._changed.wait_for(lambda: self._items or self._closed or self._aborted)
             return self._items[0] if self._items else None
 
+    def wait(self, seconds: float) -> bool:
+        """True when ``get`` would not wait, at the latest after ``seconds``."""
+        with self._changed:
+            return bool(
+                self._changed.wait_for(
+                    lambda: self._items or self._closed or self._aborted, seconds
+                )
+            )
+
     def get(self) -> T | None:
         """Take the next item; waits for one, None at the end."""
         with self._changed:

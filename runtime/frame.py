@@ -46,12 +46,16 @@ class VisibleFrame:
 
 @dataclass(frozen=True, slots=True)
 class InfraredFrame:
-    """(H, W) uint8 or uint16 infrared plane; white is hot unless the rig says otherwise."""
+    """(H, W) uint8 or uint16 infrared plane; white is hot unless the rig says otherwise.
+
+    ``counts`` is what the sensor delivered, (H, W) uint16, where ``plane`` was made of it.
+    """
 
     plane: InfraredPlane
     pts_ns: int
     seq: int
     stem: str | None = None
+    counts: npt.NDArray[np.uint16] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ from mgdn_edge.runtime.session import FilterImplementation, Session
 from mgdn_edge.runtime.sinks import open_sink
 from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.stream import Pace, StreamResult, fuse_stream
+from mgdn_edge.runtime.thermal.counts_file import record_counts
+from mgdn_edge.runtime.thermal.scale import CountScale
+from mgdn_edge.runtime.timing.figures import PairingFigures, pairing_figures
+from mgdn_edge.runtime.timing.timed_pairs import UNENDING, TimedOptions, open_pairs
 from mgdn_edge.runtime.trace import write_trace
 from mgdn_edge.runtime.versions import installed_versions
 from mgdn_edge.runtime.whole_file import check_side_file
@@ -60,6 +64,7 @@ class Summary(msgspec.Struct, frozen=True):
     end_to_end: Percentiles | None
     stages: dict[str, Percentiles]
     versions: dict[str, str]
+    pairing: PairingFigures | None = None
     drift: DriftFigures | None = None
     execution: dict[str, str] = {}
 
@@ -83,7 +88,10 @@ def fuse_files(
     distance_m: float | None = None,
     realign: bool = False,
     pace: Pace = "none",
+    timing: TimedOptions | None = None,
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
+    record_infrared: Path | None = None,
+    infrared_scale: CountScale | None = None,
     stop: threading.Event | None = None,
     on_start: Callable[[int], None] | None = None,
     on_frame: Callable[[], None] | None = None,
@@ -94,25 +102,31 @@ def fuse_files(
 ) -> Summary:
     """Fuse VISIBLE and INFRARED (paths or file:// URIs) into OUTPUT; returns the figures.
 
-    ``on_start`` gets the number of pairs before the first is fused, ``on_frame`` is called
-    after each; ``native`` and ``tell`` as for ``open_session``. ``rig`` is a rig file: both
-    pictures are brought to its working size, for things ``distance_m`` metres away; ``realign``
-    follows slow drift. ``report`` becomes an HTML file
-    that states ``command``, ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT
-    then does not exist.
+    ``on_start`` gets the number of pairs, where it is known, before the first is fused;
+    ``on_frame`` is called after each; ``native`` and ``tell`` as for ``open_session``. ``rig`` is
+    a rig file: both pictures are brought to its working size, for things ``distance_m`` metres
+    away; ``realign`` follows slow drift. ``timing`` pairs by time stamp instead of by order; live
+    sources always are. ``record_infrared`` keeps the sensor's counts beside OUTPUT,
+    ``infrared_scale`` says what they mean. ``report`` becomes an HTML file that states
+    ``command``, ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT then does not
+    exist.
     """
     with (
         open_visible(visible) as visible_source,
         open_infrared(infrared, infrared_options) as infrared_source,
     ):
-        pairs = Pairs(
+        pairs = open_pairs(
             visible_source,
             infrared_source,
+            timing,
             frames=frames,
             shortest=shortest,
             resize=resize,
             alignment=open_alignment(rig, distance_m, resize=resize, realign=realign),
+            stop=stop,
         )
+        if pairs.visible.info.live:
+            pace = "source"  # a camera keeps no other
         sink = open_sink(
             output,
             pairs.output_info,
@@ -123,6 +137,8 @@ def fuse_files(
         taken = [sink.path, *visible_source.paths, *infrared_source.paths]
         if report is not None:
             check_side_file(report, "--report", ".html", taken)
+        if record_infrared is not None:
+            check_side_file(record_infrared, "--record-infrared", ".mkv", taken)
         if trace is not None:
             check_side_file(trace, "--trace", ".json", taken)
         with open_session(
@@ -136,7 +152,7 @@ def fuse_files(
             native=native,
             tell=tell,
         ) as session:
-            if on_start is not None:
+            if on_start is not None and pairs.count != UNENDING:
                 on_start(pairs.count)
             keeper = None
             if report is not None:
@@ -145,10 +161,11 @@ def fuse_files(
                 keeper = KeptFrames(pairs.count, pace)
             if pairs.alignment is not None:
                 pairs.monitor = DriftMonitor(pairs, realign=realign)
-            result = fuse_stream(
-                pairs, session, sink, pace=pace, stop=stop, on_frame=on_frame, keeper=keeper
-            )
-            summary = summarise(result, session, pairs, str(sink.path), pace)
+            with record_counts(record_infrared, infrared_scale, pairs, keeper) as watching:
+                result = fuse_stream(
+                    pairs, session, sink, pace=pace, stop=stop, on_frame=on_frame, keeper=watching
+                )
+            summary = summarise(result, session, pairs, sink.uri, pace)
             if trace is not None:
                 write_trace(
                     trace, result.ledger, {"network": summary.network, "backend": summary.backend}
@@ -184,6 +201,7 @@ def summarise(
         end_to_end=stages.pop(END_TO_END, None),
         stages=stages,
         versions=installed_versions(),
+        pairing=pairing_figures(pairs, rows),
         drift=None if pairs.monitor is None else pairs.monitor.finish(),
     )
 

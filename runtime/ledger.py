@@ -37,6 +37,7 @@ class FrameStamps:
     composed_ns: int = 0  # chroma is beside it
     encoded_ns: int = 0
     out_ns: int = 0  # handed to the file
+    pair_skew_ns: int = 0  # no stamp: infrared's time less visible's, on the visible clock
 
 
 # name -> (begin, end); the waits are stages too, so the stages add up to end_to_end.

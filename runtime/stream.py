@@ -78,16 +78,18 @@ def fuse_stream(
     """Fuse every pair into ``sink``, then close it; the caller closes the rest.
 
     ``pace`` "none" loses nothing and goes as fast as it can; "source" releases frames by the
-    clip's own clock and drops those a newer one has overtaken. ``stop`` ends the stream after
-    the frames already read. ``on_frame`` is called on the writer's thread, as is ``keeper``. An
-    error in any thread stops all, discards the output and is raised here.
+    clip's own clock and drops those a newer one has overtaken, as a live source always does.
+    ``stop`` ends the stream after the frames already read. ``on_frame`` is called on the
+    writer's thread, as is ``keeper``. An error in any thread stops all, discards the output and
+    is raised here.
     """
+    live = pairs.visible.info.live
     if pace == "source" and pairs.visible.info.time_base is None:
         raise UserError(
             f"--pace source needs a clock, and {pairs.visible.info.uri} is a set of images; "
             "pass --pace none"
         )
-    stream = _Stream(pairs, session, sink, pace, stop or threading.Event(), on_frame, keeper)
+    stream = _Stream(pairs, session, sink, pace, live, stop or threading.Event(), on_frame, keeper)
     try:
         stream.run()
         sink.close()
@@ -111,6 +113,7 @@ class _Stream:
         session: Session,
         sink: AnySink,
         pace: Pace,
+        live: bool,
         stop: threading.Event,
         on_frame: Callable[[], None] | None,
         keeper: FrameKeeper | None,
@@ -121,7 +124,9 @@ class _Stream:
         self._pairs = pairs
         self._session = session
         self._sink = sink
-        self._paced = pace == "source"
+        # A camera keeps its own time; a recording must be held back to it.
+        self._held = pace == "source" and not live
+        self._paced = pace == "source" or live
         self._on_frame = on_frame
         self._keeper = keeper
         self._waiting: Channel[Pair] = (
@@ -146,7 +151,7 @@ class _Stream:
 
     def _read(self) -> None:
         try:
-            clock = SourceClock(self.stop) if self._paced else None
+            clock = SourceClock(self.stop) if self._held else None
             with closing(self._pairs.read()) as pairs:
                 for pair in pairs:
                     if clock is not None:

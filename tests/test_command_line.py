@@ -73,6 +73,10 @@ USAGE = {
     "accept --threads 0": "--threads 0: ",
     "doctor more": "unexpected extra argument",
     "doctor --fix": "no such option: --fix",
+    "sync": "missing argument 'VISIBLE'",
+    "sync {vi} {ir} --within 1": "--within 1: ",
+    "temperature": "missing argument 'FILE.mkv'",
+    "cameras more": "unexpected extra argument",
     "demo a b": "unexpected extra argument",
     "demo --frames 3": "no such option: --frames",
 }

@@ -62,6 +62,16 @@ def test_every_command_runs(repository: Path, recordings: Path) -> None:
     assert sorted(p.name for p in (recordings / "fused").iterdir()) == ["scene0.png", "scene1.png"]
 
 
+@pytest.mark.slow
+def test_the_camera_page_runs(repository: Path, recordings: Path) -> None:
+    commands = "".join(blocks(repository, "sh cameras"))
+    if not commands:
+        pytest.skip("README.md has no block ```sh cameras")
+    run(["bash", "-euo", "pipefail", "-c", commands], recordings)
+    for name in ("clock.json", "synced.mp4", "live.mp4", "counts.mkv"):
+        assert (recordings / name).stat().st_size > 0
+
+
 def test_the_code_runs(repository: Path, tmp_path: Path) -> None:
     (code,) = blocks(repository, "python")
     run([sys.executable, "-c", code + "\nassert fused.shape == (480, 640)"], tmp_path)

@@ -31,9 +31,13 @@ EPILOG = """Examples:
 
   mgdn fuse vi.mp4 ir.mp4 fused.mp4 --report report.html --trace trace.json
 
+  mgdn fuse vi.mp4 ir.mp4 fused.mp4 --clock clock.json
+
   mgdn fuse vi.mp4 ir.mp4 fused.mp4 --rig rig.toml
 
   mgdn fuse vi.mp4 raw16/ fused.mp4 --infrared-span 7200:9100 --resize --shortest
+
+  mgdn fuse vi.mp4 ir16.mkv fused.mp4 --infrared-agc plateau --record-infrared counts.mkv
 """
 
 
@@ -42,6 +46,21 @@ class PaceChoice(str, Enum):
 
     NONE = "none"
     SOURCE = "source"
+
+
+class PairChoice(str, Enum):
+    """What becomes of a visible frame whose infrared partner is missing."""
+
+    DROP = "drop"
+    NEAREST = "nearest"
+    HOLD = "hold"
+
+
+class AgcChoice(str, Enum):
+    """How counts become levels when no span is fixed."""
+
+    PERCENTILE = "percentile"
+    PLATEAU = "plateau"
 
 
 def register(app: typer.Typer) -> None:
@@ -99,12 +118,50 @@ def fuse_command(
             "overtaken frames dropped."
         ),
     ] = PaceChoice.NONE,
+    offset: Annotated[
+        float | None,
+        typer.Option(metavar="MS", help="Infrared stamps minus visible ones; pairs by time."),
+    ] = None,
+    skew_ppm: Annotated[
+        float | None, typer.Option(metavar="N", help="How much faster the infrared clock runs.")
+    ] = None,
+    clock: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Both, as mgdn sync measured them.")
+    ] = None,
+    pair: Annotated[
+        PairChoice | None,
+        typer.Option(
+            help="drop: leave out frames without a partner within half a frame. nearest: the "
+            "nearest, however far. hold: the last infrared frame before."
+        ),
+    ] = None,
     infrared_luma: Annotated[
         bool, typer.Option("--infrared-luma", help="Take a false-colour infrared's luma.")
     ] = False,
     infrared_span: Annotated[
         str | None,
         typer.Option(metavar="LOW:HIGH", help="Infrared counts that become 0 and 255."),
+    ] = None,
+    infrared_agc: Annotated[
+        AgcChoice | None,
+        typer.Option(help="16-bit counts to levels as the scene asks, without flicker."),
+    ] = None,
+    infrared_scale: Annotated[
+        str | None,
+        typer.Option(metavar="K[:K0]", help="Kelvin a count (and at 0): spans such as 10C:40C."),
+    ] = None,
+    infrared_black_hot: Annotated[
+        bool, typer.Option("--infrared-black-hot", help="The camera shows heat dark: turn it.")
+    ] = False,
+    infrared_repair: Annotated[
+        bool, typer.Option("--infrared-repair", help="Find dead infrared pixels and fill them.")
+    ] = False,
+    infrared_steady: Annotated[
+        bool, typer.Option("--infrared-steady", help="Take back jumps of an 8-bit camera's gain.")
+    ] = False,
+    record_infrared: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.mkv", help="Also keep the 16-bit counts, lossless."),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Also write a page to look at.")
@@ -121,10 +178,13 @@ def fuse_command(
     from mgdn_edge.runtime.page_retention import retain_pages
     from mgdn_edge.runtime.report.environment import command_text
     from mgdn_edge.runtime.sources import InfraredOptions
+    from mgdn_edge.runtime.thermal.scale import parse_scale, parse_span
+    from mgdn_edge.runtime.timing.timed_pairs import timed_options
 
     if bundle is not None and network is not None:
         raise UserError("both --bundle and --network were given; pass one of them")
     retain_pages()
+    scale = parse_scale(infrared_scale)
     with stop_on_signal() as stop, show_progress(shown=not json) as (on_start, on_frame):
         summary = fuse_files(
             visible,
@@ -144,7 +204,17 @@ def fuse_command(
             distance_m=distance,
             realign=realign,
             pace=pace.value,
-            infrared_options=InfraredOptions(infrared_luma, parse_span(infrared_span)),
+            timing=timed_options(offset, skew_ppm, clock, pair.value if pair else None),
+            infrared_options=InfraredOptions(
+                luma=infrared_luma,
+                span=parse_span(infrared_span, scale),
+                agc=infrared_agc.value if infrared_agc else None,
+                black_hot=infrared_black_hot,
+                repair=infrared_repair,
+                steady=infrared_steady,
+            ),
+            record_infrared=record_infrared,
+            infrared_scale=scale,
             stop=stop,
             on_start=on_start,
             on_frame=on_frame,
@@ -156,19 +226,6 @@ def fuse_command(
     _print_json(summary) if json else print_table(summary)
     if summary.interrupted:
         raise typer.Exit(INTERRUPTED_EXIT_CODE)
-
-
-def parse_span(text: str | None) -> tuple[float, float] | None:
-    """LOW:HIGH -> (low, high) in counts; raises UserError for anything else."""
-    if text is None:
-        return None
-    try:
-        low, high = (float(part) for part in text.split(":"))
-    except ValueError:
-        raise UserError(
-            f"--infrared-span {text} is not LOW:HIGH; two numbers, such as 7200:9100"
-        ) from None
-    return low, high
 
 
 @contextmanager
@@ -230,6 +287,11 @@ def print_table(summary: Summary) -> None:
         print(f"{name}: {told}")
     if summary.end_to_end is None:
         return
+    if (pairing := summary.pairing) is not None and pairing.skew is not None:
+        print(
+            f"pairs by time ({pairing.policy}): {pairing.skew.p50:.1f} ms apart in the middle, "
+            f"{pairing.skew.max:.1f} at most; {pairing.unpaired} frames without a partner"
+        )
     title = ", ".join((summary.network, summary.backend, summary.variant, summary.precision))
     if summary.filter_implementation is not None:
         title = f"{title}, {summary.filter_implementation} filter"

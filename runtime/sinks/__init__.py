@@ -11,9 +11,10 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo
 from mgdn_edge.runtime.sinks.base import Sink
 from mgdn_edge.runtime.sinks.images import ImagesSink
+from mgdn_edge.runtime.sinks.rtsp import RtspSink
 from mgdn_edge.runtime.sinks.video import VideoSink
 from mgdn_edge.runtime.sources import local_path
-from mgdn_edge.runtime.sources.image_file import IMAGE_SUFFIXES
+from mgdn_edge.runtime.sources.image_file import IMAGE_SUFFIXES, READ_SUFFIXES
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 
@@ -30,6 +31,10 @@ def open_sink(
     Creates nothing. Raises UserError where OUTPUT cannot be written, names no known kind of
     file, cannot hold ``frames``, or would overwrite an input.
     """
+    if uri.lower().startswith("rtsp://"):
+        if not live:
+            raise UserError(f"{uri} is live, and these recordings are not: pass --pace source")
+        return RtspSink(uri, source)
     path = local_path(uri)
     suffix = path.suffix.lower()
     is_folder = path.is_dir() or uri.endswith("/") or not suffix
@@ -68,7 +73,7 @@ def _check_writable(path: Path) -> None:
 def _check_not_input(path: Path, inputs: Iterable[Path], *, is_folder: bool) -> None:
     for source in inputs:
         same = path.exists() and path.samefile(source.parent if is_folder else source)
-        if same and (not is_folder or source.suffix.lower() in IMAGE_SUFFIXES):
+        if same and (not is_folder or source.suffix.lower() in READ_SUFFIXES):
             raise UserError(
                 f"OUTPUT {path} would overwrite the input {source}; give another OUTPUT"
             )

@@ -22,6 +22,11 @@ class Sink(ABC, Generic[Picture, Encoded]):
 
     path: Path
 
+    @property
+    def uri(self) -> str:
+        """Where the frames go, for people to read."""
+        return str(self.path)
+
     @abstractmethod
     def copy_out(self, fused: Plane, visible: VisibleFrame) -> Picture:
         """(H, W) uint8 fused luma -> a picture that owns a copy of it."""

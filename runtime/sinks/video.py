@@ -143,13 +143,8 @@ class VideoSink(Sink[av.VideoFrame, "Packets"]):
             self.path.unlink(missing_ok=True)
 
     def _open(self, picture: av.VideoFrame, visible: VisibleFrame) -> None:
-        is_mkv = self.path.suffix.lower() == ".mkv"
-        options = dict(MKV_OPTIONS if is_mkv else MP4_OPTIONS)
-        if not is_mkv:
-            # The muxer would multiply a coarse time base; the input's is kept.
-            options["video_track_timescale"] = str(self._time_base.denominator)
         try:
-            self._container = av.open(str(self.path), "w", container_options=options)
+            self._container = self._new_container()
         except (av.FFmpegError, OSError) as error:
             raise self._unwritable(error) from None
         stream = self._container.add_stream("libx264", rate=self._rate)
@@ -161,8 +156,19 @@ class VideoSink(Sink[av.VideoFrame, "Packets"]):
         encoder.color_range = RANGE[visible.tags.full_range]
         encoder.color_primaries = visible.tags.primaries
         encoder.color_trc = visible.tags.transfer
-        encoder.options = {**X264_OPTIONS, **({"tune": "zerolatency"} if self._live else {})}
+        encoder.options = self._encoder_options()
         self._stream = stream
+
+    def _new_container(self) -> av.container.OutputContainer:
+        is_mkv = self.path.suffix.lower() == ".mkv"
+        options = dict(MKV_OPTIONS if is_mkv else MP4_OPTIONS)
+        if not is_mkv:
+            # The muxer would multiply a coarse time base; the input's is kept.
+            options["video_track_timescale"] = str(self._time_base.denominator)
+        return av.open(str(self.path), "w", container_options=options)
+
+    def _encoder_options(self) -> dict[str, str]:
+        return {**X264_OPTIONS, **({"tune": "zerolatency"} if self._live else {})}
 
     def _unwritable(self, error: Exception) -> UserError:
         reason = getattr(error, "strerror", None) or str(error)

@@ -11,6 +11,9 @@ from mgdn_edge.runtime.compose import NEUTRAL
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import InfraredFrame, Plane, VisibleFrame
 from mgdn_edge.runtime.sources.raw import RawFrame, Samples
+from mgdn_edge.runtime.thermal.dead_pixels import DeadPixels
+from mgdn_edge.runtime.thermal.gain_jumps import GainJumps
+from mgdn_edge.runtime.thermal.tone import AgcKind, ToneCurve
 
 # Grey infrared kept in a colour format: codec noise moved chroma by at most 1 in four H.264 and
 # MPEG-4 clips and by more than 16 in 0.005 % of the pixels of re-encoded images; false-colour
@@ -25,11 +28,17 @@ class InfraredOptions:
     """How infrared becomes one 8-bit plane.
 
     ``luma`` accepts a false-colour picture by its luma. ``span`` (low, high) in sensor counts
-    is mapped linearly to 0..255 and clipped.
+    is mapped linearly to 0..255 and clipped; ``agc`` lets the scene choose instead. ``black_hot``
+    says that the camera shows heat dark: levels are turned round. ``repair`` fills dead pixels,
+    ``steady`` takes back the jumps of an 8-bit camera's own gain.
     """
 
     luma: bool = False
     span: tuple[float, float] | None = None
+    agc: AgcKind | None = None
+    black_hot: bool = False
+    repair: bool = False
+    steady: bool = False
 
     def __post_init__(self) -> None:
         if self.span is not None and not self.span[0] < self.span[1]:
@@ -37,6 +46,8 @@ class InfraredOptions:
                 f"infrared span {self.span[0]:g}:{self.span[1]:g} is empty; "
                 "LOW must be below HIGH: --infrared-span LOW:HIGH"
             )
+        if self.span is not None and self.agc is not None:
+            raise UserError("--infrared-span and --infrared-agc both choose levels; give one")
 
 
 def visible_frame(raw: RawFrame) -> VisibleFrame:
@@ -53,28 +64,51 @@ def visible_frame(raw: RawFrame) -> VisibleFrame:
     )
 
 
-def infrared_frame(raw: RawFrame, options: InfraredOptions) -> InfraredFrame:
-    """RawFrame -> InfraredFrame with an (H, W) uint8 plane.
+class InfraredLevels:
+    """RawFrames of one camera, in order -> InfraredFrames with an (H, W) uint8 plane.
 
-    Raises UserError for a coloured picture without ``options.luma`` and for sensor counts
-    without ``options.span``.
+    Dead pixels are filled first, then counts become levels (a span, an AGC) or 8-bit levels lose
+    their jumps, then black-hot is turned. ``counts`` are the sensor's own, unrepaired.
     """
-    if raw.chroma is not None and not options.luma and _coloured(raw.chroma, raw):
-        raise UserError(
-            f"infrared {raw.origin} is coloured; grey is needed: give the camera's grey "
-            "recording, or pass --infrared-luma to take a false-colour picture's luma"
-        )
-    if options.span is not None:
-        plane = _mapped(raw.y, *options.span)
-    elif raw.counts:
-        low, high = np.percentile(raw.y, SPAN_PERCENTILES)
-        raise UserError(
-            f"infrared {raw.origin} holds {raw.bits}-bit counts; which of them become 0 and 255 "
-            f"must be said, for example: --infrared-span {int(low)}:{max(int(high), int(low) + 1)}"
-        )
-    else:
-        plane = _reduced(raw.y, raw)
-    return InfraredFrame(plane=plane, pts_ns=raw.pts_ns, seq=raw.seq, stem=raw.stem)
+
+    def __init__(self, options: InfraredOptions) -> None:
+        self._options = options
+        self._dead = DeadPixels() if options.repair else None
+        self._tone = ToneCurve(options.agc) if options.agc is not None else None
+        self._jumps = GainJumps() if options.steady else None
+
+    def convert(self, raw: RawFrame) -> InfraredFrame:
+        """One frame.
+
+        Raises UserError for a coloured picture without ``luma``, and for sensor counts without
+        ``span`` or ``agc``.
+        """
+        options = self._options
+        if raw.chroma is not None and not options.luma and _coloured(raw.chroma, raw):
+            raise UserError(
+                f"infrared {raw.origin} is coloured; grey is needed: give the camera's grey "
+                "recording, or pass --infrared-luma to take a false-colour picture's luma"
+            )
+        samples = raw.y if self._dead is None else self._dead.repair(raw.y)
+        if options.span is not None:
+            plane = _mapped(samples, *options.span)
+        elif raw.counts and self._tone is not None:
+            plane = self._tone.apply(samples, raw.pts_ns)
+        elif raw.counts:
+            low, high = np.percentile(raw.y, SPAN_PERCENTILES)
+            raise UserError(
+                f"infrared {raw.origin} holds {raw.bits}-bit counts; which of them become 0 and "
+                "255 must be said: --infrared-agc percentile follows the scene, and "
+                f"--infrared-span {int(low)}:{max(int(high), int(low) + 1)} stays"
+            )
+        else:
+            plane = _reduced(samples, raw)
+        if self._jumps is not None and not raw.counts:
+            plane = self._jumps.compensate(plane, raw.pts_ns)
+        if options.black_hot:
+            plane = np.asarray(255 - plane, np.uint8)
+        counts = np.asarray(raw.y, np.uint16) if raw.counts else None
+        return InfraredFrame(plane, raw.pts_ns, raw.seq, raw.stem, counts)
 
 
 def _reduced(samples: Samples, raw: RawFrame) -> Plane:

@@ -12,7 +12,7 @@ import numpy as np
 from mgdn_edge.runtime.compose import JPEG_TAGS, ycbcr_from_bgr
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo
-from mgdn_edge.runtime.sources.image_file import IMAGE_SUFFIXES, read_image
+from mgdn_edge.runtime.sources.image_file import READ_SUFFIXES, read_image
 from mgdn_edge.runtime.sources.raw import RawFrame, Reader, Samples
 
 # Still images have no clock; written to a video they play at this rate.
@@ -27,9 +27,15 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 class ImageReader(Reader):
-    """Image files in the order given; each may have its own size."""
+    """Image files in the order given; each may have its own size.
 
-    def __init__(self, uri: str, paths: list[Path], *, is_folder: bool) -> None:
+    ``thermal`` takes the temperatures of FLIR radiometric JPEG files, not the picture they show.
+    """
+
+    def __init__(
+        self, uri: str, paths: list[Path], *, is_folder: bool, thermal: bool = False
+    ) -> None:
+        self._thermal = thermal
         self._paths = paths
         self._is_folder = is_folder
         self.info = SourceInfo(
@@ -49,15 +55,20 @@ class ImageReader(Reader):
     def only(self, stems: list[str]) -> ImageReader:
         """A reader of just these stems, in this order."""
         by_stem = {path.stem: path for path in self._paths}
-        return ImageReader(self.info.uri, [by_stem[stem] for stem in stems], is_folder=True)
+        return ImageReader(
+            self.info.uri,
+            [by_stem[stem] for stem in stems],
+            is_folder=True,
+            thermal=self._thermal,
+        )
 
     def frames(self) -> Generator[RawFrame, None, None]:
         """Decode one image after the other; raises UserError at a damaged one."""
         for seq, path in enumerate(self._paths):
-            yield raw_image(path, seq)
+            yield raw_image(path, seq, thermal=self._thermal)
 
 
-def open_folder(folder: Path) -> ImageReader:
+def open_folder(folder: Path, *, thermal: bool = False) -> ImageReader:
     """Folder -> reader of its image files, sorted naturally by stem.
 
     Raises UserError where it holds none, or two files of one stem.
@@ -66,13 +77,13 @@ def open_folder(folder: Path) -> ImageReader:
         (
             path
             for path in folder.iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+            if path.suffix.lower() in READ_SUFFIXES and path.is_file()
         ),
         key=lambda path: natural_key(path.stem),
     )
     if not paths:
         raise UserError(
-            f"{folder} holds no images; files ending in {' '.join(IMAGE_SUFFIXES)} are read"
+            f"{folder} holds no images; files ending in {' '.join(READ_SUFFIXES)} are read"
         )
     for first, second in pairwise(paths):
         if first.stem == second.stem:
@@ -80,12 +91,12 @@ def open_folder(folder: Path) -> ImageReader:
                 f"{folder} holds both {first.name} and {second.name}; "
                 "frames are paired by stem: remove or rename one"
             )
-    return ImageReader(str(folder), paths, is_folder=True)
+    return ImageReader(str(folder), paths, is_folder=True, thermal=thermal)
 
 
-def raw_image(path: Path, seq: int) -> RawFrame:
+def raw_image(path: Path, seq: int, *, thermal: bool = False) -> RawFrame:
     """Image file -> RawFrame; colour becomes full-range BT.601 4:4:4 (the JPEG convention)."""
-    pixels = read_image(path)
+    pixels = read_image(path, thermal=thermal)
     bits = 8 * pixels.dtype.itemsize
     if pixels.ndim == 3 and bits == 16 and bool((pixels == pixels[:, :, :1]).all()):
         pixels = pixels[:, :, 0]  # grey in three channels: counts must not pass for colour

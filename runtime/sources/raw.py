@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.frame import ColourTags, SourceInfo
 
+Camera = Literal["visible", "infrared"]
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
@@ -55,6 +58,17 @@ class Reader(ABC):
     @abstractmethod
     def frames(self) -> Generator[RawFrame, None, None]:
         """Decode from the start; closing the generator closes the file."""
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every file it reads; none for cameras and drawn scenes."""
+        return []
+
+    def interrupt(self) -> None:  # noqa: B027 - files have nothing to do
+        """Make ``frames`` of a live source end soon, from any thread; files end by themselves."""
+
+    def close(self) -> None:  # noqa: B027
+        """Give up the camera or connection that a live source holds."""
 
     @property
     def stems(self) -> list[str] | None:

@@ -91,6 +91,11 @@ class VideoReader(Reader):
             uri=str(path), size=size, frames=count, rate=rate, time_base=time_base, live=False
         )
 
+    @property
+    def paths(self) -> list[Path]:
+        """The file."""
+        return [self._path]
+
     def _count_frames(self, container: av.container.InputContainer) -> int:
         # Containers' own counts are estimates or absent; demuxing reads every packet but
         # decodes none. Packets outside an edit list are decoded but never shown.

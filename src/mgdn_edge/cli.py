@@ -12,6 +12,9 @@ from mgdn_edge.runtime.errors import UserError, printable
 # Each module holds thin commands and imports nothing heavy at its top, so --help is instant.
 COMMAND_MODULES = (
     "mgdn_edge.runtime.commands.fuse",
+    "mgdn_edge.runtime.commands.sync",
+    "mgdn_edge.runtime.commands.temperature",
+    "mgdn_edge.runtime.commands.cameras",
     "mgdn_edge.runtime.commands.bench",
     "mgdn_edge.runtime.commands.profile",
     "mgdn_edge.runtime.commands.demo",

@@ -129,7 +129,7 @@ WRONG_INPUTS = {
     "empty folder": (lambda c: (c.empty, c.ir, c.out), "holds no images"),
     "empty video": (lambda c: (c.no_frames, c.ir, c.out), "no frames"),
     "empty file": (lambda c: (c.nothing, c.ir, c.out), "not a readable video"),
-    "unknown scheme": (lambda c: ("rtsp://cam/1", c.ir, c.out), "rtsp://cam/1 is not supported"),
+    "unknown scheme": (lambda c: ("http://cam/1", c.ir, c.out), "http://cam/1 is not supported"),
     "unwritable output": (lambda c: (c.vi, c.ir, c.vi / "out.mp4"), "is not a folder"),
     "missing output folder": (lambda c: (c.vi, c.ir, c.root / "no" / "out.mp4"), "mkdir -p"),
     "coloured infrared": (lambda c: (c.vi, c.vi2, c.out), "--infrared-luma"),

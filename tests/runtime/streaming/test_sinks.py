@@ -212,7 +212,8 @@ def test_nothing_is_created_before_the_first_frame(tmp_path, write_clip):
         ("out.png", "one image but there are 6 frames"),
         ("in.mkv", "would overwrite the input"),
         ("in.mkv/", "is a file"),
-        ("rtsp://host/out", "not supported"),
+        ("rtsp://host/out", "--pace source"),
+        ("http://host/out", "not supported"),
     ],
 )
 def test_wrong_outputs_are_refused(tmp_path, write_clip, name, message):

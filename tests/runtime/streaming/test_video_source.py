@@ -255,7 +255,7 @@ def test_sound_alone_holds_no_video(tmp_path):
         open_visible(str(path))
 
 
-@pytest.mark.parametrize("uri", ["rtsp://camera/1", "http://host/x.mp4", "file://host/x.mp4"])
+@pytest.mark.parametrize("uri", ["ftp://camera/1", "http://host/x.mp4", "file://host/x.mp4"])
 def test_unknown_schemes_name_the_known_ones(uri):
     with pytest.raises(UserError, match="file:///absolute/path"):
         open_visible(uri)

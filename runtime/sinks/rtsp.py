@@ -1,0 +1,111 @@
+"""Fused video out to an RTSP server (RECORD), such as MediaMTX; found again when it restarts."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+
+from mgdn_edge.runtime.backoff import Backoff
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.frame import SourceInfo, VisibleFrame
+from mgdn_edge.runtime.sinks.video import VideoSink
+from mgdn_edge.runtime.sources.camera_uri import without_password
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.sinks.video import Packets
+
+OPTIONS = {"rtsp_transport": "tcp"}
+OPEN_SECONDS, WRITE_SECONDS = 3.0, 3.0
+
+
+class RtspSink(VideoSink):
+    """H.264 to ``rtsp://``, a key frame a second. Frames without a server are lost, not kept.
+
+    Raises UserError where nobody takes the very first frame.
+    """
+
+    def __init__(self, uri: str, source: SourceInfo) -> None:
+        super().__init__(Path(uri), source, live=True)
+        self._uri = uri
+        self._backoff = Backoff()
+        self._retry_at = 0.0
+        self._connected_once = False
+        self.reconnects = 0
+
+    @property
+    def uri(self) -> str:
+        """The address, without its password."""
+        return without_password(self._uri)
+
+    def encode(self, picture: av.VideoFrame, visible: VisibleFrame) -> Packets:
+        """Encoder frame -> packets; none while there is no server."""
+        if self._container is None and not self._connect(picture, visible):
+            return []
+        return super().encode(picture, visible)
+
+    def output(self, encoded: Packets) -> None:
+        """Send the packets; a lost connection is noted and tried again later."""
+        if self._container is None:
+            return
+        try:
+            self._container.mux(encoded)
+        except (av.FFmpegError, OSError):
+            self._disconnect()
+            self._retry_at = time.monotonic() + self._backoff.next_seconds()
+
+    def close(self) -> None:
+        """Say good-bye to the server, if it still listens."""
+        self._disconnect()
+
+    def discard(self) -> None:
+        """As ``close``: what was sent is sent."""
+        self._disconnect()
+
+    def _connect(self, picture: av.VideoFrame, visible: VisibleFrame) -> bool:
+        if time.monotonic() < self._retry_at:
+            return False
+        try:
+            self._open(picture, visible)
+            assert self._container is not None
+            self._container.start_encoding()
+        except UserError:
+            if not self._connected_once:
+                raise
+            self._disconnect()
+            self._retry_at = time.monotonic() + self._backoff.next_seconds()
+            return False
+        except (av.FFmpegError, OSError) as error:
+            self._disconnect()
+            if not self._connected_once:
+                raise self._unwritable(error) from None
+            self._retry_at = time.monotonic() + self._backoff.next_seconds()
+            return False
+        self.reconnects += self._connected_once
+        self._connected_once = True
+        self._backoff.succeeded()
+        return True
+
+    def _disconnect(self) -> None:
+        container, self._container, self._stream = self._container, None, None
+        if container is not None:
+            with suppress(av.FFmpegError, OSError):
+                container.close()
+
+    def _new_container(self) -> av.container.OutputContainer:
+        return av.open(
+            self._uri, "w", format="rtsp", options=OPTIONS, timeout=(OPEN_SECONDS, WRITE_SECONDS)
+        )
+
+    def _encoder_options(self) -> dict[str, str]:
+        return {**super()._encoder_options(), "g": str(max(1, round(self._rate)))}
+
+    def _unwritable(self, error: Exception) -> UserError:
+        reason = getattr(error, "strerror", None) or str(error)
+        return UserError(
+            f"cannot send to {self.uri} ({reason}); start an RTSP server there that takes "
+            "streams, such as MediaMTX"
+        )

@@ -1,0 +1,1 @@
+"""Thermal cameras: sensor counts to levels without flicker, dead pixels, jumps of gain."""

@@ -1,0 +1,1 @@
+"""Two cameras, two clocks: measuring how they differ, pairing frames by time."""
