@@ -83,10 +83,10 @@ def train(
     device = torch.device(options.device)
     torch.set_num_threads(options.threads)
     torch.manual_seed(recipe.seed)
-    data = read_training_data(data_options)
     network = build_network(recipe.network)
     tuned = {} if tuning is None else begin_fine_tuning(network, recipe.network, tuning)
     network.to(device)
+    data = read_training_data(data_options)
     state = TrainingState(
         network=network,
         optimizer=torch.optim.Adam(network.parameters(), lr=recipe.learning_rate),
