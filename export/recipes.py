@@ -60,7 +60,7 @@ RECIPES = {
 }
 
 
-# What fine-tuning changes in a recipe: a twentieth of the rates, two minutes of one core.
+# What fine-tuning changes in a recipe: a few steps at a twentieth of the rates.
 FINE_TUNING = {
     "steps": 600,
     "learning_rate": 1e-4,
