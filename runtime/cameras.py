@@ -43,7 +43,7 @@ def list_cameras(devices: Path = DEVICES, jetson: Path = JETSON) -> list[FoundCa
 
 
 def fuse_command_for(cameras: list[FoundCamera]) -> str:
-    """Cameras found -> the command that fuses two of them, placeholders for what is missing."""
+    """Cameras found -> the command that fuses two; VISIBLE and INFRARED name one not found."""
     visible = next((each.uri for each in cameras if each.kind == "visible"), "VISIBLE")
     infrared = next((each.uri for each in cameras if each.kind == "thermal"), "INFRARED")
     return f"mgdn fuse {visible} {infrared} fused.mp4 --resize"

@@ -13,6 +13,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA_ROOT = Path(os.environ.get("MGDN_SHARED", REPOSITORY.parent / "shared"))
+SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"  # where Debian keeps PyGObject
 TENSORRT_ROOT = Path(sys.prefix) / "tensorrt"  # made by `make tensorrt`
 
 
@@ -100,6 +101,64 @@ def missing_kernels(name: str) -> str | None:
     return f"needs a processor with {name} and a build for it"
 
 
+def missing_readelf() -> str | None:
+    """Why ``readelf`` tests cannot run here, or None."""
+    return None if shutil.which("readelf") else "needs readelf: apt-get install -y binutils"
+
+
+def missing_cuda_library() -> str | None:
+    """Why ``cuda_library`` tests cannot run here, or None."""
+    from mgdn_edge.plugins.native import cuda_architectures
+
+    if missing_native() is None and cuda_architectures():
+        return None
+    return "needs a library with CUDA: install nvcc, then pip install -e ."
+
+
+def missing_cuda_provider() -> str | None:
+    """Why ``cuda_provider`` tests cannot run here, or None."""
+    if find_spec("onnxruntime") is not None:
+        import onnxruntime
+
+        if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+            return None
+    return "needs onnxruntime-gpu: pip install 'mgdn-edge[gpu]'"
+
+
+def missing_torch_cuda() -> str | None:
+    """Why ``torch_cuda`` tests cannot run here, or None."""
+    if find_spec("torch") is not None:
+        import torch
+
+        if torch.cuda.is_available():
+            return None
+    return "needs PyTorch's CUDA build and a GPU"
+
+
+def missing_driverless() -> str | None:
+    """Why ``driverless`` tests cannot run here, or None."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    return "needs a machine without an NVIDIA driver"
+
+
+def missing_gstreamer(python: str, packages: str, *elements: str, versions: str = "") -> str | None:
+    """Why tests with these GStreamer elements cannot run under ``python``, or None."""
+    probe = (
+        f"import sys; sys.path.append({SYSTEM_PACKAGES!r}); import gi; "
+        f"[gi.require_version(name, '1.0') for name in {versions.split()!r}]; "
+        "from gi.repository import Gst; Gst.init(None); "
+        f"sys.exit(not all(map(Gst.ElementFactory.find, {elements!r})))"
+    )
+    if shutil.which(python) is not None:
+        command = [python, "-c", probe]
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            return None
+    return f"needs GStreamer in {python}: apt-get install --no-install-recommends {packages}"
+
+
 def missing_browser() -> str | None:
     """Why ``browser`` tests cannot run here, or None."""
     if shutil.which("chromium") is not None:
@@ -118,6 +177,25 @@ def missing_tensorrt(*folders: str) -> str | None:
 
 
 MISSING = {
+    "readelf": missing_readelf,
+    "cuda_library": missing_cuda_library,
+    "cuda_provider": missing_cuda_provider,
+    "torch_cuda": missing_torch_cuda,
+    "driverless": missing_driverless,
+    "gstreamer": partial(
+        missing_gstreamer,
+        sys.executable,
+        "python3-gi gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base",
+        "videotestsrc",
+        versions="GstVideo GstApp",
+    ),
+    "rtsp_server": partial(
+        missing_gstreamer,
+        "/usr/bin/python3",
+        "python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-{base,good,bad,ugly}",
+        *("x264enc", "h264parse", "mpegtsmux", "rtph264pay"),
+        versions="GstRtspServer",
+    ),
     "data": missing_data,
     "rtx": missing_rtx,
     "network": missing_network,

@@ -2,7 +2,6 @@
 
 import ctypes
 import re
-import shutil
 import subprocess
 
 import numpy as np
@@ -42,9 +41,8 @@ def test_the_cuda_function_is_there_exactly_where_architectures_are():
 
 
 @pytest.mark.native
+@pytest.mark.readelf
 def test_the_library_needs_nothing_but_the_c_library():
-    if shutil.which("readelf") is None:
-        pytest.skip("needs readelf: apt-get install -y binutils")
     # Not ldd, which runs the library's loader and so knows this machine's kind only.
     listed = subprocess.run(
         ["readelf", "-d", str(native.find_library())], capture_output=True, text=True, check=True

@@ -206,12 +206,11 @@ def test_a_table_in_another_order_is_refused(
 
 
 @pytest.mark.gpu
+@pytest.mark.cuda_provider
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize(("k", "s"), [(3, 1), (5, 4), (7, 1), (7, 2)])
 def test_the_cuda_provider_runs_the_cuda_kernel(build_filter_model, k, s, dtype):
     onnxruntime = pytest.importorskip("onnxruntime")
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        pytest.skip("needs onnxruntime-gpu: pip install 'mgdn-edge[gpu]'")
     options = onnxruntime.SessionOptions()
     options.register_custom_ops_library(str(native_library.find_library()))
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")

@@ -26,13 +26,6 @@ def cuda():
     return Cuda()
 
 
-@pytest.fixture
-def cuda_provider():
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs: pip install 'mgdn-edge[gpu]'")
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        pytest.skip("needs onnxruntime-gpu: pip install 'mgdn-edge[gpu]'")
-
-
 @pytest.mark.parametrize("captured", [False, True])
 def test_copies_and_events_carry_a_plane_there_and_back(cuda, captured):
     there, back = (allocate_plane(cuda, (7, 9), "pinned") for _ in range(2))
@@ -71,8 +64,9 @@ def test_pointers_are_told_apart(cuda):
     buffer.close()
 
 
+@pytest.mark.cuda_provider
 @pytest.mark.parametrize(("network", "variant"), VARIANTS)
-def test_every_packaged_model_equals_its_golden_pair(cuda_provider, network, variant):
+def test_every_packaged_model_equals_its_golden_pair(network, variant):
     with open_bundle(packaged_bundles()[network]) as bundle:
         chosen = bundle.variant(variant)
         with start_cuda_variant(bundle, chosen) as session:
@@ -81,15 +75,17 @@ def test_every_packaged_model_equals_its_golden_pair(cuda_provider, network, var
             assert " on the GPU" in session.execution["nodes"]
 
 
+@pytest.mark.cuda_provider
 @pytest.mark.parametrize("size", [(1, 1), (61, 83), (480, 640)])
-def test_cpu_and_gpu_fuse_the_same(cuda_provider, size):
+def test_cpu_and_gpu_fuse_the_same(size):
     scene = draw_scene(*size)
     with open_session("mgdn-edge") as cpu, open_session("mgdn-edge", backend=BACKEND) as gpu:
         difference = cpu.fuse(*scene).astype(int) - gpu.fuse(*scene)
     assert np.abs(difference).max() <= 1  # sums in another order may round to the next level
 
 
-def test_slots_in_flight_stay_apart(cuda_provider):
+@pytest.mark.cuda_provider
+def test_slots_in_flight_stay_apart():
     scenes = [draw_scene(480, 640, phase=index / 12) for index in range(12)]
     with open_session("mgdn-edge", backend=BACKEND, size=(480, 640)) as session:
         alone = [session.fuse(*scene) for scene in scenes]
@@ -113,9 +109,8 @@ def collect(session, busy, alone):
 
 
 def torch_library():
-    torch = pytest.importorskip("torch", reason="needs PyTorch's CUDA build")
-    if not torch.cuda.is_available():
-        pytest.skip("needs PyTorch's CUDA build")
+    import torch
+
     stream = torch.cuda.Stream()
     return lambda plane: torch.from_numpy(plane).cuda(), lambda array: array.cpu().numpy(), stream
 
@@ -132,9 +127,17 @@ def pycuda_library():
     return gpuarray.to_gpu, lambda array: array.get(), driver.Stream()
 
 
+@pytest.mark.cuda_provider
 @pytest.mark.parametrize("with_stream", [False, True])
-@pytest.mark.parametrize("library", [torch_library, cupy_library, pycuda_library])
-def test_arrays_of_other_libraries_are_fused_on_the_gpu(cuda_provider, library, with_stream):
+@pytest.mark.parametrize(
+    "library",
+    [
+        pytest.param(torch_library, marks=pytest.mark.torch_cuda),
+        cupy_library,
+        pycuda_library,
+    ],
+)
+def test_arrays_of_other_libraries_are_fused_on_the_gpu(library, with_stream):
     to_device, to_host, stream = library()
     scene = draw_scene(480, 640)
     with open_session("mgdn-edge", backend=BACKEND, size=(480, 640)) as session:
