@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from mgdn_edge.runtime.commands.options import Threads
+
 INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
 
 EPILOG = """Examples:
@@ -50,7 +52,7 @@ def accept_command(
     frames: Annotated[
         int, typer.Option(min=10, metavar="N", help="Frames timed at each size, at most a minute.")
     ] = 200,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for inference.")] = None,
+    threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Try a bundle on this machine, doctor to soak; leave one JSON and one page to send back."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import parse_size
+from mgdn_edge.runtime.commands.options import InfraredLuma, InfraredSpan, parse_size
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -91,13 +91,8 @@ def align_command(
     add: Annotated[
         bool, typer.Option("--add", help="Add this distance to the rig file there is.")
     ] = False,
-    infrared_luma: Annotated[
-        bool, typer.Option("--infrared-luma", help="Take a false-colour infrared's luma.")
-    ] = False,
-    infrared_span: Annotated[
-        str | None,
-        typer.Option(metavar="LOW:HIGH", help="Infrared counts that become 0 and 255."),
-    ] = None,
+    infrared_luma: InfraredLuma = False,
+    infrared_span: InfraredSpan = None,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
     """Measure how two cameras lie to each other and write it as a rig file."""

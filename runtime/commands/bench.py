@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import Backend, Fallback, parse_size
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.commands.options import (
+    Backend,
+    BundleFile,
+    Fallback,
+    NetworkName,
+    Precision,
+    ReportFile,
+    Threads,
+    choose_network,
+    parse_size,
+)
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.bench import BenchReport
@@ -43,20 +51,16 @@ def bench_group(app: typer.Typer) -> typer.Typer:
 
 def bench_command(
     context: typer.Context,
-    bundle: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Network as a .mgdn file.")
-    ] = None,
-    network: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Network by name; default mgdn-edge.")
-    ] = None,
+    bundle: BundleFile = None,
+    network: NetworkName = None,
     size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Frame size.")] = "640x480",
     frames: Annotated[int, typer.Option(metavar="N", help="Frames timed.")] = 100,
     warmup: Annotated[int, typer.Option(metavar="N", help="Frames fused before timing.")] = 10,
     backend: Backend = None,
     fallback: Fallback = None,
     variant: Annotated[str | None, typer.Option(help="Variant of the bundle.")] = None,
-    precision: Annotated[str | None, typer.Option(help="Precision of the variant.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for inference.")] = None,
+    precision: Precision = None,
+    threads: Threads = None,
     native: Annotated[
         bool | None,
         typer.Option(
@@ -69,24 +73,20 @@ def bench_command(
         list[str] | None,
         typer.Option(metavar="NETWORK", help="Also time this network, in turns; repeatable."),
     ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Also write a page to look at.")
-    ] = None,
+    report: ReportFile = None,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
     """Time fusion alone on drawn frames: no decoding, no encoding."""
     if context.invoked_subcommand is not None:
         return
     from mgdn_edge.runtime.bench import bench_networks
-    from mgdn_edge.runtime.fuse import DEFAULT_NETWORK
     from mgdn_edge.runtime.page_retention import retain_pages
     from mgdn_edge.runtime.report.environment import command_text
 
-    if bundle is not None and network is not None:
-        raise UserError("both --bundle and --network were given; pass one of them")
+    chosen = choose_network(bundle, network)
     retain_pages()
     figures = bench_networks(
-        [bundle or network or DEFAULT_NETWORK, *(compare or [])],
+        [chosen, *(compare or [])],
         size=parse_size(size),
         frames=frames,
         warmup=warmup,

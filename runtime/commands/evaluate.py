@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mgdn_edge.runtime.commands.options import BundleFile, NetworkName, choose_network
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,12 +33,8 @@ def evaluate_command(
     scene: Annotated[
         str, typer.Argument(metavar="SCENE", help="synthetic://night, dusk, day or smoke.")
     ] = "synthetic://night",
-    bundle: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Network as a .mgdn file.")
-    ] = None,
-    network: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Network by name; default mgdn-edge.")
-    ] = None,
+    bundle: BundleFile = None,
+    network: NetworkName = None,
     compare: Annotated[
         list[str] | None,
         typer.Option(metavar="NETWORK", help="Also judge this network; repeatable."),
@@ -53,15 +49,13 @@ def evaluate_command(
     import msgspec
 
     from mgdn_edge.runtime.evaluate import evaluate_networks
-    from mgdn_edge.runtime.fuse import DEFAULT_NETWORK
     from mgdn_edge.runtime.page_retention import retain_pages
 
-    if bundle is not None and network is not None:
-        raise UserError("both --bundle and --network were given; pass one of them")
+    chosen = choose_network(bundle, network)
     retain_pages()
     report = evaluate_networks(
         scene,
-        [bundle or network or DEFAULT_NETWORK, *(compare or [])],
+        [chosen, *(compare or [])],
         seeds=parse_seeds(seeds),
         frames=frames,
     )

@@ -11,8 +11,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import Backend, Fallback, FilterChoice, is_native
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.commands.options import (
+    Backend,
+    BundleFile,
+    Fallback,
+    FilterChoice,
+    InfraredLuma,
+    InfraredSpan,
+    NetworkName,
+    Precision,
+    ReportFile,
+    Threads,
+    choose_network,
+    is_native,
+)
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.fuse import Summary
@@ -81,19 +93,15 @@ def fuse_command(
             metavar="OUTPUT", help="Video (.mp4 .mov .mkv), folder of PNG, or one image."
         ),
     ],
-    bundle: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Network as a .mgdn file.")
-    ] = None,
-    network: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Network by name; default mgdn-edge.")
-    ] = None,
+    bundle: BundleFile = None,
+    network: NetworkName = None,
     backend: Backend = None,
     fallback: Fallback = None,
     variant: Annotated[
         str | None, typer.Option(help="Variant of the bundle, such as 640x480.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="Precision of the variant.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for inference.")] = None,
+    precision: Precision = None,
+    threads: Threads = None,
     filter_choice: FilterChoice = None,
     frames: Annotated[int | None, typer.Option(metavar="N", help="Stop after N pairs.")] = None,
     resize: Annotated[bool, typer.Option("--resize", help="Resize infrared to visible.")] = False,
@@ -135,13 +143,8 @@ def fuse_command(
             "nearest, however far. hold: the last infrared frame before."
         ),
     ] = None,
-    infrared_luma: Annotated[
-        bool, typer.Option("--infrared-luma", help="Take a false-colour infrared's luma.")
-    ] = False,
-    infrared_span: Annotated[
-        str | None,
-        typer.Option(metavar="LOW:HIGH", help="Infrared counts that become 0 and 255."),
-    ] = None,
+    infrared_luma: InfraredLuma = False,
+    infrared_span: InfraredSpan = None,
     infrared_agc: Annotated[
         AgcChoice | None,
         typer.Option(help="16-bit counts to levels as the scene asks, without flicker."),
@@ -163,9 +166,7 @@ def fuse_command(
         Path | None,
         typer.Option(metavar="FILE.mkv", help="Also keep the 16-bit counts, lossless."),
     ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Also write a page to look at.")
-    ] = None,
+    report: ReportFile = None,
     trace: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="Also write a Chrome trace, for Perfetto."),
@@ -173,7 +174,7 @@ def fuse_command(
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
     """Fuse two recordings, registered or with a rig, into OUTPUT; report every stage's latency."""
-    from mgdn_edge.runtime.fuse import DEFAULT_NETWORK, fuse_files
+    from mgdn_edge.runtime.fuse import fuse_files
     from mgdn_edge.runtime.interrupt import stop_on_signal
     from mgdn_edge.runtime.page_retention import retain_pages
     from mgdn_edge.runtime.report.environment import command_text
@@ -181,8 +182,7 @@ def fuse_command(
     from mgdn_edge.runtime.thermal.scale import parse_scale, parse_span
     from mgdn_edge.runtime.timing.timed_pairs import timed_options
 
-    if bundle is not None and network is not None:
-        raise UserError("both --bundle and --network were given; pass one of them")
+    chosen = choose_network(bundle, network)
     retain_pages()
     scale = parse_scale(infrared_scale)
     with stop_on_signal() as stop, show_progress(shown=not json) as (on_start, on_frame):
@@ -190,7 +190,7 @@ def fuse_command(
             visible,
             infrared,
             output,
-            network=bundle or network or DEFAULT_NETWORK,
+            network=chosen,
             backend=backend,
             fallback=fallback,
             variant=variant,

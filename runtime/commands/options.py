@@ -1,12 +1,34 @@
 """Option values that several commands take."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from mgdn_edge.runtime.errors import UserError
 
+BundleFile = Annotated[
+    Path | None, typer.Option("--bundle", metavar="FILE", help="Network as a .mgdn file.")
+]
+NetworkName = Annotated[
+    str | None,
+    typer.Option("--network", metavar="NAME", help="Network by name; default mgdn-edge."),
+]
+Precision = Annotated[str | None, typer.Option("--precision", help="Precision of the variant.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads for inference.")]
+InfraredLuma = Annotated[
+    bool, typer.Option("--infrared-luma", help="Take a false-colour infrared's luma.")
+]
+InfraredSpan = Annotated[
+    str | None,
+    typer.Option(
+        "--infrared-span", metavar="LOW:HIGH", help="Infrared counts that become 0 and 255."
+    ),
+]
+ReportFile = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE.html", help="Also write a page to look at.")
+]
 Backend = Annotated[
     str | None,
     typer.Option(
@@ -28,6 +50,15 @@ FilterChoice = Annotated[
         "default: native where installed, always with TensorRT.",
     ),
 ]
+
+
+def choose_network(bundle: Path | None, network: str | None) -> Path | str:
+    """What ``--bundle`` or ``--network`` names, else the default; UserError for both."""
+    from mgdn_edge.runtime.fuse import DEFAULT_NETWORK
+
+    if bundle is not None and network is not None:
+        raise UserError("both --bundle and --network were given; pass one of them")
+    return bundle or network or DEFAULT_NETWORK
 
 
 def is_native(choice: Literal["plugin", "body"] | None) -> bool | None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import parse_size
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.commands.options import (
+    BundleFile,
+    NetworkName,
+    Precision,
+    ReportFile,
+    Threads,
+    choose_network,
+    parse_size,
+)
 
 EPILOG = """Examples:
 
@@ -29,17 +35,13 @@ def register(app: typer.Typer) -> None:
 
 
 def profile_command(
-    bundle: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Network as a .mgdn file.")
-    ] = None,
-    network: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Network by name; default mgdn-edge.")
-    ] = None,
+    bundle: BundleFile = None,
+    network: NetworkName = None,
     size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Frame size.")] = "640x480",
     frames: Annotated[int, typer.Option(metavar="N", help="Frames, each fused twice.")] = 60,
     variant: Annotated[str | None, typer.Option(help="Variant of the bundle.")] = None,
-    precision: Annotated[str | None, typer.Option(help="Precision of the variant.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for inference.")] = None,
+    precision: Precision = None,
+    threads: Threads = None,
     native: Annotated[
         bool | None,
         typer.Option(
@@ -48,26 +50,22 @@ def profile_command(
             show_default=False,
         ),
     ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Also write a page to look at.")
-    ] = None,
+    report: ReportFile = None,
     json: Annotated[bool, typer.Option("--json", help="Everything as one JSON object.")] = False,
 ) -> None:
     """Say where a frame's milliseconds go, node by node, and what to do first."""
     import msgspec
 
-    from mgdn_edge.runtime.fuse import DEFAULT_NETWORK
     from mgdn_edge.runtime.page_retention import retain_pages
     from mgdn_edge.runtime.profiling.profile import profile_network
     from mgdn_edge.runtime.profiling.terminal import print_profile
     from mgdn_edge.runtime.report.environment import command_text
 
-    if bundle is not None and network is not None:
-        raise UserError("both --bundle and --network were given; pass one of them")
+    chosen = choose_network(bundle, network)
     retain_pages()
     with _progress(frames, shown=not json) as on_step:
         found = profile_network(
-            bundle or network or DEFAULT_NETWORK,
+            chosen,
             size=parse_size(size),
             frames=frames,
             variant=variant,
