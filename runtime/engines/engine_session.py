@@ -11,7 +11,6 @@ from mgdn_edge.plugins.tensorrt_plugin import Tensorrt, TensorrtPluginError, loa
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.engines.engine_cache import EngineCache
-from mgdn_edge.runtime.engines.engine_key import DEFAULT_OPTIONS, BuildOptions
 from mgdn_edge.runtime.engines.engine_parity import open_verified
 from mgdn_edge.runtime.engines.engine_plan import (
     DEFAULT_BUILDER,
@@ -34,10 +33,8 @@ def open_engine_session(
     *,
     cache: EngineCache,
     size: Size | None = None,
-    options: BuildOptions = DEFAULT_OPTIONS,
     filter_choice: FilterChoice = "plugin",
     cached_only: bool = False,
-    ignore_memory: bool = False,
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> tuple[Session, Engine]:
     """A session on the device whose first picture agreed with the bundle's; the caller closes it.
@@ -49,10 +46,8 @@ def open_engine_session(
         variant,
         cache=cache,
         size=size,
-        options=options,
         filter_choice=filter_choice,
         cached_only=cached_only,
-        ignore_memory=ignore_memory,
         tell=tell,
     )
     return open_verified(engine, cache, bundle, variant, lambda given: start(given, tensorrt))
@@ -64,10 +59,8 @@ def prepare_engine(
     *,
     cache: EngineCache,
     size: Size | None = None,
-    options: BuildOptions = DEFAULT_OPTIONS,
     filter_choice: FilterChoice = "plugin",
     cached_only: bool = False,
-    ignore_memory: bool = False,
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> tuple[Engine, ModuleType]:
     """The engine, its plugin registered, and the module that can deserialise it.
@@ -83,7 +76,6 @@ def prepare_engine(
         builder=builder,
         device=device,
         size=size,
-        options=options,
         filter_choice=filter_choice,
     )
     engine = obtain_engine(
@@ -91,7 +83,6 @@ def prepare_engine(
         cache,
         free=free_memory(device.integrated),
         cached_only=cached_only,
-        ignore_memory=ignore_memory,
         tell=tell,
     )
     tensorrt = importlib.import_module(builder.module)
