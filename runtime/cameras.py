@@ -16,12 +16,15 @@ THERMAL = re.compile(
 
 
 class FoundCamera(msgspec.Struct, frozen=True):
-    """``kind`` is a guess by name; ``formats`` are those that are read, None where not asked."""
+    """``kind`` is a guess by name; ``formats`` are those that are read, None where not asked
+    or where ``problem`` says why they are not known.
+    """
 
     uri: str
     name: str
     kind: str
     formats: tuple[str, ...] | None
+    problem: str = ""
 
 
 def list_cameras(devices: Path = DEVICES, jetson: Path = JETSON) -> list[FoundCamera]:
@@ -34,7 +37,8 @@ def list_cameras(devices: Path = DEVICES, jetson: Path = JETSON) -> list[FoundCa
             continue  # a second node of the same camera carries metadata
         kind = "thermal" if THERMAL.search(name) else "visible"
         uri = f"v4l2:///dev/{node.name}"
-        found.append(FoundCamera(uri, name, kind, _formats(Path("/dev") / node.name)))
+        formats, problem = _formats(Path("/dev") / node.name)
+        found.append(FoundCamera(uri, name, kind, formats, problem))
     if jetson.exists():
         found += [
             FoundCamera(f"csi://{n}", "MIPI camera, if connected", "visible", None) for n in (0, 1)
@@ -49,7 +53,7 @@ def fuse_command_for(cameras: list[FoundCamera]) -> str:
     return f"mgdn fuse {visible} {infrared} fused.mp4 --resize"
 
 
-def _formats(device: Path) -> tuple[str, ...] | None:
+def _formats(device: Path) -> tuple[tuple[str, ...] | None, str]:
     from mgdn_edge.runtime.sources.pixel_buffers import FOURCC
 
     try:
@@ -57,9 +61,11 @@ def _formats(device: Path) -> tuple[str, ...] | None:
 
         with Device(device) as camera:
             names = {entry.pixel_format.name for entry in camera.info.formats}
-    except (ImportError, OSError):
-        return None
-    return tuple(sorted({FOURCC[name] for name in names if name in FOURCC}))
+    except ImportError:
+        return None, "formats need: pip install 'mgdn-edge[v4l2]'"
+    except OSError as error:
+        return None, f"does not open: {error.strerror or error}"
+    return tuple(sorted({FOURCC[name] for name in names if name in FOURCC})), ""
 
 
 def _read(path: Path) -> str:

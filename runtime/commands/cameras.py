@@ -25,8 +25,8 @@ def cameras_command(
         print(msgspec.json.encode(found).decode())
         return
     for camera in found:
-        formats = "" if camera.formats is None else f"  {' '.join(camera.formats)}"
-        print(f"{camera.uri}  {camera.kind}  {camera.name}{formats}")
+        told = " ".join(camera.formats or ()) or camera.problem
+        print(f"{camera.uri}  {camera.kind}  {camera.name}  {told}".rstrip())
     if not found:
         print("no camera found here; network cameras are used by their address: rtsp://HOST/PATH")
     print(fuse_command_for(found))

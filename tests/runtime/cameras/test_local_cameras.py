@@ -242,6 +242,7 @@ def test_cameras_are_listed_with_the_command_that_uses_them(tmp_path, run_mgdn):
         ("v4l2:///dev/video0", "visible"),
         ("v4l2:///dev/video2", "thermal"),
     ]
+    assert all(camera.formats or camera.problem for camera in found)  # never silently unknown
     command = "mgdn fuse v4l2:///dev/video0 v4l2:///dev/video2 fused.mp4 --resize"
     assert fuse_command_for(found) == command
     assert fuse_command_for([]) == "mgdn fuse VISIBLE INFRARED fused.mp4 --resize"
