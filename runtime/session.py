@@ -9,7 +9,7 @@
             session.collect(slot)
             use(slot.fused)                          # valid until the slot is released
 
-``open_session`` lives in ``mgdn_edge.runtime.networks``, which knows bundles and baselines.
+``open_session`` knows bundles and baselines: ``mgdn_edge.runtime.networks``.
 """
 
 from __future__ import annotations

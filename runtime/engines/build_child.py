@@ -1,4 +1,4 @@
-"""The process that builds: python -m mgdn_edge.runtime.engines.build_child DESCRIPTOR FOLDER.
+"""The process that builds: this module, run with DESCRIPTOR FOLDER as arguments.
 
 Started by build_process. It writes events to DESCRIPTOR, a pipe, because TensorRT's libraries
 print to stdout and stderr as they like.

@@ -20,7 +20,8 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import InfraredFrame, VisibleFrame
 from mgdn_edge.runtime.ledger import FrameStamps
 from mgdn_edge.runtime.pairing import Pair, Pairs
-from mgdn_edge.runtime.sources import Source, live_clock
+from mgdn_edge.runtime.sources import Source
+from mgdn_edge.runtime.sources.live_clock import moment_ns
 from mgdn_edge.runtime.timing.clock_fit import ClockFit, checked, read_clock
 from mgdn_edge.runtime.timing.nearest import InfraredAt, NothingYetError, PairPolicy, Timed
 from mgdn_edge.runtime.timing.stamps import NS, SteadyStamps
@@ -142,7 +143,7 @@ class TimedPairs(Pairs):
                 stamps.decoded_ns = time.perf_counter_ns()
                 if self.visible.info.live:  # decoded by another thread, while this one waited
                     stamps.read_ns = stamps.decoded_ns
-                    stamps.capture_ns = min(live_clock.moment_ns(frame.pts_ns), stamps.read_ns)
+                    stamps.capture_ns = min(moment_ns(frame.pts_ns), stamps.read_ns)
                 else:
                     stamps.capture_ns = stamps.read_ns
                 frame = replace(frame, pts_ns=steady.advance(frame.pts_ns))

@@ -13,9 +13,10 @@ import pytest
 
 from mgdn_edge.runtime.cameras import fuse_command_for, list_cameras
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.sources import InfraredOptions, live_clock, open_infrared, open_visible
+from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.sources.camera_uri import CameraOptions
 from mgdn_edge.runtime.sources.gstreamer import csi_pipeline
+from mgdn_edge.runtime.sources.live_clock import now_ns
 from mgdn_edge.runtime.sources.v4l2 import PREFERRED, LinuxpyCapture, V4l2Reader, choose_format
 from mgdn_edge.runtime.timing.arrival_clock import ArrivalClock
 
@@ -48,7 +49,7 @@ def test_frames_of_a_stand_in_camera_carry_the_kernels_stamps():
     path, options, preferred = reader._capture.asked
     assert path == Path("/dev/video7") and preferred == PREFERRED["infrared"]
     assert options == CameraOptions(fps=Fraction(30), format="Y16")
-    before = live_clock.now_ns()
+    before = now_ns()
     frames = list(reader.frames())
     assert [int(frame.y[0, 0]) for frame in frames] == [7000, 7002, 7003]
     assert [frame.seq for frame in frames] == [0, 1, 2]
