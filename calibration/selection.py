@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mgdn_edge.calibration.pairs import FramePair, digest_pair
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.ranges import PairDigest
 
 DARK, BRIGHT = 50.0, 110.0  # mean visible level: night and dusk streets, daylight

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.fusion_metrics import FusionMetrics, mean_metrics, measure_fusion
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality import psnr, ssim
 
 CandidatePrecision = Literal["int8", "fp16"]

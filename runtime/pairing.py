@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import InfraredFrame, SourceInfo, VisibleFrame
 from mgdn_edge.runtime.ledger import FrameStamps
+from mgdn_edge.runtime.picture.frame import InfraredFrame, SourceInfo, VisibleFrame
 from mgdn_edge.runtime.sources import Source
 
 if TYPE_CHECKING:

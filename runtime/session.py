@@ -23,7 +23,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane
 
 Size = tuple[int, int]
 FilterImplementation = Literal["native", "function body"]

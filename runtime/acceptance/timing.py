@@ -10,10 +10,10 @@ import numpy as np
 
 from mgdn_edge.runtime.acceptance.subjects import Subject
 from mgdn_edge.runtime.bench import SCENES, SEED, draw_pair
-from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.latency import Percentiles, percentiles
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.session import Session, Slot
 
 WARMUP = 10

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from mgdn_edge.runtime.alignment.remap import Alignment, working_from_visible
 from mgdn_edge.runtime.alignment.rig_file import Matrix, is_usable
 from mgdn_edge.runtime.alignment.view import outline
-from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.pairing import Pair, Pairs

@@ -10,8 +10,8 @@ import numpy as np
 from mgdn_edge.runtime.alignment.frames import FramePair
 from mgdn_edge.runtime.alignment.remap import Alignment
 from mgdn_edge.runtime.alignment.rig_file import CameraRig
-from mgdn_edge.runtime.compose import Pixels
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.picture.colour import Pixels
 from mgdn_edge.runtime.whole_file import write_whole
 
 SQUARES = 8  # across the wider side

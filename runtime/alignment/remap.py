@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.alignment.rig_file import CameraModel, CameraRig, Matrix, read_rig
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import InfraredPlane, Plane, VisibleFrame
+from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane, VisibleFrame
 
 Maps = tuple[cv2.typing.MatLike, cv2.typing.MatLike]  # OpenCV's fixed-point form
 Size = tuple[int, int]

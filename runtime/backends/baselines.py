@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.session import MIN_SLOTS, Session, Size, Slot
 
 FloatPlane = npt.NDArray[np.float32]

@@ -28,8 +28,8 @@ from mgdn_edge.runtime.bundle.manifest import (
     encode_manifest,
 )
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.golden import draw_scene
 from mgdn_edge.runtime.graph_facts import decode_graph_facts
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.whole_file import write_whole
 
 # Odd on purpose: padding and cropping of a dynamic graph are part of what is checked.

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mgdn_edge.runtime.cuda.calls import Cuda
-from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.session import Size
 
 MemoryKind = Literal["pinned", "mapped"]

@@ -26,7 +26,7 @@ from mgdn_edge.runtime.cuda.interop import read_device_plane, stream_handle
 from mgdn_edge.runtime.cuda.memory import MemoryKind, allocate_plane
 from mgdn_edge.runtime.cuda.slot_work import Addresses, DeviceTimes, PendingFrame, SlotWork
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.session import MIN_SLOTS, Session, Size, Slot
 
 WARMUP_FRAMES, MEASURED_FRAMES = 3, 10

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mgdn_edge.runtime.cuda.calls import Cuda
 from mgdn_edge.runtime.cuda.memory import DeviceBuffer, find_block
-from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.session import Slot
 
 

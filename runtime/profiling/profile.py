@@ -21,7 +21,6 @@ from mgdn_edge.runtime.backends.onnxruntime_cpu import BACKEND, usable_cpus
 from mgdn_edge.runtime.bench import SCENES, SEED, draw_pair
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.latency import Percentiles, percentiles
 from mgdn_edge.runtime.ledger import FrameStamps, Ledger, span_ns
@@ -29,6 +28,7 @@ from mgdn_edge.runtime.machine.ceilings import Ceilings, measure_ceilings
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
 from mgdn_edge.runtime.networks import choose_variant, find_bundle, open_variant, start_variant
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.profiling.advice import advise
 from mgdn_edge.runtime.profiling.join import join_timeline
 from mgdn_edge.runtime.profiling.onnxruntime_trace import read_trace

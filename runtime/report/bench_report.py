@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.machine.conditions import describe_conditions
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.report.document import write_document
 from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.pictures import encode_picture

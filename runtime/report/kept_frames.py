@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mgdn_edge.runtime.frame import InfraredPlane, Plane, VisibleFrame
 from mgdn_edge.runtime.latency import warmup_frames
+from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane, VisibleFrame
 from mgdn_edge.runtime.report.frame_times import frame_time_ns
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import SourceInfo
+from mgdn_edge.runtime.picture.frame import SourceInfo
 from mgdn_edge.runtime.sinks.base import Sink
 from mgdn_edge.runtime.sinks.images import ImagesSink
 from mgdn_edge.runtime.sinks.rtsp import RtspSink

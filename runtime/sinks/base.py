@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from mgdn_edge.runtime.frame import Plane, VisibleFrame
+from mgdn_edge.runtime.picture.frame import Plane, VisibleFrame
 
 Picture = TypeVar("Picture")
 Encoded = TypeVar("Encoded")

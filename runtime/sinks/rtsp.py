@@ -11,7 +11,7 @@ import av
 
 from mgdn_edge.runtime.backoff import Backoff
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import SourceInfo, VisibleFrame
+from mgdn_edge.runtime.picture.frame import SourceInfo, VisibleFrame
 from mgdn_edge.runtime.sinks.video import VideoSink
 from mgdn_edge.runtime.sources.camera_uri import without_password
 

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import InfraredFrame, SourceInfo, VisibleFrame
+from mgdn_edge.runtime.picture.frame import InfraredFrame, SourceInfo, VisibleFrame
 from mgdn_edge.runtime.sources.camera_uri import parse_options
 from mgdn_edge.runtime.sources.eight_bit import InfraredLevels, InfraredOptions, visible_frame
 from mgdn_edge.runtime.sources.image_file import is_image

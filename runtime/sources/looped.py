@@ -8,7 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from mgdn_edge.runtime.frame import SourceInfo
+from mgdn_edge.runtime.picture.frame import SourceInfo
 from mgdn_edge.runtime.sources import live_clock
 from mgdn_edge.runtime.sources.images import STILL_RATE
 from mgdn_edge.runtime.sources.raw import RawFrame, Reader

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from mgdn_edge.runtime.compose import MATRIX_BT470BG
-from mgdn_edge.runtime.frame import ColourTags
+from mgdn_edge.runtime.picture.colour import MATRIX_BT470BG
+from mgdn_edge.runtime.picture.frame import ColourTags
 from mgdn_edge.runtime.sources.raw import Samples
 
 MATRIX_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED

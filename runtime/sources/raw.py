@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.frame import ColourTags, SourceInfo
+from mgdn_edge.runtime.picture.frame import ColourTags, SourceInfo
 
 Camera = Literal["visible", "infrared"]
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]

@@ -12,7 +12,7 @@ import av
 
 from mgdn_edge.runtime.backoff import Backoff
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import SourceInfo
+from mgdn_edge.runtime.picture.frame import SourceInfo
 from mgdn_edge.runtime.sources import live_clock
 from mgdn_edge.runtime.sources.camera_uri import without_password
 from mgdn_edge.runtime.sources.planes import frame_planes

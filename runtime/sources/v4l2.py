@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import SourceInfo
+from mgdn_edge.runtime.picture.frame import SourceInfo
 from mgdn_edge.runtime.sources import live_clock
 from mgdn_edge.runtime.sources.camera_uri import CameraOptions, parse_options
 from mgdn_edge.runtime.sources.pixel_buffers import FOURCC, BufferDecoder

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import SourceInfo
+from mgdn_edge.runtime.picture.frame import SourceInfo
 from mgdn_edge.runtime.sources.planes import frame_planes
 from mgdn_edge.runtime.sources.raw import RawFrame, Reader
 

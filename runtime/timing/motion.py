@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.frame import InfraredFrame, InfraredPlane, Plane, VisibleFrame
+from mgdn_edge.runtime.picture.frame import InfraredFrame, InfraredPlane, Plane, VisibleFrame
 
 # A person 10 m away crosses a cell in 0.1 s. On eight drawn scenes of 12 s the largest error of
 # the offset was 2.2 ms with this grid, 3.1 ms with half of it, 6 ms with a quarter.

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from mgdn_edge.runtime.alignment.remap import Alignment, open_alignment
-from mgdn_edge.runtime.frame import InfraredFrame, VisibleFrame
+from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
 from mgdn_edge.runtime.sources import InfraredOptions, Source, open_infrared, open_visible
 from mgdn_edge.runtime.timing.clock_fit import ClockFit
 from mgdn_edge.runtime.timing.clock_offset import measure_clock

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from mgdn_edge.runtime.channel import Channel
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import InfraredFrame, VisibleFrame
 from mgdn_edge.runtime.ledger import FrameStamps
 from mgdn_edge.runtime.pairing import Pair, Pairs
+from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
 from mgdn_edge.runtime.sources import Source
 from mgdn_edge.runtime.sources.live_clock import moment_ns
 from mgdn_edge.runtime.timing.clock_fit import ClockFit, checked, read_clock

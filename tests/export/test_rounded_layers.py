@@ -45,8 +45,8 @@ from mgdn_edge.export.training_data import DataOptions
 from mgdn_edge.export.training_record import TrainingRecord, read_record
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.golden import draw_scene
 from mgdn_edge.runtime.networks import packaged_bundles
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.ranges import Ranges, encode_ranges, ranges_digest
 
 pytestmark = pytest.mark.export

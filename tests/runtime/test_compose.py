@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.compose import (
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.picture.colour import (
     JPEG_TAGS,
     bgr_from_planes,
     full_size_chroma,
     rgb_matrix,
     ycbcr_from_bgr,
 )
-from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import ColourTags
+from mgdn_edge.runtime.picture.frame import ColourTags
 
 GENERATOR = np.random.default_rng(8)
 

@@ -11,7 +11,7 @@ from mgdn_edge.runtime.gate import (
     refusals,
     summarise_quality,
 )
-from mgdn_edge.runtime.golden import draw_scene
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 LIMITS = GateLimits()
 

@@ -3,7 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.golden import draw_scene
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 
 def digest(scene):

@@ -10,8 +10,8 @@ from mgdn_edge.runtime.bundle import creation, golden_pair
 from mgdn_edge.runtime.bundle.png_file import PNG_SIGNATURE
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.golden import draw_scene
 from mgdn_edge.runtime.networks import choose_variant, list_networks, open_session
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import numpy as np
 
 from mgdn_edge.runtime.alignment.align import Measured, RigRequest, make_rig, rows_of
 from mgdn_edge.runtime.alignment.frames import FramePair
-from mgdn_edge.runtime.compose import JPEG_TAGS
-from mgdn_edge.runtime.frame import VisibleFrame
+from mgdn_edge.runtime.picture.colour import JPEG_TAGS
+from mgdn_edge.runtime.picture.frame import VisibleFrame
 
 
 def visible_frame(y, chroma=None, subsampling=(1, 1)):

@@ -16,9 +16,9 @@ from mgdn_edge.runtime.alignment.drift import (
     drift_sentence,
 )
 from mgdn_edge.runtime.alignment.remap import Alignment
-from mgdn_edge.runtime.frame import InfraredFrame
 from mgdn_edge.runtime.ledger import FrameStamps
 from mgdn_edge.runtime.pairing import Pair
+from mgdn_edge.runtime.picture.frame import InfraredFrame
 
 
 def moved_by(x, y):

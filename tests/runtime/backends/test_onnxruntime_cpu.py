@@ -7,7 +7,7 @@ import pytest
 
 from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession, usable_cpus
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.golden import draw_scene
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.export  # models are built with onnx
 

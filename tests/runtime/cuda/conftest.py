@@ -8,7 +8,7 @@ from tensorrt_stand_in import make_engine, make_tensorrt
 from mgdn_edge.runtime.backends.tensorrt import TensorrtSession
 from mgdn_edge.runtime.cuda import session as cuda_session
 from mgdn_edge.runtime.cuda.calls import Cuda
-from mgdn_edge.runtime.golden import draw_scene
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 
 def expected(visible, infrared, weight=0.75):

@@ -16,8 +16,8 @@ from mgdn_edge.runtime.engines.engine_key import EngineKey
 from mgdn_edge.runtime.engines.engine_parity import open_verified
 from mgdn_edge.runtime.engines.obtain_engine import Engine
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.golden import draw_scene
 from mgdn_edge.runtime.networks import open_session
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 KEY = EngineKey(**{
     field: {"int": 0, "str": "", "bool": False}.get(kind, "none")

@@ -8,7 +8,7 @@ from cuda_stand_in import CudaStandIn
 from tensorrt_stand_in import INFER_SECONDS, make_engine
 
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.golden import draw_scene
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 MEMORY = ["pinned", "mapped"]
 

@@ -20,8 +20,8 @@ from mgdn_edge.runtime.bundle.golden_pair import measure_golden
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.cuda.calls import Cuda
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.golden import draw_scene
 from mgdn_edge.runtime.networks import packaged_bundles
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ class ListSource:
     def __init__(self, frames, size=(60, 80), rate=25, live=False, gate=None):
         from fractions import Fraction
 
-        from mgdn_edge.runtime.frame import SourceInfo
+        from mgdn_edge.runtime.picture.frame import SourceInfo
 
         self.info = SourceInfo("list", size, len(frames), Fraction(rate), Fraction(1, 10**6), live)
         self.stems, self.paths, self._frames, self._gate = None, [], frames, gate

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import ColourTags, Plane, VisibleFrame
+from mgdn_edge.runtime.picture.frame import ColourTags, Plane, VisibleFrame
 
 Pixels = npt.NDArray[np.uint8]
 

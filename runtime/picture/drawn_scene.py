@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane
 
 
 class Scene(NamedTuple):
