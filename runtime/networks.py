@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.processor import processor_class
+from mgdn_edge.runtime.machine.processor import processor_class
 from mgdn_edge.runtime.session import Session, Size
 
 if TYPE_CHECKING:

@@ -46,9 +46,9 @@ from mgdn_edge.runtime.errors import DeviceError, UserError, printable
 from mgdn_edge.runtime.gate import describe_verdict
 from mgdn_edge.runtime.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.machine.conditions import read_conditions
+from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.networks import TENSORRT_BACKEND, find_bundle
 from mgdn_edge.runtime.session import Session
-from mgdn_edge.runtime.versions import installed_versions
 
 SOAK = ("soak latency", "soak memory", "soak throttling")
 

@@ -7,8 +7,8 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-from mgdn_edge.runtime.engines.device import read_device
 from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.machine.device import read_device
 from mgdn_edge.runtime.networks import (
     CUDA_BACKEND,
     DEFAULT_BACKEND,

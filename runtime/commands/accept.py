@@ -61,9 +61,9 @@ def accept_command(
     from mgdn_edge.runtime.acceptance.accept import accept_bundle
     from mgdn_edge.runtime.acceptance.place import choose_backend, choose_folder
     from mgdn_edge.runtime.acceptance.wish import Wish
-    from mgdn_edge.runtime.page_retention import retain_pages
+    from mgdn_edge.runtime.machine.environment import command_text
+    from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.report.accept_report import PAGE_FILE, REPORT_FILE, write_acceptance
-    from mgdn_edge.runtime.report.environment import command_text
 
     retain_pages()
     wish = Wish(

@@ -80,8 +80,8 @@ def bench_command(
     if context.invoked_subcommand is not None:
         return
     from mgdn_edge.runtime.bench import bench_networks
-    from mgdn_edge.runtime.page_retention import retain_pages
-    from mgdn_edge.runtime.report.environment import command_text
+    from mgdn_edge.runtime.machine.environment import command_text
+    from mgdn_edge.runtime.machine.page_retention import retain_pages
 
     chosen = choose_network(bundle, network)
     retain_pages()

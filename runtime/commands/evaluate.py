@@ -49,7 +49,7 @@ def evaluate_command(
     import msgspec
 
     from mgdn_edge.runtime.evaluate import evaluate_networks
-    from mgdn_edge.runtime.page_retention import retain_pages
+    from mgdn_edge.runtime.machine.page_retention import retain_pages
 
     chosen = choose_network(bundle, network)
     retain_pages()

@@ -56,10 +56,10 @@ def profile_command(
     """Say where a frame's milliseconds go, node by node, and what to do first."""
     import msgspec
 
-    from mgdn_edge.runtime.page_retention import retain_pages
+    from mgdn_edge.runtime.machine.environment import command_text
+    from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.profiling.profile import profile_network
     from mgdn_edge.runtime.profiling.terminal import print_profile
-    from mgdn_edge.runtime.report.environment import command_text
 
     chosen = choose_network(bundle, network)
     retain_pages()

@@ -10,7 +10,6 @@ import msgspec
 
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.engines.device import Device
 from mgdn_edge.runtime.engines.engine_cache import EngineCache, Miss, Verification
 from mgdn_edge.runtime.engines.engine_key import DEFAULT_OPTIONS, BuildOptions, EngineKey
 from mgdn_edge.runtime.engines.engine_plan import (
@@ -23,6 +22,7 @@ from mgdn_edge.runtime.engines.engine_plan import (
 )
 from mgdn_edge.runtime.engines.obtain_engine import Engine, Origin, free_memory, obtain_engine
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.device import Device
 from mgdn_edge.runtime.networks import (
     BUNDLE_SUFFIX,
     choose_variant,

@@ -13,7 +13,6 @@ import msgspec
 from mgdn_edge.runtime.engines.build_process import Construction, run_build
 from mgdn_edge.runtime.engines.build_progress import show_build
 from mgdn_edge.runtime.engines.build_protocol import BuildRequest, Event
-from mgdn_edge.runtime.engines.device import free_gpu_memory
 from mgdn_edge.runtime.engines.engine_cache import (
     CachedEngine,
     EngineCache,
@@ -32,6 +31,7 @@ from mgdn_edge.runtime.engines.memory_need import (
 )
 from mgdn_edge.runtime.engines.timing_cache import read_timings, timing_path, write_timings
 from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.machine.device import free_gpu_memory
 from mgdn_edge.runtime.session import Size
 
 Origin = Literal["cached", "built"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from mgdn_edge.runtime.engines.device import Device, read_device
+from mgdn_edge.runtime.machine.device import Device, read_device
 
 
 def package_version(distribution: str) -> str:

@@ -27,6 +27,7 @@ from mgdn_edge.runtime.ledger import FrameStamps, Ledger, span_ns
 from mgdn_edge.runtime.machine.ceilings import Ceilings, measure_ceilings
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
+from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.networks import choose_variant, find_bundle, open_variant, start_variant
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.profiling.advice import advise
@@ -43,7 +44,6 @@ from mgdn_edge.runtime.profiling.report import (
 from mgdn_edge.runtime.profiling.roofline import PartFigures, measure_part
 from mgdn_edge.runtime.profiling.timeline import Timeline
 from mgdn_edge.runtime.session import Session, Size
-from mgdn_edge.runtime.versions import installed_versions
 from mgdn_edge.runtime.whole_file import check_side_file
 
 WARMUP = 5

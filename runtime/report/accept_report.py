@@ -14,8 +14,8 @@ from mgdn_edge.runtime.acceptance.report import AcceptReport, Kept, SubjectParit
 from mgdn_edge.runtime.acceptance.timing import Timing
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.conditions import describe_conditions
+from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.report.document import write_document
-from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture
 from mgdn_edge.runtime.report.plots import plot_frames
 from mgdn_edge.runtime.whole_file import write_whole

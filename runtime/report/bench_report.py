@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.machine.conditions import describe_conditions
+from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.report.document import write_document
-from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.pictures import encode_picture
 from mgdn_edge.runtime.report.plots import draw_bars, plot_frames
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mgdn_edge.runtime.latency import percentiles, warmup_frames
+from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.report.document import write_document
-from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.frame_times import STAGE_WORDS, WORK_STAGES, frame_times_ns
 from mgdn_edge.runtime.report.pictures import colour_image, encode_picture
 from mgdn_edge.runtime.report.plots import draw_bars, plot_frames

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.profiling.terminal import UNBALANCED, describe_run, headline
 from mgdn_edge.runtime.report.document import write_document
-from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.plots import Bar, plot_frames
 from mgdn_edge.runtime.report.roofline_plot import plot_roofline
 

@@ -31,8 +31,8 @@ from mgdn_edge.runtime.backends.onnxruntime_cuda import OnnxRuntimeCudaSession
 from mgdn_edge.runtime.bench import SEED, draw_pair
 from mgdn_edge.runtime.commands.options import parse_size
 from mgdn_edge.runtime.latency import Percentiles, percentiles
-from mgdn_edge.runtime.report.environment import describe_environment
-from mgdn_edge.runtime.versions import installed_versions
+from mgdn_edge.runtime.machine.environment import describe_environment
+from mgdn_edge.runtime.machine.versions import installed_versions
 
 WARMUP = 20
 PRECISIONS = ("fp32", "fp16")

@@ -15,8 +15,8 @@ from mgdn_edge.runtime.bundle.description import print_manifest
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.bundle.verification import verify_bundle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.processor import processor_class
 from mgdn_edge.runtime.networks import choose_variant, open_session
-from mgdn_edge.runtime.processor import processor_class
 from mgdn_edge.runtime.ranges import decode_ranges, ranges_digest
 
 CPU, TENSORRT = 0, 1

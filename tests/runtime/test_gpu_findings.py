@@ -8,10 +8,10 @@ from engine_samples import KEY, ORIN, store_engine
 
 from mgdn_edge.plugins import tensorrt_plugin
 from mgdn_edge.runtime import gpu_findings
-from mgdn_edge.runtime.engines.device import Device
 from mgdn_edge.runtime.engines.engine_cache import EngineCache
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.gpu_findings import examine_gpu
+from mgdn_edge.runtime.machine.device import Device
 from mgdn_edge.runtime.machine.installation import Installation, module_version, package_version
 
 CARD = Device("NVIDIA H200", "9.0", 132, False, "580.0", "13.0", "", "")

@@ -7,7 +7,7 @@ PROGRAM = """
 import resource
 import numpy as np
 from mgdn_edge.runtime.backends.baselines import BaselineSession
-from mgdn_edge.runtime.page_retention import retain_pages
+from mgdn_edge.runtime.machine.page_retention import retain_pages
 
 if {retain}:
     assert retain_pages()

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import msgspec
 
-from mgdn_edge.runtime.engines.device import Device
 from mgdn_edge.runtime.engines.engine_cache import new_record
 from mgdn_edge.runtime.engines.engine_key import EngineKey
 from mgdn_edge.runtime.engines.engine_plan import Builder
 from mgdn_edge.runtime.engines.obtain_engine import FreeMemory
+from mgdn_edge.runtime.machine.device import Device
 
 STANDIN = Path(__file__).parent / "standin"
 ORIN = Device("Orin", "8.7", 16, True, "540.4.0", "12.6", "12.6", "36.4.3")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mgdn_edge.runtime.engines.device import Device, free_gpu_memory, l4t_release, read_device
 from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.machine.device import Device, free_gpu_memory, l4t_release, read_device
 
 TEGRA = (
     "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: Wed\n"

@@ -11,7 +11,6 @@ from mgdn_edge.plugins.tensorrt_plugin import TensorrtPlugin, TensorrtPluginErro
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.engines import engine_plan
 from mgdn_edge.runtime.engines.bundle_engines import EngineWish, bundle_path, plan_bundle
-from mgdn_edge.runtime.engines.device import NO_DEVICE, Device
 from mgdn_edge.runtime.engines.engine_key import BuildOptions
 from mgdn_edge.runtime.engines.engine_plan import (
     Builder,
@@ -20,6 +19,7 @@ from mgdn_edge.runtime.engines.engine_plan import (
     target_device,
 )
 from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.machine.device import NO_DEVICE, Device
 from mgdn_edge.runtime.networks import packaged_bundles
 
 PLUGIN_DIGEST = "c" * 64
