@@ -14,7 +14,7 @@ from mgdn_edge.runtime.backends.onnxruntime_cpu import BACKEND
 from mgdn_edge.runtime.bundle.extension import Candidate
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.gate import CandidatePrecision, NodeDecision
+from mgdn_edge.runtime.quality.gate import CandidatePrecision, NodeDecision
 
 BACKENDS: dict[Target, str] = {"cpu": BACKEND, "tensorrt": "tensorrt"}
 

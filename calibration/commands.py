@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mgdn_edge.calibration.qdq import Target
     from mgdn_edge.calibration.quantize import Progress, QuantizeResult
     from mgdn_edge.calibration.search import SearchResult
-    from mgdn_edge.runtime.gate import NodeDecision
+    from mgdn_edge.runtime.quality.gate import NodeDecision
 
 EXTRA = "calibration"
 SCHEMA = "mgdn.quantize/1"
@@ -185,7 +185,7 @@ def print_json(output: Path, result: QuantizeResult) -> None:
 
 def print_verdicts(output: Path, result: QuantizeResult) -> None:
     """One paragraph for each target, and what stays float."""
-    from mgdn_edge.runtime.gate import describe_verdict
+    from mgdn_edge.runtime.quality.gate import describe_verdict
     from mgdn_edge.runtime.ranges import ranges_digest
 
     print(f"calibrated on {result.ranges.selection}")

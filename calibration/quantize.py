@@ -32,7 +32,7 @@ from mgdn_edge.runtime.bundle.extension import Candidate, extend_bundle
 from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance, Manifest
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.gate import GateLimits
+from mgdn_edge.runtime.quality.gate import GateLimits
 from mgdn_edge.runtime.ranges import Ranges, encode_ranges, ranges_digest
 
 RANGES_FILE = "ranges.json"

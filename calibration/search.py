@@ -31,7 +31,12 @@ from mgdn_edge.calibration.sensitivity import (
     order_by_worth,
 )
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.gate import NodeDecision, QualityFigures, SpeedFigures, summarise_quality
+from mgdn_edge.runtime.quality.gate import (
+    NodeDecision,
+    QualityFigures,
+    SpeedFigures,
+    summarise_quality,
+)
 from mgdn_edge.runtime.whole_file import write_whole
 
 FEW_UNITS = 8  # up to here the whole way to float32 is measured, for the plot

@@ -32,7 +32,7 @@ from mgdn_edge.calibration.qdq import Target, clip_tensors
 from mgdn_edge.calibration.rectified import cut_discarded
 from mgdn_edge.runtime.bundle.extension import Candidate
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.gate import (
+from mgdn_edge.runtime.quality.gate import (
     CandidatePrecision,
     GateLimits,
     NodeDecision,

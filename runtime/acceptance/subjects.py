@@ -18,7 +18,7 @@ from mgdn_edge.runtime.networks import (
     start_cuda_variant,
     start_variant,
 )
-from mgdn_edge.runtime.quality import Parity
+from mgdn_edge.runtime.quality.parity import Parity
 from mgdn_edge.runtime.session import Session, Size
 
 BASE_SIZE: Size = (480, 640)

@@ -24,8 +24,8 @@ from mgdn_edge.runtime.bundle.manifest import (
 )
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.gate import CandidatePrecision, Verdict
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
+from mgdn_edge.runtime.quality.gate import CandidatePrecision, Verdict
 from mgdn_edge.runtime.whole_file import write_whole
 
 # Requantising rounds a value on a border either way, which processors and runtimes decide

@@ -14,7 +14,7 @@ from mgdn_edge.runtime.bundle.export_record import (
     WeightsProvenance,
 )
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.gate import Verdict
+from mgdn_edge.runtime.quality.gate import Verdict
 from mgdn_edge.runtime.ranges import PairDigest
 from mgdn_edge.runtime.spec import FusionSpec
 

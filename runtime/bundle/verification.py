@@ -8,7 +8,7 @@ from mgdn_edge.runtime.bundle.golden_pair import check_golden
 from mgdn_edge.runtime.bundle.manifest import variant_label
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.networks import start_variant
-from mgdn_edge.runtime.quality import Parity
+from mgdn_edge.runtime.quality.parity import Parity
 
 
 class Verdict(msgspec.Struct, frozen=True):

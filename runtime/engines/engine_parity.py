@@ -18,7 +18,7 @@ from mgdn_edge.runtime.engines.engine_cache import EngineCache, Verification
 from mgdn_edge.runtime.engines.obtain_engine import Engine
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
-from mgdn_edge.runtime.quality import Parity, measure_parity
+from mgdn_edge.runtime.quality.parity import Parity, measure_parity
 from mgdn_edge.runtime.session import Session
 
 GOLDEN, ON_THE_CPU = "golden pair", "CPU"

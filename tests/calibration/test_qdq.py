@@ -14,9 +14,9 @@ from mgdn_edge.calibration.qdq import clip_tensors, insert_qdq
 from mgdn_edge.calibration.rectified import cut_discarded
 from mgdn_edge.plugins.native import find_library
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.gate import NodeDecision
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
-from mgdn_edge.runtime.quality import psnr
+from mgdn_edge.runtime.quality.gate import NodeDecision
+from mgdn_edge.runtime.quality.parity import psnr
 
 FILES = ("models/640x480.onnx", "models/dynamic.onnx", "models/640x480.plugin.onnx")
 TARGETS = ("cpu", "tensorrt")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion_metrics import (
+from mgdn_edge.runtime.quality.fusion_metrics import (
     SMALLEST,
     FusionMetrics,
     average_gradient,

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.gate import (
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
+from mgdn_edge.runtime.quality.gate import (
     EQUAL_PSNR,
     GateLimits,
     SpeedFigures,
@@ -11,7 +12,6 @@ from mgdn_edge.runtime.gate import (
     refusals,
     summarise_quality,
 )
-from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 LIMITS = GateLimits()
 

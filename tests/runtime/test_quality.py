@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.quality import max_error, mean_error, measure_parity, psnr, ssim
+from mgdn_edge.runtime.quality.parity import max_error, mean_error, measure_parity, psnr, ssim
 
 
 def ssim_by_definition(a, b, data_range):

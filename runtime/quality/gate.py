@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion_metrics import FusionMetrics, mean_metrics, measure_fusion
 from mgdn_edge.runtime.picture.frame import Plane
-from mgdn_edge.runtime.quality import psnr, ssim
+from mgdn_edge.runtime.quality.fusion_metrics import FusionMetrics, mean_metrics, measure_fusion
+from mgdn_edge.runtime.quality.parity import psnr, ssim
 
 CandidatePrecision = Literal["int8", "fp16"]
 NodePrecision = Literal["fp32", "fp16", "int8"]

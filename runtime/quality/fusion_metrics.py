@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.quality import ssim
+from mgdn_edge.runtime.quality.parity import ssim
 
 Plane = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float64]
