@@ -170,7 +170,7 @@ def print_json(output: Path, result: QuantizeResult) -> None:
     """The verdicts with every figure, as one object."""
     import msgspec
 
-    from mgdn_edge.runtime.ranges import ranges_digest
+    from mgdn_edge.runtime.bundle.ranges import ranges_digest
 
     report = {
         "schema": SCHEMA,
@@ -185,8 +185,8 @@ def print_json(output: Path, result: QuantizeResult) -> None:
 
 def print_verdicts(output: Path, result: QuantizeResult) -> None:
     """One paragraph for each target, and what stays float."""
+    from mgdn_edge.runtime.bundle.ranges import ranges_digest
     from mgdn_edge.runtime.quality.gate import describe_verdict
-    from mgdn_edge.runtime.ranges import ranges_digest
 
     print(f"calibrated on {result.ranges.selection}")
     print(f"ranges {ranges_digest(result.ranges)}")

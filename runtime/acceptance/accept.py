@@ -40,10 +40,10 @@ from mgdn_edge.runtime.acceptance.subjects import (
 )
 from mgdn_edge.runtime.acceptance.timing import measure_timing
 from mgdn_edge.runtime.acceptance.wish import Show, Tell, Wish, silent
+from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.doctor import examine_machine
 from mgdn_edge.runtime.errors import DeviceError, UserError, printable
-from mgdn_edge.runtime.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.networks import TENSORRT_BACKEND, find_bundle

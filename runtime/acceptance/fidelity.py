@@ -14,10 +14,10 @@ import numpy as np
 
 from mgdn_edge.runtime.acceptance.clause import NotMeasured
 from mgdn_edge.runtime.acceptance.subjects import BASE_SIZE, REFERENCE_PRECISION
+from mgdn_edge.runtime.bundle.graph_facts import GraphFacts
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.engines.memory_need import MIB, available_memory, estimate_need
 from mgdn_edge.runtime.evaluate import mean_quality
-from mgdn_edge.runtime.graph_facts import GraphFacts
 from mgdn_edge.runtime.networks import DEFAULT_BACKEND, choose_variant, start_variant
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.gate import (

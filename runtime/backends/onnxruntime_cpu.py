@@ -24,11 +24,11 @@ from mgdn_edge.runtime.backends.onnxruntime_graph import (
     first_line,
     runtime_errors,
 )
+from mgdn_edge.runtime.bundle.onnx_file import check_self_contained
+from mgdn_edge.runtime.bundle.spec import FusionSpec
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.onnx_file import check_self_contained
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.session import MIN_SLOTS, FilterImplementation, Session, Size, Slot
-from mgdn_edge.runtime.spec import FusionSpec
 
 if TYPE_CHECKING:
     import onnxruntime

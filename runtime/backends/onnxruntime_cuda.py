@@ -37,14 +37,14 @@ from mgdn_edge.runtime.backends.onnxruntime_graph import (
     first_line,
     runtime_errors,
 )
+from mgdn_edge.runtime.bundle.onnx_file import check_self_contained
+from mgdn_edge.runtime.bundle.spec import FusionSpec
 from mgdn_edge.runtime.cuda.calls import Cuda
 from mgdn_edge.runtime.cuda.memory import MemoryKind
 from mgdn_edge.runtime.cuda.session import MEASURED_SIZE, CudaSession
 from mgdn_edge.runtime.cuda.slot_work import Addresses
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.onnx_file import check_self_contained
 from mgdn_edge.runtime.session import MIN_SLOTS, FilterImplementation, Size
-from mgdn_edge.runtime.spec import FusionSpec
 
 if TYPE_CHECKING:
     import onnxruntime

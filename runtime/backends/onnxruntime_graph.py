@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mgdn_edge.runtime.bundle.spec import METADATA_KEY, FusionSpec, decode_spec
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.session import Size
-from mgdn_edge.runtime.spec import METADATA_KEY, FusionSpec, decode_spec
 
 if TYPE_CHECKING:
     import onnxruntime

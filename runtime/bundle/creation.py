@@ -16,6 +16,7 @@ from mgdn_edge.runtime.bundle.export_record import (
     read_export_record,
 )
 from mgdn_edge.runtime.bundle.golden_pair import encode_plane
+from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.bundle.manifest import (
     MANIFEST_FILE,
     MANIFEST_SCHEMA,
@@ -28,7 +29,6 @@ from mgdn_edge.runtime.bundle.manifest import (
     encode_manifest,
 )
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.whole_file import write_whole
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
+from mgdn_edge.runtime.bundle.graph_facts import GraphFacts
 from mgdn_edge.runtime.engines.engine_key import FilterMode
 from mgdn_edge.runtime.errors import DeviceError
-from mgdn_edge.runtime.graph_facts import GraphFacts
 from mgdn_edge.runtime.session import Size
 
 MIB = 1 << 20

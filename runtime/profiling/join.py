@@ -24,7 +24,7 @@ from typing import Literal
 
 import msgspec
 
-from mgdn_edge.runtime.graph_facts import GraphFacts, NodeFacts
+from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, NodeFacts
 from mgdn_edge.runtime.profiling.timeline import VIEW_OPERATORS, Kernel, Timeline
 
 How = Literal["name", "order", "unknown"]

@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.backends.onnxruntime_cpu import BACKEND, usable_cpus
 from mgdn_edge.runtime.bench import SCENES, SEED, draw_pair
+from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.latency import Percentiles, percentiles
 from mgdn_edge.runtime.ledger import FrameStamps, Ledger, span_ns
 from mgdn_edge.runtime.machine.ceilings import Ceilings, measure_ceilings

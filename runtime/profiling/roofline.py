@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from mgdn_edge.runtime.graph_facts import NodeFacts, TensorFacts
+from mgdn_edge.runtime.bundle.graph_facts import NodeFacts, TensorFacts
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.profiling.join import How, Part
 

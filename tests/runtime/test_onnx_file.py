@@ -1,7 +1,12 @@
 import pytest
 
+from mgdn_edge.runtime.bundle.onnx_file import (
+    CHILDREN,
+    DATA_LOCATION,
+    EXTERNAL_DATA,
+    check_self_contained,
+)
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.onnx_file import CHILDREN, DATA_LOCATION, EXTERNAL_DATA, check_self_contained
 
 pytestmark = pytest.mark.export
 

@@ -11,8 +11,8 @@ from mgdn_edge.runtime.acceptance.fidelity import (
     measure_fidelity,
     open_reference,
 )
+from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.networks import open_session, packaged_bundles
 from mgdn_edge.runtime.quality.gate import EQUAL_PSNR
 

@@ -14,10 +14,10 @@ from mgdn_edge.runtime.bundle.archive import encode_archive
 from mgdn_edge.runtime.bundle.description import print_manifest
 from mgdn_edge.runtime.bundle.golden_pair import check_golden
 from mgdn_edge.runtime.bundle.manifest import encode_manifest, listed_files
+from mgdn_edge.runtime.bundle.onnx_file import check_self_contained
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.networks import start_variant
-from mgdn_edge.runtime.onnx_file import check_self_contained
 
 LONGEST_SENTENCE = 1000  # characters: what a terminal can show without losing the beginning
 

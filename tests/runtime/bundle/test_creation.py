@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mgdn_edge.runtime.bundle.creation import DYNAMIC_GOLDEN_SIZE, create_bundle
+from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.bundle.verification import verify_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.export

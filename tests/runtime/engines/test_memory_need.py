@@ -2,6 +2,7 @@
 
 import pytest
 
+from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, NodeFacts, TensorFacts
 from mgdn_edge.runtime.engines.memory_need import (
     BUILDER_BYTES,
     MIB,
@@ -12,7 +13,6 @@ from mgdn_edge.runtime.engines.memory_need import (
     estimate_need,
 )
 from mgdn_edge.runtime.errors import DeviceError
-from mgdn_edge.runtime.graph_facts import GraphFacts, NodeFacts, TensorFacts
 
 FEATURE = TensorFacts("feature", (1, 30, 48, 64), "float32")
 KERNEL = TensorFacts("kernel", (1, 49, 48, 64), "float32")

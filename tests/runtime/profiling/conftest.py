@@ -2,7 +2,7 @@
 
 import pytest
 
-from mgdn_edge.runtime.graph_facts import GraphFacts, NodeFacts, TensorFacts
+from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, NodeFacts, TensorFacts
 from mgdn_edge.runtime.latency import Percentiles
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.conditions import Conditions
