@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
 from mgdn_edge.runtime.alignment.remap import open_alignment
+from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.latency import Percentiles, measure_stages
 from mgdn_edge.runtime.ledger import END_TO_END
 from mgdn_edge.runtime.machine.versions import installed_versions
@@ -19,7 +20,6 @@ from mgdn_edge.runtime.networks import open_session
 from mgdn_edge.runtime.pairing import Pairs
 from mgdn_edge.runtime.session import FilterImplementation, Session
 from mgdn_edge.runtime.sinks import open_sink
-from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.stream import Pace, StreamResult, fuse_stream
 from mgdn_edge.runtime.thermal.counts_file import record_counts
 from mgdn_edge.runtime.thermal.scale import CountScale

@@ -12,10 +12,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from mgdn_edge.runtime.capture.sources import Source
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.ledger import FrameStamps
 from mgdn_edge.runtime.picture.frame import InfraredFrame, SourceInfo, VisibleFrame
-from mgdn_edge.runtime.sources import Source
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.alignment.drift import DriftMonitor

@@ -26,8 +26,8 @@ from mgdn_edge.runtime.alignment.rig_file import (
 )
 from mgdn_edge.runtime.alignment.rig_text import write_rig
 from mgdn_edge.runtime.alignment.view import choose_view, covered_share
+from mgdn_edge.runtime.capture.sources import InfraredOptions
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.sources import InfraredOptions
 from mgdn_edge.runtime.whole_file import check_side_file
 
 

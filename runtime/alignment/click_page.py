@@ -29,10 +29,10 @@ from mgdn_edge.runtime.alignment.align import (
 from mgdn_edge.runtime.alignment.frames import FramePair, read_pairs
 from mgdn_edge.runtime.alignment.overlay import draw_overlay
 from mgdn_edge.runtime.alignment.points import COLUMNS
+from mgdn_edge.runtime.capture.sources import InfraredOptions
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.extras import require_extra
 from mgdn_edge.runtime.picture.colour import Pixels, bgr_from_planes, place_chroma
-from mgdn_edge.runtime.sources import InfraredOptions
 from mgdn_edge.runtime.whole_file import write_whole
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing import Pairs
 from mgdn_edge.runtime.picture.frame import Plane, VisibleFrame
-from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
 
 MOST_READ = 300  # pairs; ten seconds of video show a scene's motion, decoding hours does not
 

@@ -106,7 +106,7 @@ def align_command(
         align_by_scene,
         align_by_target,
     )
-    from mgdn_edge.runtime.sources import InfraredOptions
+    from mgdn_edge.runtime.capture.sources import InfraredOptions
     from mgdn_edge.runtime.thermal.scale import parse_span
 
     if (points is not None) + (target is not None) + click > 1:

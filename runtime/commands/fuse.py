@@ -174,11 +174,11 @@ def fuse_command(
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
     """Fuse two recordings, registered or with a rig, into OUTPUT; report every stage's latency."""
+    from mgdn_edge.runtime.capture.sources import InfraredOptions
     from mgdn_edge.runtime.fuse import fuse_files
     from mgdn_edge.runtime.interrupt import stop_on_signal
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
-    from mgdn_edge.runtime.sources import InfraredOptions
     from mgdn_edge.runtime.thermal.scale import parse_scale, parse_span
     from mgdn_edge.runtime.timing.timed_pairs import timed_options
 

@@ -47,8 +47,8 @@ def sync_command(
     """Measure how far the clocks of two aligned cameras are apart, from what moves in both."""
     import msgspec
 
+    from mgdn_edge.runtime.capture.sources import InfraredOptions
     from mgdn_edge.runtime.commands.fuse import show_progress
-    from mgdn_edge.runtime.sources import InfraredOptions
     from mgdn_edge.runtime.thermal.scale import parse_span
     from mgdn_edge.runtime.timing.clock_fit import write_clock
     from mgdn_edge.runtime.timing.sync import sync_sources

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mgdn_edge.runtime.capture.files.image_file import IMAGE_SUFFIXES, READ_SUFFIXES
+from mgdn_edge.runtime.capture.sources import local_path
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo
 from mgdn_edge.runtime.sinks.base import Sink
 from mgdn_edge.runtime.sinks.images import ImagesSink
 from mgdn_edge.runtime.sinks.rtsp import RtspSink
 from mgdn_edge.runtime.sinks.video import VideoSink
-from mgdn_edge.runtime.sources import local_path
-from mgdn_edge.runtime.sources.image_file import IMAGE_SUFFIXES, READ_SUFFIXES
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 

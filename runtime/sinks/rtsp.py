@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import av
 
-from mgdn_edge.runtime.backoff import Backoff
+from mgdn_edge.runtime.capture.cameras.backoff import Backoff
+from mgdn_edge.runtime.capture.cameras.camera_uri import without_password
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo, VisibleFrame
 from mgdn_edge.runtime.sinks.video import VideoSink
-from mgdn_edge.runtime.sources.camera_uri import without_password
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.sinks.video import Packets

@@ -11,14 +11,19 @@ import cv2
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.cameras import fuse_command_for, list_cameras
+from mgdn_edge.runtime.capture.cameras.camera_uri import CameraOptions
+from mgdn_edge.runtime.capture.cameras.gstreamer import csi_pipeline
+from mgdn_edge.runtime.capture.cameras.list_cameras import fuse_command_for, list_cameras
+from mgdn_edge.runtime.capture.cameras.v4l2 import (
+    PREFERRED,
+    LinuxpyCapture,
+    V4l2Reader,
+    choose_format,
+)
+from mgdn_edge.runtime.capture.clocks.arrival_clock import ArrivalClock
+from mgdn_edge.runtime.capture.clocks.live_clock import now_ns
+from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
-from mgdn_edge.runtime.sources.camera_uri import CameraOptions
-from mgdn_edge.runtime.sources.gstreamer import csi_pipeline
-from mgdn_edge.runtime.sources.live_clock import now_ns
-from mgdn_edge.runtime.sources.v4l2 import PREFERRED, LinuxpyCapture, V4l2Reader, choose_format
-from mgdn_edge.runtime.timing.arrival_clock import ArrivalClock
 
 SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"
 
@@ -159,7 +164,7 @@ GST_SCRIPT = """
 import sys
 sys.path.append({packages!r})
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.sources import open_visible, InfraredOptions, open_infrared
+from mgdn_edge.runtime.capture.sources import open_visible, InfraredOptions, open_infrared
 src = "gst:videotestsrc num-buffers=200 is-live=true ! "
 src += "video/x-raw,width=50,height=30,framerate=50/1"
 with open_visible(src + ",format=NV12") as source:

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.capture.cameras.pixel_buffers import BufferDecoder
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.sources.pixel_buffers import BufferDecoder
 
 RNG = np.random.default_rng(4)
 

@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.capture.files.images import natural_key
+from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
-from mgdn_edge.runtime.sources.images import natural_key
 
 GENERATOR = np.random.default_rng(3)
 COLOUR = GENERATOR.integers(0, 256, (21, 33, 3), np.uint8)

@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing import Pairs
-from mgdn_edge.runtime.sources import open_infrared, open_visible
 
 
 def pairs_of(vi, ir, **options):

@@ -4,10 +4,10 @@ import av
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.capture.files.video import PtsClock, ns_from_ticks, ticks_from_ns
+from mgdn_edge.runtime.capture.planes import frame_planes
+from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
-from mgdn_edge.runtime.sources.planes import frame_planes
-from mgdn_edge.runtime.sources.video import PtsClock, ns_from_ticks, ticks_from_ns
 
 EIGHT_BIT = [
     ("ffv1", "yuv420p", (2, 2)),

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from mgdn_edge.cli import build_app
+from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fuse import fuse_files
-from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.synthetic import Rig, open_rig
 
 SCENE = "synthetic://night?seed=1&frames=4&size=96x64&fps=50"

@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.capture.files.image_file import is_image, read_image
+from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.sources import InfraredOptions, open_infrared
-from mgdn_edge.runtime.sources.image_file import is_image, read_image
 
 NAMES = (".npy", ".pgm", ".png", ".tif", "_png_bytes_named.tiff")
 

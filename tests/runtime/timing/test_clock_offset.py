@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.sources import open_infrared, open_visible
 from mgdn_edge.runtime.timing.clock_offset import measure_clock
 from mgdn_edge.runtime.timing.motion import Motion, measure_motion
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import av
 
+from mgdn_edge.runtime.capture.planes import frame_planes
+from mgdn_edge.runtime.capture.raw import RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo
-from mgdn_edge.runtime.sources.planes import frame_planes
-from mgdn_edge.runtime.sources.raw import RawFrame, Reader
 
 NS = 1_000_000_000
 # FFmpeg draws plain text files as pictures of a terminal; no video is kept that way.

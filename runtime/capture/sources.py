@@ -16,15 +16,15 @@ from types import TracebackType
 from typing import Generic, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from mgdn_edge.runtime.capture.cameras.camera_uri import parse_options
+from mgdn_edge.runtime.capture.cameras.looped import LoopReader
+from mgdn_edge.runtime.capture.eight_bit import InfraredLevels, InfraredOptions, visible_frame
+from mgdn_edge.runtime.capture.files.image_file import is_image
+from mgdn_edge.runtime.capture.files.images import ImageReader, open_folder
+from mgdn_edge.runtime.capture.files.video import VideoReader
+from mgdn_edge.runtime.capture.raw import Camera, RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import InfraredFrame, SourceInfo, VisibleFrame
-from mgdn_edge.runtime.sources.camera_uri import parse_options
-from mgdn_edge.runtime.sources.eight_bit import InfraredLevels, InfraredOptions, visible_frame
-from mgdn_edge.runtime.sources.image_file import is_image
-from mgdn_edge.runtime.sources.images import ImageReader, open_folder
-from mgdn_edge.runtime.sources.looped import LoopReader
-from mgdn_edge.runtime.sources.raw import Camera, RawFrame, Reader
-from mgdn_edge.runtime.sources.video import VideoReader
 from mgdn_edge.runtime.synthetic.options import is_rig
 
 LOOP_OPTIONS = ("loop", "fps")
@@ -144,19 +144,19 @@ def local_path(uri: str) -> Path:
 def _open_reader(uri: str, camera: Camera) -> Reader:
     scheme = uri.partition(":")[0].lower()
     if is_rig(uri):
-        from mgdn_edge.runtime.synthetic.reader import SyntheticReader
+        from mgdn_edge.runtime.capture.cameras.synthetic_rig import SyntheticReader
 
         return _as_camera(uri, lambda plain: SyntheticReader(plain, camera))
     if scheme == "rtsp":
-        from mgdn_edge.runtime.sources.rtsp import RtspReader
+        from mgdn_edge.runtime.capture.cameras.rtsp import RtspReader
 
         return RtspReader(uri)
     if scheme == "v4l2":
-        from mgdn_edge.runtime.sources.v4l2 import V4l2Reader
+        from mgdn_edge.runtime.capture.cameras.v4l2 import V4l2Reader
 
         return V4l2Reader(uri, camera)
     if scheme in ("csi", "gst"):
-        from mgdn_edge.runtime.sources.gstreamer import GstreamerReader
+        from mgdn_edge.runtime.capture.cameras.gstreamer import GstreamerReader
 
         return GstreamerReader(uri)
     return _as_camera(uri, lambda plain: _open_file(plain, thermal=camera == "infrared"))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from mgdn_edge.runtime.capture.raw import RawFrame, Samples
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.colour import NEUTRAL
 from mgdn_edge.runtime.picture.frame import InfraredFrame, Plane, VisibleFrame
-from mgdn_edge.runtime.sources.raw import RawFrame, Samples
 from mgdn_edge.runtime.thermal.dead_pixels import DeadPixels
 from mgdn_edge.runtime.thermal.gain_jumps import GainJumps
 from mgdn_edge.runtime.thermal.tone import AgcKind, ToneCurve

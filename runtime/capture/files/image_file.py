@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.capture.files.radiometric import is_radiometric, read_radiometric
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.thermal.radiometric import is_radiometric, read_radiometric
 
 Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 

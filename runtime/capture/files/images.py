@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mgdn_edge.runtime.capture.files.image_file import READ_SUFFIXES, read_image
+from mgdn_edge.runtime.capture.raw import RawFrame, Reader, Samples
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.colour import JPEG_TAGS, ycbcr_from_bgr
 from mgdn_edge.runtime.picture.frame import SourceInfo
-from mgdn_edge.runtime.sources.image_file import READ_SUFFIXES, read_image
-from mgdn_edge.runtime.sources.raw import RawFrame, Reader, Samples
 
 # Still images have no clock; written to a video they play at this rate.
 STILL_RATE = 25

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import av
 import numpy as np
 
+from mgdn_edge.runtime.capture.raw import Samples
 from mgdn_edge.runtime.picture.colour import MATRIX_BT470BG
 from mgdn_edge.runtime.picture.frame import ColourTags
-from mgdn_edge.runtime.sources.raw import Samples
 
 MATRIX_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 RANGE_LIMITED, RANGE_FULL = 1, 2  # AVColorRange

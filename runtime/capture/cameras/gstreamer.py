@@ -8,12 +8,12 @@ from fractions import Fraction
 from typing import Any
 from urllib.parse import urlsplit
 
+from mgdn_edge.runtime.capture.cameras.camera_uri import parse_options
+from mgdn_edge.runtime.capture.cameras.pixel_buffers import FOURCC, BufferDecoder
+from mgdn_edge.runtime.capture.clocks import live_clock
+from mgdn_edge.runtime.capture.raw import RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo
-from mgdn_edge.runtime.sources import live_clock
-from mgdn_edge.runtime.sources.camera_uri import parse_options
-from mgdn_edge.runtime.sources.pixel_buffers import FOURCC, BufferDecoder
-from mgdn_edge.runtime.sources.raw import RawFrame, Reader
 
 MICROSECOND = Fraction(1, 1_000_000)
 START_SECONDS, FRAME_SECONDS = 10, 3

@@ -10,15 +10,15 @@ from typing import Literal
 
 import av
 
-from mgdn_edge.runtime.backoff import Backoff
+from mgdn_edge.runtime.capture.cameras.backoff import Backoff
+from mgdn_edge.runtime.capture.cameras.camera_uri import without_password
+from mgdn_edge.runtime.capture.clocks import live_clock
+from mgdn_edge.runtime.capture.clocks.arrival_clock import ArrivalClock
+from mgdn_edge.runtime.capture.files.video import ns_from_ticks
+from mgdn_edge.runtime.capture.planes import frame_planes
+from mgdn_edge.runtime.capture.raw import RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo
-from mgdn_edge.runtime.sources import live_clock
-from mgdn_edge.runtime.sources.camera_uri import without_password
-from mgdn_edge.runtime.sources.planes import frame_planes
-from mgdn_edge.runtime.sources.raw import RawFrame, Reader
-from mgdn_edge.runtime.sources.video import ns_from_ticks
-from mgdn_edge.runtime.timing.arrival_clock import ArrivalClock
 
 MICROSECOND = Fraction(1, 1_000_000)
 # TCP: a lost UDP packet smears the picture until the next key frame. The demuxer and the decoder

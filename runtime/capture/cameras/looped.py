@@ -8,10 +8,10 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from mgdn_edge.runtime.capture.clocks import live_clock
+from mgdn_edge.runtime.capture.files.images import STILL_RATE
+from mgdn_edge.runtime.capture.raw import RawFrame, Reader
 from mgdn_edge.runtime.picture.frame import SourceInfo
-from mgdn_edge.runtime.sources import live_clock
-from mgdn_edge.runtime.sources.images import STILL_RATE
-from mgdn_edge.runtime.sources.raw import RawFrame, Reader
 
 NS = 1_000_000_000
 MICROSECOND = Fraction(1, 1_000_000)

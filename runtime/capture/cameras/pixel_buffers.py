@@ -6,10 +6,10 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.capture.planes import Planes, frame_planes
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.colour import MATRIX_BT470BG
 from mgdn_edge.runtime.picture.frame import ColourTags
-from mgdn_edge.runtime.sources.planes import Planes, frame_planes
 
 # V4L2 fourcc and GStreamer's name of each layout that is read, the cheapest for us first.
 FOURCC = {

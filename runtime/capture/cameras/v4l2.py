@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from mgdn_edge.runtime.capture.cameras.camera_uri import CameraOptions, parse_options
+from mgdn_edge.runtime.capture.cameras.pixel_buffers import FOURCC, BufferDecoder
+from mgdn_edge.runtime.capture.clocks import live_clock
+from mgdn_edge.runtime.capture.raw import Camera, RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo
-from mgdn_edge.runtime.sources import live_clock
-from mgdn_edge.runtime.sources.camera_uri import CameraOptions, parse_options
-from mgdn_edge.runtime.sources.pixel_buffers import FOURCC, BufferDecoder
-from mgdn_edge.runtime.sources.raw import Camera, RawFrame, Reader
 
 MICROSECOND = Fraction(1, 1_000_000)
 NS = 1_000_000_000

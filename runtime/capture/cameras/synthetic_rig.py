@@ -11,8 +11,8 @@ from collections.abc import Generator
 from fractions import Fraction
 from typing import Literal
 
+from mgdn_edge.runtime.capture.raw import RawFrame, Reader
 from mgdn_edge.runtime.picture.frame import ColourTags, SourceInfo
-from mgdn_edge.runtime.sources.raw import RawFrame, Reader
 from mgdn_edge.runtime.synthetic.rig import open_rig
 
 MICROSECOND = Fraction(1, 1_000_000)

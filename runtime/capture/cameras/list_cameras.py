@@ -54,7 +54,7 @@ def fuse_command_for(cameras: list[FoundCamera]) -> str:
 
 
 def _formats(device: Path) -> tuple[tuple[str, ...] | None, str]:
-    from mgdn_edge.runtime.sources.pixel_buffers import FOURCC
+    from mgdn_edge.runtime.capture.cameras.pixel_buffers import FOURCC
 
     try:
         from linuxpy.video.device import Device
