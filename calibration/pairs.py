@@ -23,7 +23,7 @@ import numpy as np
 from mgdn_edge.runtime.bundle.ranges import PairDigest
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing import Pairs
+from mgdn_edge.runtime.pairing.by_order import Pairs
 from mgdn_edge.runtime.picture.frame import Plane
 
 MANIFEST = "manifest.csv"

@@ -17,14 +17,14 @@ from mgdn_edge.runtime.latency import Percentiles, measure_stages
 from mgdn_edge.runtime.ledger import END_TO_END
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.networks import open_session
-from mgdn_edge.runtime.pairing import Pairs
+from mgdn_edge.runtime.pairing.by_order import Pairs
+from mgdn_edge.runtime.pairing.by_time import UNENDING, TimedOptions, open_pairs
 from mgdn_edge.runtime.session import FilterImplementation, Session
 from mgdn_edge.runtime.sinks import open_sink
 from mgdn_edge.runtime.stream import Pace, StreamResult, fuse_stream
 from mgdn_edge.runtime.thermal.counts_file import record_counts
 from mgdn_edge.runtime.thermal.scale import CountScale
 from mgdn_edge.runtime.timing.figures import PairingFigures, pairing_figures
-from mgdn_edge.runtime.timing.timed_pairs import UNENDING, TimedOptions, open_pairs
 from mgdn_edge.runtime.trace import write_trace
 from mgdn_edge.runtime.whole_file import check_side_file
 

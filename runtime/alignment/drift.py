@@ -24,7 +24,7 @@ from mgdn_edge.runtime.alignment.view import outline
 from mgdn_edge.runtime.picture.frame import Plane
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.pairing import Pair, Pairs
+    from mgdn_edge.runtime.pairing.by_order import Pair, Pairs
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing import Pairs
+from mgdn_edge.runtime.pairing.by_order import Pairs
 from mgdn_edge.runtime.picture.frame import Plane, VisibleFrame
 
 MOST_READ = 300  # pairs; ten seconds of video show a scene's motion, decoding hours does not

@@ -179,8 +179,8 @@ def fuse_command(
     from mgdn_edge.runtime.interrupt import stop_on_signal
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
+    from mgdn_edge.runtime.pairing.by_time import timed_options
     from mgdn_edge.runtime.thermal.scale import parse_scale, parse_span
-    from mgdn_edge.runtime.timing.timed_pairs import timed_options
 
     chosen = choose_network(bundle, network)
     retain_pages()

@@ -12,7 +12,7 @@ from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane, VisibleFrame
 from mgdn_edge.runtime.report.frame_times import frame_time_ns
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.pairing import Pair
+    from mgdn_edge.runtime.pairing.by_order import Pair
     from mgdn_edge.runtime.stream import Pace
 
 

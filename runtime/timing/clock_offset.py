@@ -22,7 +22,7 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter1d
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.timing.clock_fit import ClockFit
+from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 from mgdn_edge.runtime.timing.motion import Energy, Motion
 
 STEP_S = 0.01  # of the lags; the parabola goes below it

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.latency import Percentiles, percentiles
-from mgdn_edge.runtime.pairing import Pairs
-from mgdn_edge.runtime.timing.nearest import PairPolicy
-from mgdn_edge.runtime.timing.timed_pairs import TimedPairs
+from mgdn_edge.runtime.pairing.by_order import Pairs
+from mgdn_edge.runtime.pairing.by_time import TimedPairs
+from mgdn_edge.runtime.pairing.nearest import PairPolicy
 
 
 class PairingFigures(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from mgdn_edge.runtime.channel import Channel
+from mgdn_edge.runtime.pairing.channel import Channel
 
 
 def test_lossless_keeps_order_and_waits_for_room():

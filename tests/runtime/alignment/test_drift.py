@@ -17,7 +17,7 @@ from mgdn_edge.runtime.alignment.drift import (
 )
 from mgdn_edge.runtime.alignment.remap import Alignment
 from mgdn_edge.runtime.ledger import FrameStamps
-from mgdn_edge.runtime.pairing import Pair
+from mgdn_edge.runtime.pairing.by_order import Pair
 from mgdn_edge.runtime.picture.frame import InfraredFrame
 
 

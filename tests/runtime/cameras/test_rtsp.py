@@ -14,8 +14,8 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fuse import fuse_files
 from mgdn_edge.runtime.latency import percentiles
 from mgdn_edge.runtime.ledger import Ledger
-from mgdn_edge.runtime.timing.clock_fit import ClockFit
-from mgdn_edge.runtime.timing.timed_pairs import TimedOptions
+from mgdn_edge.runtime.pairing.by_time import TimedOptions
+from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 
 pytestmark = pytest.mark.rtsp_server
 

@@ -4,7 +4,7 @@ import pytest
 
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing import Pairs
+from mgdn_edge.runtime.pairing.by_order import Pairs
 
 
 def pairs_of(vi, ir, **options):

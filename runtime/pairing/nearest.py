@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mgdn_edge.runtime.capture.clocks.steady_stamps import SteadyStamps
+from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 from mgdn_edge.runtime.picture.frame import InfraredFrame
-from mgdn_edge.runtime.timing.clock_fit import ClockFit
 
 PairPolicy = Literal["nearest", "hold", "drop"]
 
