@@ -10,15 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from mgdn_edge.calibration.pairs import FramePair
-from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.bundle.spec import FusionSpec
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
+from mgdn_edge.runtime.fusion.session import Size
 from mgdn_edge.runtime.latency import percentiles
 from mgdn_edge.runtime.machine.environment import processor_name
 from mgdn_edge.runtime.machine.processor import processor_class
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.fusion_metrics import FusionMetrics, measure_fusion
 from mgdn_edge.runtime.quality.gate import FrameQuality, SpeedFigures, compare_frame
-from mgdn_edge.runtime.session import Size
 
 SPEED_SIZE: Size = (480, 640)
 TURNS = 60

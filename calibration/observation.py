@@ -18,8 +18,8 @@ import onnx
 from mgdn_edge.calibration.histogram import Histogram
 from mgdn_edge.calibration.pairs import FramePair
 from mgdn_edge.plugins.native import find_library
-from mgdn_edge.runtime.backends.onnxruntime_cpu import session_options, usable_cpus
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options, usable_cpus
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.session import Size
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.session import Size
 from mgdn_edge.runtime.turns import Contender, TurnFigures, take_turns
 
 SCHEMA = "mgdn.bench-published/1"
@@ -128,7 +128,7 @@ def prepare_onnx(model: Path, size: Size, threads: int) -> Run:
     import onnxruntime
 
     from mgdn_edge.plugins.native import find_library, load_library
-    from mgdn_edge.runtime.backends.onnxruntime_cpu import session_options
+    from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options
 
     load_library()
     options = session_options(threads)

@@ -121,8 +121,8 @@ def check(
     from mgdn_edge.export.progress import show_steps
     from mgdn_edge.runtime.bundle.export_record import read_export_record
     from mgdn_edge.runtime.errors import UserError
+    from mgdn_edge.runtime.fusion.open_session import open_session
     from mgdn_edge.runtime.machine.environment import command_text
-    from mgdn_edge.runtime.networks import open_session
     from mgdn_edge.runtime.whole_file import check_side_file
 
     if report is not None:

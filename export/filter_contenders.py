@@ -90,7 +90,7 @@ def prepare_body(case: FilterCase, threads: int) -> Run:
     import onnxruntime
 
     from mgdn_edge.export.function_body import single_filter
-    from mgdn_edge.runtime.backends.onnxruntime_cpu import session_options
+    from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options
 
     feature, kernel, out = draw_operands(case)
     model = single_filter(case.kernel_size, case.upscale, case.dtype)

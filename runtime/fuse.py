@@ -13,13 +13,13 @@ import numpy.typing as npt
 from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
 from mgdn_edge.runtime.alignment.remap import open_alignment
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
+from mgdn_edge.runtime.fusion.open_session import open_session
+from mgdn_edge.runtime.fusion.session import FilterImplementation, Session
 from mgdn_edge.runtime.latency import Percentiles, measure_stages
 from mgdn_edge.runtime.ledger import END_TO_END
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.networks import open_session
 from mgdn_edge.runtime.pairing.by_order import Pairs
 from mgdn_edge.runtime.pairing.by_time import UNENDING, TimedOptions, open_pairs
-from mgdn_edge.runtime.session import FilterImplementation, Session
 from mgdn_edge.runtime.sinks import open_sink
 from mgdn_edge.runtime.stream import Pace, StreamResult, fuse_stream
 from mgdn_edge.runtime.thermal.counts_file import record_counts

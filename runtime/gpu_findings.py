@@ -13,11 +13,11 @@ from mgdn_edge.plugins.tensorrt_plugin import (
     check_plugin,
     find_plugin,
 )
-from mgdn_edge.runtime.engines.engine_cache import EngineCache, cache_folder
-from mgdn_edge.runtime.engines.engine_list import list_engines
-from mgdn_edge.runtime.engines.engine_plan import OLDEST
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.finding import Finding
+from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
+from mgdn_edge.runtime.fusion.engines.engine_list import list_engines
+from mgdn_edge.runtime.fusion.engines.engine_plan import OLDEST
 from mgdn_edge.runtime.machine.device import Device, l4t_release
 from mgdn_edge.runtime.machine.installation import Installation
 

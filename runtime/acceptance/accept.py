@@ -44,11 +44,11 @@ from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.doctor import examine_machine
 from mgdn_edge.runtime.errors import DeviceError, UserError, printable
+from mgdn_edge.runtime.fusion.open_session import TENSORRT_BACKEND, find_bundle
+from mgdn_edge.runtime.fusion.session import Session
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.networks import TENSORRT_BACKEND, find_bundle
 from mgdn_edge.runtime.quality.gate import describe_verdict
-from mgdn_edge.runtime.session import Session
 
 SOAK = ("soak latency", "soak memory", "soak throttling")
 

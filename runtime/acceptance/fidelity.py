@@ -16,9 +16,10 @@ from mgdn_edge.runtime.acceptance.clause import NotMeasured
 from mgdn_edge.runtime.acceptance.subjects import BASE_SIZE, REFERENCE_PRECISION
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.engines.memory_need import MIB, available_memory, estimate_need
 from mgdn_edge.runtime.evaluate import mean_quality
-from mgdn_edge.runtime.networks import DEFAULT_BACKEND, choose_variant, start_variant
+from mgdn_edge.runtime.fusion.engines.memory_need import MIB, available_memory, estimate_need
+from mgdn_edge.runtime.fusion.open_session import DEFAULT_BACKEND, choose_variant, start_variant
+from mgdn_edge.runtime.fusion.session import Session
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.gate import (
     GateLimits,
@@ -27,7 +28,6 @@ from mgdn_edge.runtime.quality.gate import (
     refusals,
     summarise_quality,
 )
-from mgdn_edge.runtime.session import Session
 from mgdn_edge.runtime.synthetic import open_rig
 from mgdn_edge.runtime.truth_quality import TruthQuality, measure_truth
 

@@ -8,13 +8,13 @@ from datetime import datetime
 from pathlib import Path
 
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.machine.device import read_device
-from mgdn_edge.runtime.networks import (
+from mgdn_edge.runtime.fusion.open_session import (
     CUDA_BACKEND,
     DEFAULT_BACKEND,
     TENSORRT_BACKEND,
     check_backends,
 )
+from mgdn_edge.runtime.machine.device import read_device
 
 SHORT_NAMES = {"ort-cpu": DEFAULT_BACKEND, "ort-cuda": CUDA_BACKEND}
 

@@ -17,8 +17,8 @@ from mgdn_edge.runtime.acceptance.fidelity import Example, Fidelity
 from mgdn_edge.runtime.acceptance.soak import Soak
 from mgdn_edge.runtime.acceptance.timing import Timing
 from mgdn_edge.runtime.finding import Finding
+from mgdn_edge.runtime.fusion.session import FilterImplementation
 from mgdn_edge.runtime.quality.parity import Parity
-from mgdn_edge.runtime.session import FilterImplementation
 
 SCHEMA = "mgdn.accept/1"
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from mgdn_edge.runtime.acceptance.subjects import Subject
 from mgdn_edge.runtime.bench import SCENES, SEED, draw_pair
+from mgdn_edge.runtime.fusion.session import Session, Slot
 from mgdn_edge.runtime.latency import Percentiles, percentiles
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
 from mgdn_edge.runtime.picture.frame import Plane
-from mgdn_edge.runtime.session import Session, Slot
 
 WARMUP = 10
 LONGEST_S = 60.0  # networks of seconds a frame get fewer frames, not an hour
@@ -78,7 +78,7 @@ def draw_pairs(subject: Subject) -> list[tuple[Plane, Plane]]:
 
 def choose_clock(session: Session) -> tuple[Callable[[Slot], int], str]:
     """What reads a collected slot's time in the network, in nanoseconds, and whose clock it is."""
-    from mgdn_edge.runtime.cuda.session import CudaSession
+    from mgdn_edge.runtime.fusion.cuda.session import CudaSession
 
     if isinstance(session, CudaSession):
         return (lambda slot: round(session.device_times(slot).infer * 1e6)), "the GPU's clock"

@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 
 from mgdn_edge import __version__
-from mgdn_edge.runtime.backends.onnxruntime_cpu import BACKEND, OnnxRuntimeSession
 from mgdn_edge.runtime.bundle.archive import encode_archive
 from mgdn_edge.runtime.bundle.export_record import (
     GRAPH_FILE,
@@ -15,7 +14,6 @@ from mgdn_edge.runtime.bundle.export_record import (
     ExportRecord,
     read_export_record,
 )
-from mgdn_edge.runtime.bundle.golden_pair import encode_plane
 from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.bundle.manifest import (
     MANIFEST_FILE,
@@ -29,6 +27,8 @@ from mgdn_edge.runtime.bundle.manifest import (
     encode_manifest,
 )
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND, OnnxRuntimeSession
+from mgdn_edge.runtime.fusion.golden_check import encode_plane
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.whole_file import write_whole
 

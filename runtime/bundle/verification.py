@@ -4,10 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-from mgdn_edge.runtime.bundle.golden_pair import check_golden
 from mgdn_edge.runtime.bundle.manifest import variant_label
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.networks import start_variant
+from mgdn_edge.runtime.fusion.golden_check import check_golden
+from mgdn_edge.runtime.fusion.open_session import start_variant
 from mgdn_edge.runtime.quality.parity import Parity
 
 

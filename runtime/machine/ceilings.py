@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from mgdn_edge.runtime.backends.onnxruntime_cpu import session_options, usable_cpus
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options, usable_cpus
 from mgdn_edge.runtime.machine.small_onnx import encode_model
 from mgdn_edge.runtime.machine.text_file import read_text
 

@@ -17,18 +17,24 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.backends.onnxruntime_cpu import BACKEND, usable_cpus
 from mgdn_edge.runtime.bench import SCENES, SEED, draw_pair
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND, usable_cpus
+from mgdn_edge.runtime.fusion.open_session import (
+    choose_variant,
+    find_bundle,
+    open_variant,
+    start_variant,
+)
+from mgdn_edge.runtime.fusion.session import Session, Size
 from mgdn_edge.runtime.latency import Percentiles, percentiles
 from mgdn_edge.runtime.ledger import FrameStamps, Ledger, span_ns
 from mgdn_edge.runtime.machine.ceilings import Ceilings, measure_ceilings
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.networks import choose_variant, find_bundle, open_variant, start_variant
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.profiling.advice import advise
 from mgdn_edge.runtime.profiling.join import join_timeline
@@ -43,7 +49,6 @@ from mgdn_edge.runtime.profiling.report import (
 )
 from mgdn_edge.runtime.profiling.roofline import PartFigures, measure_part
 from mgdn_edge.runtime.profiling.timeline import Timeline
-from mgdn_edge.runtime.session import Session, Size
 from mgdn_edge.runtime.whole_file import check_side_file
 
 WARMUP = 5

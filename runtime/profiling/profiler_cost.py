@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from mgdn_edge.runtime.backends.onnxruntime_cpu import session_options
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options
 from mgdn_edge.runtime.machine.small_onnx import encode_model
 
 KERNELS = 24

@@ -6,7 +6,7 @@ import pytest
 PROGRAM = """
 import resource
 import numpy as np
-from mgdn_edge.runtime.backends.baselines import BaselineSession
+from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
 from mgdn_edge.runtime.machine.page_retention import retain_pages
 
 if {retain}:

@@ -9,8 +9,8 @@ import pytest
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.evaluate import evaluate_networks, mean_quality
-from mgdn_edge.runtime.networks import open_session
-from mgdn_edge.runtime.session import Session, Slot
+from mgdn_edge.runtime.fusion.open_session import open_session
+from mgdn_edge.runtime.fusion.session import Session, Slot
 from mgdn_edge.runtime.synthetic import Rig, open_rig
 from mgdn_edge.runtime.truth_quality import (
     CONTRAST_FLOOR,

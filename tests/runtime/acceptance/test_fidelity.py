@@ -13,7 +13,7 @@ from mgdn_edge.runtime.acceptance.fidelity import (
 )
 from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.networks import open_session, packaged_bundles
+from mgdn_edge.runtime.fusion.open_session import open_session, packaged_bundles
 from mgdn_edge.runtime.quality.gate import EQUAL_PSNR
 
 

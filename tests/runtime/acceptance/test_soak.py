@@ -17,9 +17,9 @@ from mgdn_edge.runtime.acceptance.soak import (
     run_soak,
 )
 from mgdn_edge.runtime.acceptance.subjects import Subject
+from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.latency import Percentiles
 from mgdn_edge.runtime.machine.conditions import Conditions
-from mgdn_edge.runtime.networks import open_session
 
 QUIET = Conditions(None, (), {}, {}, {}, (), ())
 TIMES = Percentiles(1.0, 1.0, 1.0, 1.0, 9, 0)

@@ -4,7 +4,7 @@ import pytest
 from mgdn_edge.runtime.acceptance.subjects import list_subjects
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.networks import packaged_bundles
+from mgdn_edge.runtime.fusion.open_session import packaged_bundles
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.backends.baselines import BASELINES, BaselineSession
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.networks import open_session
+from mgdn_edge.runtime.fusion.backends.baselines import BASELINES, BaselineSession
+from mgdn_edge.runtime.fusion.open_session import open_session
 
 GENERATOR = np.random.default_rng(11)
 AWKWARD_SIZES = [(1, 1), (1, 9), (7, 1), (2, 2), (16, 31), (33, 32), (65, 127)]

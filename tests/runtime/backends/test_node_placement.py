@@ -1,4 +1,4 @@
-from mgdn_edge.runtime.backends.node_placement import describe_placement
+from mgdn_edge.runtime.fusion.backends.node_placement import describe_placement
 
 
 def event(op, provider, index, name="n_kernel_time"):

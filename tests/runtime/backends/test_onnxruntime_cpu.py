@@ -5,8 +5,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession, usable_cpus
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession, usable_cpus
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.export  # models are built with onnx

@@ -9,15 +9,15 @@ from unittest.mock import patch
 import cv2
 from rich.console import Console
 
-from mgdn_edge.runtime.backends.baselines import BaselineSession
 from mgdn_edge.runtime.bundle.archive import encode_archive
 from mgdn_edge.runtime.bundle.description import print_manifest
-from mgdn_edge.runtime.bundle.golden_pair import check_golden
 from mgdn_edge.runtime.bundle.manifest import encode_manifest, listed_files
 from mgdn_edge.runtime.bundle.onnx_file import check_self_contained
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.networks import start_variant
+from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
+from mgdn_edge.runtime.fusion.golden_check import check_golden
+from mgdn_edge.runtime.fusion.open_session import start_variant
 
 LONGEST_SENTENCE = 1000  # characters: what a terminal can show without losing the beginning
 
@@ -67,7 +67,7 @@ def judge(path, original_manifest: bytes, original: dict[str, bytes]) -> str:
         parsed.append(hashlib.sha256(buffer.tobytes()).hexdigest())
         return decode(buffer, flags)
 
-    backend = "mgdn_edge.runtime.backends.onnxruntime_cpu.OnnxRuntimeSession"
+    backend = "mgdn_edge.runtime.fusion.backends.onnxruntime_cpu.OnnxRuntimeSession"
     with ExitStack() as stack:
         stack.enter_context(patch(backend, recording))
         stack.enter_context(patch("cv2.imdecode", record_picture))

@@ -5,9 +5,9 @@ import pytest
 from cuda_stand_in import CudaStandIn, check_freed
 from tensorrt_stand_in import make_engine, make_tensorrt
 
-from mgdn_edge.runtime.backends.tensorrt import TensorrtSession
-from mgdn_edge.runtime.cuda import session as cuda_session
-from mgdn_edge.runtime.cuda.calls import Cuda
+from mgdn_edge.runtime.fusion.backends.tensorrt import TensorrtSession
+from mgdn_edge.runtime.fusion.cuda import session as cuda_session
+from mgdn_edge.runtime.fusion.cuda.calls import Cuda
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 

@@ -10,13 +10,13 @@ from tensorrt_stand_in import make_engine, make_tensorrt
 
 from mgdn_edge.cli import main
 from mgdn_edge.runtime.bench import bench_networks
-from mgdn_edge.runtime.cuda import calls
-from mgdn_edge.runtime.engines import engine_session
-from mgdn_edge.runtime.engines.engine_key import EngineKey
-from mgdn_edge.runtime.engines.engine_parity import open_verified
-from mgdn_edge.runtime.engines.obtain_engine import Engine
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.networks import open_session
+from mgdn_edge.runtime.fusion.cuda import calls
+from mgdn_edge.runtime.fusion.engines import engine_session
+from mgdn_edge.runtime.fusion.engines.engine_key import EngineKey
+from mgdn_edge.runtime.fusion.engines.engine_parity import open_verified
+from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine
+from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 KEY = EngineKey(**{

@@ -8,8 +8,8 @@ import pytest
 from cuda_stand_in import CudaStandIn
 from tensorrt_stand_in import make_engine
 
-from mgdn_edge.runtime.cuda.calls import Cuda, CudaError
 from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.cuda.calls import Cuda, CudaError
 
 
 @pytest.mark.driverless
@@ -137,7 +137,7 @@ def test_newer_ones_are_taken(open_engine, version):
 LEAN = """
 import ctypes, sys
 import tensorrt_lean_bindings as tensorrt
-from mgdn_edge.runtime.backends import tensorrt as backend
+from mgdn_edge.runtime.fusion.backends import tensorrt as backend
 from mgdn_edge.runtime.errors import DeviceError
 for owner, names in (
     (tensorrt.ICudaEngine, "num_io_tensors device_memory_size_v2 create_execution_context"),

@@ -6,8 +6,8 @@ import pytest
 from onnxruntime_stand_in import make_onnxruntime
 
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.cuda import calls
-from mgdn_edge.runtime.networks import packaged_bundles
+from mgdn_edge.runtime.fusion.cuda import calls
+from mgdn_edge.runtime.fusion.open_session import packaged_bundles
 
 pytestmark = pytest.mark.export
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from tensorrt_stand_in import make_engine
 
-from mgdn_edge.runtime.cuda.interop import stream_handle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.cuda.interop import stream_handle
 
 SIZE = (12, 16)
 ABSENT = object()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from stand_in_device import BrokenRuleError
 
-from mgdn_edge.runtime.cuda.calls import Cuda
+from mgdn_edge.runtime.fusion.cuda.calls import Cuda
 
 
 def leave_out(monkeypatch, session, method, position):

@@ -10,17 +10,17 @@ from onnxruntime_stand_in import CPU, make_onnxruntime
 from test_interop import DeviceArray
 
 from mgdn_edge.plugins.native import NativeLibraryError
-from mgdn_edge.runtime.backends import node_placement, onnxruntime_cuda
-from mgdn_edge.runtime.backends.onnxruntime_cuda import (
+from mgdn_edge.runtime.bundle.reader import open_bundle
+from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.fusion.backends import node_placement, onnxruntime_cuda
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cuda import (
     OnnxRuntimeCudaSession,
     choose_cuda_filter,
     runs_on,
 )
-from mgdn_edge.runtime.bundle.golden_pair import measure_golden
-from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.cuda.calls import Cuda
-from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.networks import packaged_bundles
+from mgdn_edge.runtime.fusion.cuda.calls import Cuda
+from mgdn_edge.runtime.fusion.golden_check import measure_golden
+from mgdn_edge.runtime.fusion.open_session import packaged_bundles
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 

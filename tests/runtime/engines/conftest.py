@@ -4,8 +4,8 @@ import pytest
 from engine_samples import ORIN, STANDIN, STANDIN_BUILDER
 
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.engines.engine_cache import EngineCache
-from mgdn_edge.runtime.engines.engine_plan import plan_engine
+from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache
+from mgdn_edge.runtime.fusion.engines.engine_plan import plan_engine
 
 
 @pytest.fixture

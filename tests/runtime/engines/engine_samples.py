@@ -4,10 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-from mgdn_edge.runtime.engines.engine_cache import new_record
-from mgdn_edge.runtime.engines.engine_key import EngineKey
-from mgdn_edge.runtime.engines.engine_plan import Builder
-from mgdn_edge.runtime.engines.obtain_engine import FreeMemory
+from mgdn_edge.runtime.fusion.engines.engine_cache import new_record
+from mgdn_edge.runtime.fusion.engines.engine_key import EngineKey
+from mgdn_edge.runtime.fusion.engines.engine_plan import Builder
+from mgdn_edge.runtime.fusion.engines.obtain_engine import FreeMemory
 from mgdn_edge.runtime.machine.device import Device
 
 STANDIN = Path(__file__).parent / "standin"

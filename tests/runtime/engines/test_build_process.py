@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from mgdn_edge.runtime.engines.build_process import run_build
-from mgdn_edge.runtime.engines.build_protocol import (
+from mgdn_edge.runtime.errors import DeviceError, printable
+from mgdn_edge.runtime.fusion.engines.build_process import run_build
+from mgdn_edge.runtime.fusion.engines.build_protocol import (
     BuildRequest,
     Built,
     PhaseBegun,
     StageBegun,
     StepDone,
 )
-from mgdn_edge.runtime.errors import DeviceError, printable
 
 REQUEST = BuildRequest("builder_standin", 12, 16, 1 << 20, False, 3)
 MEMORY = "it may need 200 MiB, with 100 MiB free"
@@ -146,8 +146,8 @@ def test_the_build_ends_with_the_program(standin, tmp_path, monkeypatch, number)
     monkeypatch.setenv("MGDN_STANDIN_PID", str(noted))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     script = (
-        "from mgdn_edge.runtime.engines.build_process import run_build\n"
-        "from mgdn_edge.runtime.engines.build_protocol import BuildRequest\n"
+        "from mgdn_edge.runtime.fusion.engines.build_process import run_build\n"
+        "from mgdn_edge.runtime.fusion.engines.build_protocol import BuildRequest\n"
         "request = BuildRequest('builder_standin', 12, 16, 1, False, 3)\n"
         "run_build(request, b'model', b'', lambda event: None, '')\n"
     )

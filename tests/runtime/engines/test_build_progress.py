@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mgdn_edge.runtime.engines.build_progress import (
+from mgdn_edge.runtime.fusion.engines.build_progress import (
     BuildProgress,
     remaining_seconds,
     show_build,
 )
-from mgdn_edge.runtime.engines.build_protocol import (
+from mgdn_edge.runtime.fusion.engines.build_protocol import (
     Built,
     PhaseBegun,
     PhaseEnded,

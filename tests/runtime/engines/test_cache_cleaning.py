@@ -6,11 +6,11 @@ import time
 import pytest
 from engine_samples import KEY, changed_key, store_engine
 
-from mgdn_edge.runtime.engines.cache_cleaning import DAY_SECONDS, clean_cache
-from mgdn_edge.runtime.engines.engine_cache import EngineCache
-from mgdn_edge.runtime.engines.engine_list import list_engines
-from mgdn_edge.runtime.engines.timing_cache import timing_path, write_timings
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.engines.cache_cleaning import DAY_SECONDS, clean_cache
+from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache
+from mgdn_edge.runtime.fusion.engines.engine_list import list_engines
+from mgdn_edge.runtime.fusion.engines.timing_cache import timing_path, write_timings
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 from engine_samples import KEY, changed_key, store_engine
 
-from mgdn_edge.runtime.engines.engine_cache import (
+from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.engines.engine_cache import (
     CachedEngine,
     EngineCache,
     Miss,
@@ -16,8 +17,7 @@ from mgdn_edge.runtime.engines.engine_cache import (
     cache_folder,
     read_record,
 )
-from mgdn_edge.runtime.engines.engine_key import FIELD_NAMES, EngineKey
-from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.engines.engine_key import FIELD_NAMES, EngineKey
 
 SEEN = Verification("golden pair", 0.0, 1.0, 1.0)
 

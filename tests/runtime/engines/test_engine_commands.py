@@ -7,9 +7,9 @@ import pytest
 from engine_samples import ORIN, PLENTY, STANDIN
 
 from mgdn_edge.cli import main
-from mgdn_edge.runtime.engines import bundle_engines, engine_plan
-from mgdn_edge.runtime.engines.memory_need import MIB
-from mgdn_edge.runtime.engines.obtain_engine import FreeMemory
+from mgdn_edge.runtime.fusion.engines import bundle_engines, engine_plan
+from mgdn_edge.runtime.fusion.engines.memory_need import MIB
+from mgdn_edge.runtime.fusion.engines.obtain_engine import FreeMemory
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from engine_samples import KEY, changed_key
 
-from mgdn_edge.runtime.engines.engine_key import (
+from mgdn_edge.runtime.fusion.engines.engine_key import (
     FIELD_NAMES,
     TIMING_FIELDS,
     BuildOptions,

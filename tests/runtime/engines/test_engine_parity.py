@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from engine_samples import PLENTY
 
-from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.engines.engine_cache import read_record
-from mgdn_edge.runtime.engines.engine_parity import open_verified
-from mgdn_edge.runtime.engines.obtain_engine import obtain_engine
 from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
+from mgdn_edge.runtime.fusion.engines.engine_cache import read_record
+from mgdn_edge.runtime.fusion.engines.engine_parity import open_verified
+from mgdn_edge.runtime.fusion.engines.obtain_engine import obtain_engine
 
 STATIC, DYNAMIC = "16x12", "dynamic"
 

@@ -9,18 +9,18 @@ from engine_samples import ORIN, STANDIN_BUILDER
 
 from mgdn_edge.plugins.tensorrt_plugin import TensorrtPlugin, TensorrtPluginError
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.engines import engine_plan
-from mgdn_edge.runtime.engines.bundle_engines import EngineWish, bundle_path, plan_bundle
-from mgdn_edge.runtime.engines.engine_key import BuildOptions
-from mgdn_edge.runtime.engines.engine_plan import (
+from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.fusion.engines import engine_plan
+from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineWish, bundle_path, plan_bundle
+from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
+from mgdn_edge.runtime.fusion.engines.engine_plan import (
     Builder,
     find_builder,
     plan_engine,
     target_device,
 )
-from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.fusion.open_session import packaged_bundles
 from mgdn_edge.runtime.machine.device import NO_DEVICE, Device
-from mgdn_edge.runtime.networks import packaged_bundles
 
 PLUGIN_DIGEST = "c" * 64
 

@@ -3,7 +3,8 @@
 import pytest
 
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, NodeFacts, TensorFacts
-from mgdn_edge.runtime.engines.memory_need import (
+from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.engines.memory_need import (
     BUILDER_BYTES,
     MIB,
     MemoryNeed,
@@ -12,7 +13,6 @@ from mgdn_edge.runtime.engines.memory_need import (
     describe_memory,
     estimate_need,
 )
-from mgdn_edge.runtime.errors import DeviceError
 
 FEATURE = TensorFacts("feature", (1, 30, 48, 64), "float32")
 KERNEL = TensorFacts("kernel", (1, 49, 48, 64), "float32")

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from engine_samples import PLENTY, STANDIN
 
-from mgdn_edge.runtime.engines import engine_cache
-from mgdn_edge.runtime.engines.engine_cache import LOCK_FILE, EngineCache, read_record
-from mgdn_edge.runtime.engines.engine_key import BuildOptions
-from mgdn_edge.runtime.engines.memory_need import MIB
-from mgdn_edge.runtime.engines.obtain_engine import FreeMemory, free_memory, obtain_engine
-from mgdn_edge.runtime.engines.timing_cache import read_timings, timing_path, write_timings
 from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.engines import engine_cache
+from mgdn_edge.runtime.fusion.engines.engine_cache import LOCK_FILE, EngineCache, read_record
+from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
+from mgdn_edge.runtime.fusion.engines.memory_need import MIB
+from mgdn_edge.runtime.fusion.engines.obtain_engine import FreeMemory, free_memory, obtain_engine
+from mgdn_edge.runtime.fusion.engines.timing_cache import read_timings, timing_path, write_timings
 
 LITTLE = FreeMemory(host=lambda: 100 * MIB)
 

@@ -3,7 +3,7 @@
 import pytest
 from engine_samples import KEY, changed_key
 
-from mgdn_edge.runtime.engines.timing_cache import read_timings, timing_path, write_timings
+from mgdn_edge.runtime.fusion.engines.timing_cache import read_timings, timing_path, write_timings
 
 
 def test_timings_survive_and_belong_to_a_device(tmp_path):

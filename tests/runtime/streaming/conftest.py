@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mgdn_edge.cli import main
-from mgdn_edge.runtime.backends.baselines import BaselineSession
+from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
 
 RATE = Fraction(25)
 

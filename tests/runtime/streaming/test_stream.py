@@ -4,9 +4,9 @@ import time
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.backends.baselines import BaselineSession
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
 from mgdn_edge.runtime.ledger import STAGES, span_ns
 from mgdn_edge.runtime.pairing.by_order import Pairs
 from mgdn_edge.runtime.sinks import Sink

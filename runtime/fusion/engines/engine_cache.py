@@ -19,13 +19,13 @@ from typing import Literal
 
 import msgspec
 
-from mgdn_edge.runtime.engines.engine_key import (
+from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.engines.engine_key import (
     DEVICE_FIELDS,
     EngineKey,
     key_differences,
     key_digest,
 )
-from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.whole_file import write_whole
 
 ENGINE_SUFFIX = ".engine"

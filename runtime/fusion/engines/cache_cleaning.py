@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from mgdn_edge.runtime.engines.engine_cache import (
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.engines.engine_cache import (
     ENGINE_SUFFIX,
     RECORD_SUFFIX,
     EngineCache,
     EngineRecord,
     read_record,
 )
-from mgdn_edge.runtime.errors import UserError
 
 DAY_SECONDS = 86400.0
 

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mgdn_edge.plugins.native import NativeLibraryError, find_library, load_library
-from mgdn_edge.runtime.backends.onnxruntime_graph import (
+from mgdn_edge.runtime.bundle.onnx_file import check_self_contained
+from mgdn_edge.runtime.bundle.spec import FusionSpec
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
     FILTER_OPERATION,
     INPUTS,
     OUTPUT,
@@ -24,11 +27,8 @@ from mgdn_edge.runtime.backends.onnxruntime_graph import (
     first_line,
     runtime_errors,
 )
-from mgdn_edge.runtime.bundle.onnx_file import check_self_contained
-from mgdn_edge.runtime.bundle.spec import FusionSpec
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.session import MIN_SLOTS, FilterImplementation, Session, Size, Slot
 from mgdn_edge.runtime.picture.frame import Plane
-from mgdn_edge.runtime.session import MIN_SLOTS, FilterImplementation, Session, Size, Slot
 
 if TYPE_CHECKING:
     import onnxruntime

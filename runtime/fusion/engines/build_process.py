@@ -17,8 +17,9 @@ from typing import IO
 
 import msgspec
 
-from mgdn_edge.runtime.engines.build_child import OUT_OF_MEMORY
-from mgdn_edge.runtime.engines.build_protocol import (
+from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.engines.build_child import OUT_OF_MEMORY
+from mgdn_edge.runtime.fusion.engines.build_protocol import (
     ENGINE_FILE,
     KNOWN_TIMINGS_FILE,
     MODEL_FILE,
@@ -33,9 +34,8 @@ from mgdn_edge.runtime.engines.build_protocol import (
     StageBegun,
     decode_event,
 )
-from mgdn_edge.runtime.errors import DeviceError
 
-CHILD = "mgdn_edge.runtime.engines.build_child"
+CHILD = "mgdn_edge.runtime.fusion.engines.build_child"
 MEMORY_SIGNAL = signal.SIGKILL  # the kernel's out-of-memory killer
 # C++'s std::bad_alloc, and what TensorRT, CUDA and the driver say.
 MEMORY_WORDS = ("out of memory", "outofmemory", "bad_alloc", "cannot allocate memory")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.fusion.session import Session, Size
 from mgdn_edge.runtime.machine.processor import processor_class
-from mgdn_edge.runtime.session import Session, Size
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
-    from mgdn_edge.runtime.backends.onnxruntime_cuda import OnnxRuntimeCudaSession
+    from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
+    from mgdn_edge.runtime.fusion.backends.onnxruntime_cuda import OnnxRuntimeCudaSession
 
 BASELINES = ("average", "laplacian", "guided")
 BUNDLE_SUFFIX = ".mgdn"
@@ -23,7 +23,7 @@ DEFAULT_BACKEND = "onnxruntime-cpu"
 CUDA_BACKEND = "onnxruntime-cuda"
 TENSORRT_BACKEND = "tensorrt"
 BACKENDS = (DEFAULT_BACKEND, CUDA_BACKEND, TENSORRT_BACKEND)
-PACKAGED_FOLDER = Path(__file__).parent / "bundles"
+PACKAGED_FOLDER = Path(__file__).parents[1] / "bundles"
 
 
 def list_networks() -> list[str]:
@@ -169,7 +169,7 @@ def default_precisions(manifest: Manifest, backend: str) -> list[str]:
 def _open_baseline(
     name: str, backend: str | None, variant: str | None, precision: str | None
 ) -> Session:
-    from mgdn_edge.runtime.backends.baselines import BaselineSession
+    from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
 
     session = BaselineSession(name)
     given = {"backend": backend, "variant": variant, "precision": precision}
@@ -196,10 +196,10 @@ def open_variant(
     ``size`` (height, width) is what an engine of the dynamic variant will take; other backends
     need none. Where no engine is cached, it is built first, which takes minutes.
     """
-    from mgdn_edge.runtime.bundle.golden_pair import check_golden
+    from mgdn_edge.runtime.fusion.golden_check import check_golden
 
     if backend == TENSORRT_BACKEND:
-        from mgdn_edge.runtime.engines.variant_engine import open_variant_engine
+        from mgdn_edge.runtime.fusion.backends.tensorrt_variant import open_variant_engine
 
         return open_variant_engine(bundle, variant, size=size, native=native, tell=tell)
     session: Session
@@ -227,7 +227,7 @@ def start_variant(
 
     ``trace`` is where its profiler writes, see OnnxRuntimeSession.
     """
-    from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
+    from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 
     session = OnnxRuntimeSession(
         bundle.read(variant.file),
@@ -247,7 +247,7 @@ def start_cuda_variant(
     bundle: Bundle, variant: Variant, *, native: bool | None = None
 ) -> OnnxRuntimeCudaSession:
     """One variant on ONNX Runtime's CUDA provider, its golden pair not yet fused."""
-    from mgdn_edge.runtime.backends.onnxruntime_cuda import OnnxRuntimeCudaSession
+    from mgdn_edge.runtime.fusion.backends.onnxruntime_cuda import OnnxRuntimeCudaSession
 
     session = OnnxRuntimeCudaSession(
         bundle.read(variant.file),

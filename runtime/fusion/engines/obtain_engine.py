@@ -10,29 +10,29 @@ from typing import Literal
 
 import msgspec
 
-from mgdn_edge.runtime.engines.build_process import Construction, run_build
-from mgdn_edge.runtime.engines.build_progress import show_build
-from mgdn_edge.runtime.engines.build_protocol import BuildRequest, Event
-from mgdn_edge.runtime.engines.engine_cache import (
+from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.engines.build_process import Construction, run_build
+from mgdn_edge.runtime.fusion.engines.build_progress import show_build
+from mgdn_edge.runtime.fusion.engines.build_protocol import BuildRequest, Event
+from mgdn_edge.runtime.fusion.engines.engine_cache import (
     CachedEngine,
     EngineCache,
     Miss,
     Verification,
     new_record,
 )
-from mgdn_edge.runtime.engines.engine_key import EngineKey
-from mgdn_edge.runtime.engines.engine_plan import EnginePlan
-from mgdn_edge.runtime.engines.memory_need import (
+from mgdn_edge.runtime.fusion.engines.engine_key import EngineKey
+from mgdn_edge.runtime.fusion.engines.engine_plan import EnginePlan
+from mgdn_edge.runtime.fusion.engines.memory_need import (
     MIB,
     available_memory,
     check_memory,
     describe_memory,
     estimate_need,
 )
-from mgdn_edge.runtime.engines.timing_cache import read_timings, timing_path, write_timings
-from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.engines.timing_cache import read_timings, timing_path, write_timings
+from mgdn_edge.runtime.fusion.session import Size
 from mgdn_edge.runtime.machine.device import free_gpu_memory
-from mgdn_edge.runtime.session import Size
 
 Origin = Literal["cached", "built"]
 ShowBuild = Callable[[str, float | None], AbstractContextManager[Callable[[Event], None]]]

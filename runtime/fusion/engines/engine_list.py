@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from mgdn_edge.runtime.engines.engine_cache import EngineCache, EngineRecord
+from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, EngineRecord
 
 
 class ListedEngine(msgspec.Struct, frozen=True):

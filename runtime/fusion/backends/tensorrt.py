@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any, Protocol
 
-from mgdn_edge.runtime.cuda.calls import Cuda
-from mgdn_edge.runtime.cuda.memory import MemoryKind
-from mgdn_edge.runtime.cuda.session import CudaSession
-from mgdn_edge.runtime.cuda.slot_work import Addresses
-from mgdn_edge.runtime.engines.obtain_engine import Engine as SerializedEngine
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.session import MIN_SLOTS, FilterImplementation, Size
+from mgdn_edge.runtime.fusion.cuda.calls import Cuda
+from mgdn_edge.runtime.fusion.cuda.memory import MemoryKind
+from mgdn_edge.runtime.fusion.cuda.session import CudaSession
+from mgdn_edge.runtime.fusion.cuda.slot_work import Addresses
+from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine as SerializedEngine
+from mgdn_edge.runtime.fusion.session import MIN_SLOTS, FilterImplementation, Size
 
 BACKEND = "tensorrt"
 OLDEST = (10, 3)  # JetPack 6.1's

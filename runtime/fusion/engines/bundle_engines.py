@@ -10,9 +10,10 @@ import msgspec
 
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.engines.engine_cache import EngineCache, Miss, Verification
-from mgdn_edge.runtime.engines.engine_key import DEFAULT_OPTIONS, BuildOptions, EngineKey
-from mgdn_edge.runtime.engines.engine_plan import (
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, Miss, Verification
+from mgdn_edge.runtime.fusion.engines.engine_key import DEFAULT_OPTIONS, BuildOptions, EngineKey
+from mgdn_edge.runtime.fusion.engines.engine_plan import (
     DEFAULT_BUILDER,
     EnginePlan,
     FilterChoice,
@@ -20,16 +21,20 @@ from mgdn_edge.runtime.engines.engine_plan import (
     plan_engine,
     target_device,
 )
-from mgdn_edge.runtime.engines.obtain_engine import Engine, Origin, free_memory, obtain_engine
-from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.machine.device import Device
-from mgdn_edge.runtime.networks import (
+from mgdn_edge.runtime.fusion.engines.obtain_engine import (
+    Engine,
+    Origin,
+    free_memory,
+    obtain_engine,
+)
+from mgdn_edge.runtime.fusion.open_session import (
     BUNDLE_SUFFIX,
     choose_variant,
     default_precisions,
     packaged_bundles,
 )
-from mgdn_edge.runtime.session import Size
+from mgdn_edge.runtime.fusion.session import Size
+from mgdn_edge.runtime.machine.device import Device
 
 BACKEND = "tensorrt"  # as variants name it
 

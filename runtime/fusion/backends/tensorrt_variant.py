@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mgdn_edge.runtime.backends.tensorrt import describe_engine, start_engine
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.engines import engine_session
-from mgdn_edge.runtime.engines.engine_cache import EngineCache, cache_folder
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.session import Session, Size
+from mgdn_edge.runtime.fusion.backends.tensorrt import describe_engine, start_engine
+from mgdn_edge.runtime.fusion.engines import engine_session
+from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
+from mgdn_edge.runtime.fusion.session import Session, Size
 
 
 def open_variant_engine(

@@ -7,7 +7,7 @@ a damaged file must be told before. One file a device and version, for times hol
 import hashlib
 from pathlib import Path
 
-from mgdn_edge.runtime.engines.engine_key import EngineKey, timing_digest
+from mgdn_edge.runtime.fusion.engines.engine_key import EngineKey, timing_digest
 from mgdn_edge.runtime.whole_file import write_whole
 
 DIGEST_BYTES = 32

@@ -9,7 +9,7 @@
             session.collect(slot)
             use(slot.fused)                          # valid until the slot is released
 
-``open_session`` knows bundles and baselines: ``mgdn_edge.runtime.networks``.
+``open_session`` knows bundles and baselines: ``mgdn_edge.runtime.fusion.open_session``.
 """
 
 from __future__ import annotations

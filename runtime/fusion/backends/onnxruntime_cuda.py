@@ -23,12 +23,15 @@ from mgdn_edge.plugins.native import (
     cuda_architectures,
     find_library,
 )
-from mgdn_edge.runtime.backends.node_placement import (
+from mgdn_edge.runtime.bundle.onnx_file import check_self_contained
+from mgdn_edge.runtime.bundle.spec import FusionSpec
+from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.fusion.backends.node_placement import (
     CUDA_PROVIDER,
     read_placement,
     record_profile,
 )
-from mgdn_edge.runtime.backends.onnxruntime_graph import (
+from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
     FILTER_OPERATION,
     INPUTS,
     OUTPUT,
@@ -37,14 +40,11 @@ from mgdn_edge.runtime.backends.onnxruntime_graph import (
     first_line,
     runtime_errors,
 )
-from mgdn_edge.runtime.bundle.onnx_file import check_self_contained
-from mgdn_edge.runtime.bundle.spec import FusionSpec
-from mgdn_edge.runtime.cuda.calls import Cuda
-from mgdn_edge.runtime.cuda.memory import MemoryKind
-from mgdn_edge.runtime.cuda.session import MEASURED_SIZE, CudaSession
-from mgdn_edge.runtime.cuda.slot_work import Addresses
-from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.session import MIN_SLOTS, FilterImplementation, Size
+from mgdn_edge.runtime.fusion.cuda.calls import Cuda
+from mgdn_edge.runtime.fusion.cuda.memory import MemoryKind
+from mgdn_edge.runtime.fusion.cuda.session import MEASURED_SIZE, CudaSession
+from mgdn_edge.runtime.fusion.cuda.slot_work import Addresses
+from mgdn_edge.runtime.fusion.session import MIN_SLOTS, FilterImplementation, Size
 
 if TYPE_CHECKING:
     import onnxruntime

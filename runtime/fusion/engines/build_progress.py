@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from mgdn_edge.runtime.engines.build_protocol import (
+from mgdn_edge.runtime.fusion.engines.build_protocol import (
     Built,
     Event,
     PhaseBegun,

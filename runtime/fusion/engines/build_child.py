@@ -17,8 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from mgdn_edge.runtime.engines.build_network import BuildError, build_engine
-from mgdn_edge.runtime.engines.build_protocol import (
+from mgdn_edge.runtime.fusion.engines.build_network import BuildError, build_engine
+from mgdn_edge.runtime.fusion.engines.build_protocol import (
     REQUEST_FILE,
     BuildRequest,
     Event,

@@ -16,16 +16,16 @@ from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.onnx_file import check_self_contained
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.engines.engine_key import (
+from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.fusion.engines.engine_key import (
     DEFAULT_OPTIONS,
     RECIPE,
     BuildOptions,
     EngineKey,
     FilterMode,
 )
-from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.fusion.session import Size
 from mgdn_edge.runtime.machine.device import NO_DEVICE, Device, read_device
-from mgdn_edge.runtime.session import Size
 
 # Name on the command line -> Python module. TensorRT-RTX makes engines without seeing a GPU.
 BUILDERS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx_bindings"}

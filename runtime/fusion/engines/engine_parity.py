@@ -11,15 +11,15 @@ from collections.abc import Callable
 
 import msgspec
 
-from mgdn_edge.runtime.bundle.golden_pair import measure_golden
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.engines.engine_cache import EngineCache, Verification
-from mgdn_edge.runtime.engines.obtain_engine import Engine
 from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, Verification
+from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine
+from mgdn_edge.runtime.fusion.golden_check import measure_golden
+from mgdn_edge.runtime.fusion.session import Session
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.quality.parity import Parity, measure_parity
-from mgdn_edge.runtime.session import Session
 
 GOLDEN, ON_THE_CPU = "golden pair", "CPU"
 
@@ -77,7 +77,7 @@ def measure_engine(
 
 
 def _compare_with_cpu(engine: Engine, bundle: Bundle, variant: Variant, session: Session) -> Parity:
-    from mgdn_edge.runtime.networks import start_variant
+    from mgdn_edge.runtime.fusion.open_session import start_variant
 
     scene = draw_scene(*engine.size)
     fused = session.fuse(scene.visible, scene.infrared)

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from mgdn_edge.runtime.engines.build_protocol import (
+from mgdn_edge.runtime.fusion.engines.build_protocol import (
     ENGINE_FILE,
     KNOWN_TIMINGS_FILE,
     MODEL_FILE,

@@ -10,18 +10,18 @@ from typing import cast
 from mgdn_edge.plugins.tensorrt_plugin import Tensorrt, TensorrtPluginError, load_plugin
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.engines.engine_cache import EngineCache
-from mgdn_edge.runtime.engines.engine_parity import open_verified
-from mgdn_edge.runtime.engines.engine_plan import (
+from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache
+from mgdn_edge.runtime.fusion.engines.engine_parity import open_verified
+from mgdn_edge.runtime.fusion.engines.engine_plan import (
     DEFAULT_BUILDER,
     FilterChoice,
     find_builder,
     plan_engine,
     target_device,
 )
-from mgdn_edge.runtime.engines.obtain_engine import Engine, free_memory, obtain_engine
-from mgdn_edge.runtime.errors import DeviceError
-from mgdn_edge.runtime.session import Session, Size
+from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine, free_memory, obtain_engine
+from mgdn_edge.runtime.fusion.session import Session, Size
 
 StartSession = Callable[[Engine, ModuleType], Session]
 
