@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.alignment.apply.remap import open_alignment
 from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
-from mgdn_edge.runtime.alignment.remap import open_alignment
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.fusion.session import FilterImplementation, Session

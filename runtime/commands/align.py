@@ -15,7 +15,7 @@ from mgdn_edge.runtime.commands.options import InfraredLuma, InfraredSpan, parse
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.alignment.align import AlignReport
+    from mgdn_edge.runtime.alignment.measure.align import AlignReport
 
 EPILOG = """Examples:
 
@@ -98,7 +98,7 @@ def align_command(
     """Measure how two cameras lie to each other and write it as a rig file."""
     import msgspec
 
-    from mgdn_edge.runtime.alignment.align import (
+    from mgdn_edge.runtime.alignment.measure.align import (
         DEFAULT_FRAMES,
         TARGET_FRAMES,
         RigRequest,
@@ -119,7 +119,7 @@ def align_command(
             visible, infrared, output, points, request=request, infrared_options=options
         )
     elif click:
-        from mgdn_edge.runtime.alignment.click_page import align_by_clicks
+        from mgdn_edge.runtime.alignment.measure.click_page import align_by_clicks
 
         report = align_by_clicks(
             visible,

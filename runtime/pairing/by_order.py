@@ -18,8 +18,8 @@ from mgdn_edge.runtime.ledger import FrameStamps
 from mgdn_edge.runtime.picture.frame import InfraredFrame, SourceInfo, VisibleFrame
 
 if TYPE_CHECKING:
+    from mgdn_edge.runtime.alignment.apply.remap import Alignment
     from mgdn_edge.runtime.alignment.drift import DriftMonitor
-    from mgdn_edge.runtime.alignment.remap import Alignment
 
 NAMED_STEMS = 3
 

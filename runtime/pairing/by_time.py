@@ -27,7 +27,7 @@ from mgdn_edge.runtime.pairing.nearest import InfraredAt, NothingYetError, PairP
 from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.alignment.remap import Alignment
+    from mgdn_edge.runtime.alignment.apply.remap import Alignment
 
 F = TypeVar("F", VisibleFrame, InfraredFrame)
 

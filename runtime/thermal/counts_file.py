@@ -15,7 +15,7 @@ import av
 import msgspec
 import numpy as np
 
-from mgdn_edge.runtime.alignment.remap import working_from_visible
+from mgdn_edge.runtime.alignment.apply.remap import working_from_visible
 from mgdn_edge.runtime.capture.files.video import ticks_from_ns
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing.by_order import Pair, Pairs

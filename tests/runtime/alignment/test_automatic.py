@@ -5,9 +5,14 @@ import numpy as np
 import pytest
 from alignment_rigs import mean_error
 
-from mgdn_edge.runtime.alignment.automatic import LEAST, Evidence, align_frames, find_alignment
-from mgdn_edge.runtime.alignment.features import direction_field, real_part_mask
-from mgdn_edge.runtime.alignment.points import read_points, transfer_errors
+from mgdn_edge.runtime.alignment.measure.automatic import (
+    LEAST,
+    Evidence,
+    align_frames,
+    find_alignment,
+)
+from mgdn_edge.runtime.alignment.measure.features import direction_field, real_part_mask
+from mgdn_edge.runtime.alignment.measure.points import read_points, transfer_errors
 from mgdn_edge.runtime.errors import UserError
 
 

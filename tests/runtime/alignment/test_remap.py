@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from alignment_rigs import rig_for, visible_frame
 
-from mgdn_edge.runtime.alignment.remap import Alignment, open_alignment, working_from_visible
-from mgdn_edge.runtime.alignment.rig_file import CameraModel
-from mgdn_edge.runtime.alignment.view import choose_view, covered_share
+from mgdn_edge.runtime.alignment.apply.remap import Alignment, open_alignment, working_from_visible
+from mgdn_edge.runtime.alignment.apply.rig_file import CameraModel
+from mgdn_edge.runtime.alignment.apply.view import choose_view, covered_share
 from mgdn_edge.runtime.errors import UserError
 
 TURNED = np.array([[0.8, 0.05, 30], [-0.04, 0.82, 20], [5e-5, -3e-5, 1]])

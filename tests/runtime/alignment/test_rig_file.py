@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from alignment_rigs import rig_for
 
-from mgdn_edge.runtime.alignment.rig_file import (
+from mgdn_edge.runtime.alignment.apply.rig_file import (
     CameraModel,
     PlaneHomography,
     Pose,
     plane_homography,
     read_rig,
 )
-from mgdn_edge.runtime.alignment.rig_text import rig_text, write_rig
+from mgdn_edge.runtime.alignment.apply.rig_text import rig_text, write_rig
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.synthetic import open_rig
 

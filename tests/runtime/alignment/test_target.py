@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from alignment_rigs import visible_frame
 
-from mgdn_edge.runtime.alignment.align import RigRequest, make_rig, rows_of
-from mgdn_edge.runtime.alignment.frames import FramePair
-from mgdn_edge.runtime.alignment.remap import Alignment
-from mgdn_edge.runtime.alignment.rig_file import Pose, plane_homography
-from mgdn_edge.runtime.alignment.target import find_target, measure_target, parse_target
+from mgdn_edge.runtime.alignment.apply.remap import Alignment
+from mgdn_edge.runtime.alignment.apply.rig_file import Pose, plane_homography
+from mgdn_edge.runtime.alignment.measure.align import RigRequest, make_rig, rows_of
+from mgdn_edge.runtime.alignment.measure.frames import FramePair
+from mgdn_edge.runtime.alignment.measure.target import find_target, measure_target, parse_target
 from mgdn_edge.runtime.errors import UserError
 
 VISIBLE = np.array([[600.0, 0, 319.5], [0, 600.0, 179.5], [0, 0, 1]])

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.alignment.click_page import align_by_clicks
-from mgdn_edge.runtime.alignment.rig_file import read_rig
+from mgdn_edge.runtime.alignment.apply.rig_file import read_rig
+from mgdn_edge.runtime.alignment.measure.click_page import align_by_clicks
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.synthetic import open_rig
 

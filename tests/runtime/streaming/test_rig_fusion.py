@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.alignment.rig_file import read_rig
+from mgdn_edge.runtime.alignment.apply.rig_file import read_rig
 from mgdn_edge.runtime.synthetic import open_rig
 
 SCENE = "synthetic://day?seed=6&size=320x180&ir_size=128x96&ir_fov=44&yaw=1.5&roll=1&frames=8"

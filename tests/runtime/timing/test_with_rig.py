@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.alignment.rig_file import (
+from mgdn_edge.runtime.alignment.apply.rig_file import (
     SCHEMA,
     CameraModel,
     CameraRig,
     PlaneHomography,
     Quality,
 )
-from mgdn_edge.runtime.alignment.rig_text import write_rig
+from mgdn_edge.runtime.alignment.apply.rig_text import write_rig
 from mgdn_edge.runtime.synthetic import open_rig
 
 OFFSET_MS = 60

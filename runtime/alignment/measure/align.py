@@ -7,10 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from mgdn_edge.runtime.alignment.frames import FramePair, read_pairs
-from mgdn_edge.runtime.alignment.overlay import write_overlay
-from mgdn_edge.runtime.alignment.points import fit_points, read_points
-from mgdn_edge.runtime.alignment.rig_file import (
+from mgdn_edge.runtime.alignment.apply.rig_file import (
     SCHEMA,
     Area,
     CameraModel,
@@ -24,8 +21,11 @@ from mgdn_edge.runtime.alignment.rig_file import (
     find_fault,
     read_rig,
 )
-from mgdn_edge.runtime.alignment.rig_text import write_rig
-from mgdn_edge.runtime.alignment.view import choose_view, covered_share
+from mgdn_edge.runtime.alignment.apply.rig_text import write_rig
+from mgdn_edge.runtime.alignment.apply.view import choose_view, covered_share
+from mgdn_edge.runtime.alignment.measure.frames import FramePair, read_pairs
+from mgdn_edge.runtime.alignment.measure.overlay import write_overlay
+from mgdn_edge.runtime.alignment.measure.points import fit_points, read_points
 from mgdn_edge.runtime.capture.sources import InfraredOptions
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.whole_file import check_side_file
@@ -134,7 +134,7 @@ def align_by_target(
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
 ) -> AlignReport:
     """Recordings of a board or circles both cameras see, rig file to write -> what was written."""
-    from mgdn_edge.runtime.alignment.target import measure_target, parse_target
+    from mgdn_edge.runtime.alignment.measure.target import measure_target, parse_target
 
     parsed = parse_target(target)
     check_output(output)
@@ -144,7 +144,7 @@ def align_by_target(
 
 def measure_scene(pairs: list[FramePair]) -> Measured:
     """Frames over time -> Measured; raises UserError "not aligned: ..."."""
-    from mgdn_edge.runtime.alignment.automatic import align_frames
+    from mgdn_edge.runtime.alignment.measure.automatic import align_frames
 
     found = align_frames([(pair.visible.y, pair.infrared) for pair in pairs])
     evidence = found.evidence

@@ -2,7 +2,7 @@
 
 Pixels are counted from 0 at the centre of the first one; sizes are (width, height) as in the
 file. A homography takes infrared pixels to visible pixels, both free of lens distortion where
-the rig states any. See ``runtime/alignment/rig_text.py`` for the file as written.
+the rig states any. See ``runtime/alignment/apply/rig_text.py`` for the file as written.
 """
 
 from __future__ import annotations

@@ -16,16 +16,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.alignment.align import Measured, homography_rows, rows_of
-from mgdn_edge.runtime.alignment.frames import FramePair
-from mgdn_edge.runtime.alignment.points import Points, fit_points, transfer_errors
-from mgdn_edge.runtime.alignment.rig_file import (
+from mgdn_edge.runtime.alignment.apply.rig_file import (
     CameraModel,
     Matrix,
     Pose,
     is_usable,
     plane_homography,
 )
+from mgdn_edge.runtime.alignment.measure.align import Measured, homography_rows, rows_of
+from mgdn_edge.runtime.alignment.measure.frames import FramePair
+from mgdn_edge.runtime.alignment.measure.points import Points, fit_points, transfer_errors
 from mgdn_edge.runtime.errors import UserError
 
 FEWEST_VIEWS = 6  # for lenses and pose; fewer leave distortion and focal length undecided

@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mgdn_edge.runtime.alignment.frames import FramePair
-from mgdn_edge.runtime.alignment.remap import Alignment
-from mgdn_edge.runtime.alignment.rig_file import CameraRig
+from mgdn_edge.runtime.alignment.apply.remap import Alignment
+from mgdn_edge.runtime.alignment.apply.rig_file import CameraRig
+from mgdn_edge.runtime.alignment.measure.frames import FramePair
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.colour import Pixels
 from mgdn_edge.runtime.whole_file import write_whole

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.alignment.rig_file import CameraModel, CameraRig, Matrix, read_rig
+from mgdn_edge.runtime.alignment.apply.rig_file import CameraModel, CameraRig, Matrix, read_rig
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane, VisibleFrame
 

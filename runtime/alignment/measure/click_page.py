@@ -18,7 +18,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from mgdn_edge.runtime.alignment.align import (
+from mgdn_edge.runtime.alignment.measure.align import (
     AlignReport,
     RigRequest,
     check_output,
@@ -26,9 +26,9 @@ from mgdn_edge.runtime.alignment.align import (
     make_rig,
     measure_points,
 )
-from mgdn_edge.runtime.alignment.frames import FramePair, read_pairs
-from mgdn_edge.runtime.alignment.overlay import draw_overlay
-from mgdn_edge.runtime.alignment.points import COLUMNS
+from mgdn_edge.runtime.alignment.measure.frames import FramePair, read_pairs
+from mgdn_edge.runtime.alignment.measure.overlay import draw_overlay
+from mgdn_edge.runtime.alignment.measure.points import COLUMNS
 from mgdn_edge.runtime.capture.sources import InfraredOptions
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.extras import require_extra

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
 
-from mgdn_edge.runtime.alignment.rig_file import Area, Matrix
+from mgdn_edge.runtime.alignment.apply.rig_file import Area, Matrix
 from mgdn_edge.runtime.errors import UserError
 
 Size = tuple[int, int]  # (width, height)

@@ -15,8 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from mgdn_edge.runtime.alignment.features import Field, Mask, direction_field, real_part_mask
-from mgdn_edge.runtime.alignment.rig_file import Matrix
+from mgdn_edge.runtime.alignment.apply.rig_file import Matrix
+from mgdn_edge.runtime.alignment.measure.features import (
+    Field,
+    Mask,
+    direction_field,
+    real_part_mask,
+)
 
 Image = npt.NDArray[np.uint8]
 Shape = tuple[int, int]

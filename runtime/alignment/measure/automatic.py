@@ -16,15 +16,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.alignment.coarse import (
+from mgdn_edge.runtime.alignment.apply.rig_file import Matrix
+from mgdn_edge.runtime.alignment.measure.coarse import (
     Candidate,
     Images,
     corner_distance,
     search_candidates,
 )
-from mgdn_edge.runtime.alignment.features import direction_field, real_part_mask
-from mgdn_edge.runtime.alignment.refine import Answer, Level, answer_votes
-from mgdn_edge.runtime.alignment.rig_file import Matrix
+from mgdn_edge.runtime.alignment.measure.features import direction_field, real_part_mask
+from mgdn_edge.runtime.alignment.measure.refine import Answer, Level, answer_votes
 from mgdn_edge.runtime.errors import UserError
 
 COARSE_FRAMES = 3  # each costs a second; more frames vote in the refinement

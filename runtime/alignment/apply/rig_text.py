@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from mgdn_edge.runtime.alignment.rig_file import CameraModel, CameraRig, Rows
+from mgdn_edge.runtime.alignment.apply.rig_file import CameraModel, CameraRig, Rows
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.whole_file import write_whole
 

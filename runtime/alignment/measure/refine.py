@@ -14,9 +14,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.alignment.coarse import CELL, Images, scaling
-from mgdn_edge.runtime.alignment.features import Field, Mask, direction_field, real_part_mask
-from mgdn_edge.runtime.alignment.rig_file import Matrix
+from mgdn_edge.runtime.alignment.apply.rig_file import Matrix
+from mgdn_edge.runtime.alignment.measure.coarse import CELL, Images, scaling
+from mgdn_edge.runtime.alignment.measure.features import (
+    Field,
+    Mask,
+    direction_field,
+    real_part_mask,
+)
 
 Floats = npt.NDArray[np.float64]
 

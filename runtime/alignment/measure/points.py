@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.alignment.rig_file import Matrix
+from mgdn_edge.runtime.alignment.apply.rig_file import Matrix
 from mgdn_edge.runtime.errors import UserError
 
 Points = npt.NDArray[np.float64]
