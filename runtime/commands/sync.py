@@ -50,8 +50,8 @@ def sync_command(
     from mgdn_edge.runtime.capture.sources import InfraredOptions
     from mgdn_edge.runtime.commands.fuse import show_progress
     from mgdn_edge.runtime.pairing.clock_fit import write_clock
+    from mgdn_edge.runtime.sync.sync_sources import sync_sources
     from mgdn_edge.runtime.thermal.scale import parse_span
-    from mgdn_edge.runtime.timing.sync import sync_sources
     from mgdn_edge.runtime.whole_file import check_side_file
 
     if output is not None:

@@ -5,8 +5,8 @@ import pytest
 
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.timing.clock_offset import measure_clock
-from mgdn_edge.runtime.timing.motion import Motion, measure_motion
+from mgdn_edge.runtime.sync.clock_offset import measure_clock
+from mgdn_edge.runtime.sync.motion import Motion, measure_motion
 
 
 @pytest.fixture(scope="module")

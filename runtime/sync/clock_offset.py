@@ -23,7 +23,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
-from mgdn_edge.runtime.timing.motion import Energy, Motion
+from mgdn_edge.runtime.sync.motion import Energy, Motion
 
 STEP_S = 0.01  # of the lags; the parabola goes below it
 SLOW_S = 0.5  # slower changes than this (standing cars, clouds) say nothing about time

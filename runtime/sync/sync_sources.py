@@ -15,8 +15,8 @@ from mgdn_edge.runtime.alignment.apply.remap import Alignment, open_alignment
 from mgdn_edge.runtime.capture.sources import InfraredOptions, Source, open_infrared, open_visible
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
-from mgdn_edge.runtime.timing.clock_offset import measure_clock
-from mgdn_edge.runtime.timing.motion import Motion, measure_motion
+from mgdn_edge.runtime.sync.clock_offset import measure_clock
+from mgdn_edge.runtime.sync.motion import Motion, measure_motion
 
 F = TypeVar("F", VisibleFrame, InfraredFrame)
 
