@@ -28,11 +28,11 @@ from mgdn_edge.calibration.selection import (
 )
 from mgdn_edge.calibration.trial import TrialResult, list_trials, run_trial
 from mgdn_edge.calibration.tuning import read_tuning_frames, tune_trial
-from mgdn_edge.runtime.bundle.extension import Candidate, extend_bundle
 from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance, Manifest
 from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.packing.extension import Candidate, extend_bundle
 from mgdn_edge.runtime.quality.gate import GateLimits
 
 RANGES_FILE = "ranges.json"

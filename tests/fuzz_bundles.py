@@ -25,7 +25,7 @@ EXAMPLES = 400  # of one kind before the next has its turn
 
 def build_bundle(folder: Path) -> Path:
     """The tiny bundle of the tests."""
-    from mgdn_edge.runtime.bundle.creation import create_bundle
+    from mgdn_edge.runtime.packing.creation import create_bundle
 
     spec = importlib.util.spec_from_file_location("conftest", TESTS / "runtime" / "conftest.py")
     fixtures = importlib.util.module_from_spec(spec)

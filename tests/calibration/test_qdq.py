@@ -104,7 +104,7 @@ def test_the_picture_is_float32s_and_integer_kernels_give_it(quantised, edge_mod
     wanted = run(edge_models["models/640x480.onnx"])
     got, in_float = run(data), run(data, optimise=False)
     assert psnr(got, wanted, 255) > 45
-    # The bound of runtime/bundle/extension.py's tolerance, with room.
+    # The bound of runtime/packing/extension.py's tolerance, with room.
     assert np.abs(got.astype(int) - in_float).max() <= 4
 
 

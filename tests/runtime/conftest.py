@@ -113,7 +113,7 @@ def export_folder(tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory) -> Path:
     """Read-only: tests that damage a bundle copy its bytes."""
-    from mgdn_edge.runtime.bundle.creation import create_bundle
+    from mgdn_edge.runtime.packing.creation import create_bundle
 
     folder = tmp_path_factory.mktemp("tiny")
     create_bundle(write_export(folder / "export"), folder / "tiny.mgdn")

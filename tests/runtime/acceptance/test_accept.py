@@ -12,7 +12,6 @@ from mgdn_edge.runtime.acceptance import accept, place
 from mgdn_edge.runtime.acceptance import plugin as operations
 from mgdn_edge.runtime.acceptance.accept import accept_bundle
 from mgdn_edge.runtime.acceptance.wish import Wish
-from mgdn_edge.runtime.bundle import creation
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.doctor import Report
 from mgdn_edge.runtime.errors import DeviceError
@@ -20,6 +19,7 @@ from mgdn_edge.runtime.finding import Finding
 from mgdn_edge.runtime.fusion.backends import tensorrt as tensorrt_backend
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.fusion.engines import engine_plan, engine_session
+from mgdn_edge.runtime.packing import creation
 
 pytestmark = pytest.mark.export
 

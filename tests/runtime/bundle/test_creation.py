@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.bundle.creation import DYNAMIC_GOLDEN_SIZE, create_bundle
 from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.bundle.verification import verify_bundle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.packing.creation import DYNAMIC_GOLDEN_SIZE, create_bundle
+from mgdn_edge.runtime.packing.verification import verify_bundle
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.export
