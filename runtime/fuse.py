@@ -18,11 +18,11 @@ from mgdn_edge.runtime.fusion.session import FilterImplementation, Session
 from mgdn_edge.runtime.latency import Percentiles, measure_stages
 from mgdn_edge.runtime.ledger import END_TO_END
 from mgdn_edge.runtime.machine.versions import installed_versions
+from mgdn_edge.runtime.output.counts_file import record_counts
+from mgdn_edge.runtime.output.sinks import open_sink
 from mgdn_edge.runtime.pairing.by_order import Pairs
 from mgdn_edge.runtime.pairing.by_time import UNENDING, TimedOptions, open_pairs
-from mgdn_edge.runtime.sinks import open_sink
 from mgdn_edge.runtime.stream import Pace, StreamResult, fuse_stream
-from mgdn_edge.runtime.thermal.counts_file import record_counts
 from mgdn_edge.runtime.thermal.scale import CountScale
 from mgdn_edge.runtime.timing.figures import PairingFigures, pairing_figures
 from mgdn_edge.runtime.trace import write_trace

@@ -8,8 +8,8 @@ from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
 from mgdn_edge.runtime.ledger import STAGES, span_ns
+from mgdn_edge.runtime.output.sinks import Sink
 from mgdn_edge.runtime.pairing.by_order import Pairs
-from mgdn_edge.runtime.sinks import Sink
 from mgdn_edge.runtime.stream import SourceClock, fuse_stream, resize_into
 
 

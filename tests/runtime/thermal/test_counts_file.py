@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.thermal.counts_file import read_counts
+from mgdn_edge.runtime.output.counts_file import read_counts
 from mgdn_edge.runtime.thermal.scale import CountScale, parse_scale, parse_span
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from mgdn_edge.runtime.capture.files.images import STILL_RATE
 from mgdn_edge.runtime.capture.files.video import ticks_from_ns
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.output.sink import Sink
 from mgdn_edge.runtime.picture.colour import NEUTRAL, full_size_chroma
 from mgdn_edge.runtime.picture.frame import Plane, SourceInfo, VisibleFrame
-from mgdn_edge.runtime.sinks.base import Sink
 
 if TYPE_CHECKING:
     Packets = list[av.Packet[av.VideoStream]]

@@ -10,11 +10,11 @@ from typing import Any
 from mgdn_edge.runtime.capture.files.image_file import IMAGE_SUFFIXES, READ_SUFFIXES
 from mgdn_edge.runtime.capture.sources import local_path
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.output.images import ImagesSink
+from mgdn_edge.runtime.output.rtsp import RtspSink
+from mgdn_edge.runtime.output.sink import Sink
+from mgdn_edge.runtime.output.video import VideoSink
 from mgdn_edge.runtime.picture.frame import SourceInfo
-from mgdn_edge.runtime.sinks.base import Sink
-from mgdn_edge.runtime.sinks.images import ImagesSink
-from mgdn_edge.runtime.sinks.rtsp import RtspSink
-from mgdn_edge.runtime.sinks.video import VideoSink
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.output.sink import Sink
 from mgdn_edge.runtime.picture.colour import Pixels, bgr_from_planes, place_chroma
 from mgdn_edge.runtime.picture.frame import Plane, VisibleFrame
-from mgdn_edge.runtime.sinks.base import Sink
 from mgdn_edge.runtime.whole_file import write_whole
 
 JPEG_PARAMETERS = (cv2.IMWRITE_JPEG_QUALITY, 95)

@@ -12,11 +12,11 @@ import av
 from mgdn_edge.runtime.capture.cameras.backoff import Backoff
 from mgdn_edge.runtime.capture.cameras.camera_uri import without_password
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.output.video import VideoSink
 from mgdn_edge.runtime.picture.frame import SourceInfo, VisibleFrame
-from mgdn_edge.runtime.sinks.video import VideoSink
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.sinks.video import Packets
+    from mgdn_edge.runtime.output.video import Packets
 
 OPTIONS = {"rtsp_transport": "tcp"}
 OPEN_SECONDS, WRITE_SECONDS = 3.0, 3.0
