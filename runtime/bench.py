@@ -14,11 +14,11 @@ import numpy as np
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.fusion.session import FilterImplementation, Size
-from mgdn_edge.runtime.latency import Percentiles, percentiles
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 from mgdn_edge.runtime.whole_file import check_side_file
 
 SCHEMA = "mgdn.bench/1"

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from mgdn_edge.runtime import demo
 from mgdn_edge.runtime.capture.sources import open_visible
+from mgdn_edge.runtime.stream import demo
 from mgdn_edge.runtime.synthetic import open_rig
 
 CLIP_FRAMES = 12

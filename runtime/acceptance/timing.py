@@ -11,10 +11,10 @@ import numpy as np
 from mgdn_edge.runtime.acceptance.subjects import Subject
 from mgdn_edge.runtime.bench import SCENES, SEED, draw_pair
 from mgdn_edge.runtime.fusion.session import Session, Slot
-from mgdn_edge.runtime.latency import Percentiles, percentiles
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
 from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 
 WARMUP = 10
 LONGEST_S = 60.0  # networks of seconds a frame get fewer frames, not an hour

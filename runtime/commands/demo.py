@@ -16,8 +16,8 @@ def demo_command(
 ) -> None:
     """Draw a small scene, fuse it, leave OUT/demo.mp4, OUT/demo.png and a latency table."""
     from mgdn_edge.runtime.commands.fuse import print_table, show_progress
-    from mgdn_edge.runtime.demo import run_demo
     from mgdn_edge.runtime.machine.page_retention import retain_pages
+    from mgdn_edge.runtime.stream.demo import run_demo
 
     retain_pages()
     with show_progress(shown=True) as (on_start, on_frame):

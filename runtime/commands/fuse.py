@@ -27,7 +27,7 @@ from mgdn_edge.runtime.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.fuse import Summary
+    from mgdn_edge.runtime.stream.fuse_files import Summary
 
 INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
 
@@ -175,11 +175,11 @@ def fuse_command(
 ) -> None:
     """Fuse two recordings, registered or with a rig, into OUTPUT; report every stage's latency."""
     from mgdn_edge.runtime.capture.sources import InfraredOptions
-    from mgdn_edge.runtime.fuse import fuse_files
     from mgdn_edge.runtime.interrupt import stop_on_signal
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.pairing.by_time import timed_options
+    from mgdn_edge.runtime.stream.fuse_files import fuse_files
     from mgdn_edge.runtime.thermal.scale import parse_scale, parse_span
 
     chosen = choose_network(bundle, network)
@@ -272,7 +272,7 @@ def _print_json(summary: Summary) -> None:
 def print_table(summary: Summary) -> None:
     from rich.console import Console
 
-    from mgdn_edge.runtime.latency import latency_table
+    from mgdn_edge.runtime.stream.latency import latency_table
 
     counts = summary.frames
     print(

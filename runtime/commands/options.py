@@ -54,7 +54,7 @@ FilterChoice = Annotated[
 
 def choose_network(bundle: Path | None, network: str | None) -> Path | str:
     """What ``--bundle`` or ``--network`` names, else the default; UserError for both."""
-    from mgdn_edge.runtime.fuse import DEFAULT_NETWORK
+    from mgdn_edge.runtime.stream.fuse_files import DEFAULT_NETWORK
 
     if bundle is not None and network is not None:
         raise UserError("both --bundle and --network were given; pass one of them")

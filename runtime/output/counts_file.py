@@ -20,7 +20,7 @@ from mgdn_edge.runtime.capture.files.video import ticks_from_ns
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing.by_order import Pair, Pairs
 from mgdn_edge.runtime.picture.frame import Plane
-from mgdn_edge.runtime.stream import FrameKeeper
+from mgdn_edge.runtime.stream.stream import FrameKeeper
 from mgdn_edge.runtime.thermal.scale import CountScale
 
 SCHEMA = "mgdn.counts/1"

@@ -29,8 +29,6 @@ from mgdn_edge.runtime.fusion.open_session import (
     start_variant,
 )
 from mgdn_edge.runtime.fusion.session import Session, Size
-from mgdn_edge.runtime.latency import Percentiles, percentiles
-from mgdn_edge.runtime.ledger import FrameStamps, Ledger, span_ns
 from mgdn_edge.runtime.machine.ceilings import Ceilings, measure_ceilings
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
@@ -49,6 +47,8 @@ from mgdn_edge.runtime.profiling.report import (
 )
 from mgdn_edge.runtime.profiling.roofline import PartFigures, measure_part
 from mgdn_edge.runtime.profiling.timeline import Timeline
+from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
+from mgdn_edge.runtime.stream.ledger import FrameStamps, Ledger, span_ns
 from mgdn_edge.runtime.whole_file import check_side_file
 
 WARMUP = 5

@@ -8,11 +8,11 @@ from functools import partial
 import msgspec
 
 from mgdn_edge.runtime.fusion.session import FilterImplementation
-from mgdn_edge.runtime.latency import Percentiles
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.conditions import Conditions
 from mgdn_edge.runtime.machine.power import Energy
 from mgdn_edge.runtime.profiling.roofline import PartFigures
+from mgdn_edge.runtime.stream.latency import Percentiles
 
 SCHEMA = "mgdn.profile/1"
 # The sum was 100.3 % of the measured time on a quiet machine (mgdn-edge, 2 threads), 96 to 116 % on

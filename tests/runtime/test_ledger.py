@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.latency import measure_stages, percentiles, warmup_frames
-from mgdn_edge.runtime.ledger import SPANS, STAGES, FrameStamps, Ledger, span_ns
+from mgdn_edge.runtime.stream.latency import measure_stages, percentiles, warmup_frames
+from mgdn_edge.runtime.stream.ledger import SPANS, STAGES, FrameStamps, Ledger, span_ns
 
 
 def test_rows_keep_their_values_while_the_ledger_grows():

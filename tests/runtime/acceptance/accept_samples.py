@@ -14,10 +14,10 @@ from mgdn_edge.runtime.acceptance.report import (
 from mgdn_edge.runtime.acceptance.soak import Soak, Window
 from mgdn_edge.runtime.acceptance.timing import Timing
 from mgdn_edge.runtime.finding import Finding
-from mgdn_edge.runtime.latency import Percentiles
 from mgdn_edge.runtime.machine.conditions import Conditions
 from mgdn_edge.runtime.quality.gate import QualityFigures
 from mgdn_edge.runtime.quality.parity import Parity
+from mgdn_edge.runtime.stream.latency import Percentiles
 from mgdn_edge.runtime.truth_quality import TruthQuality
 
 BEFORE = Conditions("2 (MAXN)", (), {"gpu-thermal": 48.0}, {"oc1": 0}, {}, (), (0.2, 0.1, 0.1))

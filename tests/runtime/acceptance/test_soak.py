@@ -18,8 +18,8 @@ from mgdn_edge.runtime.acceptance.soak import (
 )
 from mgdn_edge.runtime.acceptance.subjects import Subject
 from mgdn_edge.runtime.fusion.open_session import open_session
-from mgdn_edge.runtime.latency import Percentiles
 from mgdn_edge.runtime.machine.conditions import Conditions
+from mgdn_edge.runtime.stream.latency import Percentiles
 
 QUIET = Conditions(None, (), {}, {}, {}, (), ())
 TIMES = Percentiles(1.0, 1.0, 1.0, 1.0, 9, 0)

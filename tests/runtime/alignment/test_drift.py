@@ -16,9 +16,9 @@ from mgdn_edge.runtime.alignment.drift import (
     check_drift,
     drift_sentence,
 )
-from mgdn_edge.runtime.ledger import FrameStamps
 from mgdn_edge.runtime.pairing.by_order import Pair
 from mgdn_edge.runtime.picture.frame import InfraredFrame
+from mgdn_edge.runtime.stream.ledger import FrameStamps
 
 
 def moved_by(x, y):

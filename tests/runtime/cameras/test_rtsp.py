@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fuse import fuse_files
-from mgdn_edge.runtime.latency import percentiles
-from mgdn_edge.runtime.ledger import Ledger
 from mgdn_edge.runtime.pairing.by_time import TimedOptions
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
+from mgdn_edge.runtime.stream.fuse_files import fuse_files
+from mgdn_edge.runtime.stream.latency import percentiles
+from mgdn_edge.runtime.stream.ledger import Ledger
 
 pytestmark = pytest.mark.rtsp_server
 

@@ -43,6 +43,6 @@ def test_both_formulations_have_a_row(make_stand_in, monkeypatch, capsys, tmp_pa
 
 
 def fusion_cuda_percentiles(durations, warmup):
-    from mgdn_edge.runtime.latency import percentiles
+    from mgdn_edge.runtime.stream.latency import percentiles
 
     return percentiles(durations + 1_000_000, warmup)

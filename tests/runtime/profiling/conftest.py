@@ -3,7 +3,6 @@
 import pytest
 
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, NodeFacts, TensorFacts
-from mgdn_edge.runtime.latency import Percentiles
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.conditions import Conditions
 from mgdn_edge.runtime.profiling.report import (
@@ -15,6 +14,7 @@ from mgdn_edge.runtime.profiling.report import (
 )
 from mgdn_edge.runtime.profiling.roofline import PartFigures
 from mgdn_edge.runtime.profiling.timeline import Kernel, Timeline
+from mgdn_edge.runtime.stream.latency import Percentiles
 
 SIDE = 10  # each tensor is (1, 1, 10, 10) float32: 400 bytes
 

@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import pytest
 
-from mgdn_edge.runtime.fuse import fuse_files
-from mgdn_edge.runtime.ledger import STAGES, FrameStamps, Ledger
-from mgdn_edge.runtime.report.frame_times import WORK_STAGES
-from mgdn_edge.runtime.trace import TRACKS, trace_events, write_trace
+from mgdn_edge.runtime.stream.frame_times import WORK_STAGES
+from mgdn_edge.runtime.stream.fuse_files import fuse_files
+from mgdn_edge.runtime.stream.ledger import STAGES, FrameStamps, Ledger
+from mgdn_edge.runtime.stream.trace import TRACKS, trace_events, write_trace
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fuse import fuse_files
 from mgdn_edge.runtime.fusion.open_session import packaged_bundles
+from mgdn_edge.runtime.stream.fuse_files import fuse_files
 
 AVERAGE = ("--network", "average")
 STAGES = ("decode", "pair", "align", "copy_in", "infer", "copy_out", "compose", "encode", "out")

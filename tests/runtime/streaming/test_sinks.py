@@ -9,7 +9,7 @@ from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, op
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.output.sinks import open_sink
 from mgdn_edge.runtime.pairing.by_order import Pairs
-from mgdn_edge.runtime.stream import fuse_stream
+from mgdn_edge.runtime.stream.stream import fuse_stream
 from mgdn_edge.runtime.whole_file import write_whole
 
 

@@ -7,10 +7,10 @@ import pytest
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
-from mgdn_edge.runtime.ledger import STAGES, span_ns
 from mgdn_edge.runtime.output.sinks import Sink
 from mgdn_edge.runtime.pairing.by_order import Pairs
-from mgdn_edge.runtime.stream import SourceClock, fuse_stream, resize_into
+from mgdn_edge.runtime.stream.ledger import STAGES, span_ns
+from mgdn_edge.runtime.stream.stream import SourceClock, fuse_stream, resize_into
 
 
 class SlowSession(BaselineSession):
@@ -247,7 +247,7 @@ def test_every_image_may_have_its_own_size(folder_pair):
 
 
 def test_a_late_reader_is_charged_from_the_due_time():
-    from mgdn_edge.runtime.ledger import FrameStamps
+    from mgdn_edge.runtime.stream.ledger import FrameStamps
 
     clock, start = SourceClock(threading.Event()), time.perf_counter_ns()
     first = FrameStamps(pts_ns=0, read_ns=start, decoded_ns=start, paired_ns=start)

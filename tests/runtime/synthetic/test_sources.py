@@ -13,7 +13,7 @@ import pytest
 from mgdn_edge.cli import build_app
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fuse import fuse_files
+from mgdn_edge.runtime.stream.fuse_files import fuse_files
 from mgdn_edge.runtime.synthetic import Rig, open_rig
 
 SCENE = "synthetic://night?seed=1&frames=4&size=96x64&fps=50"

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.ledger import STAGES, Ledger
+from mgdn_edge.runtime.stream.ledger import STAGES, Ledger
 from mgdn_edge.runtime.whole_file import write_whole
 
 PROCESS = 1

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mgdn_edge.runtime.latency import warmup_frames
 from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane, VisibleFrame
-from mgdn_edge.runtime.report.frame_times import frame_time_ns
+from mgdn_edge.runtime.stream.frame_times import frame_time_ns
+from mgdn_edge.runtime.stream.latency import warmup_frames
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.pairing.by_order import Pair
-    from mgdn_edge.runtime.stream import Pace
+    from mgdn_edge.runtime.stream.stream import Pace
 
 
 @dataclass

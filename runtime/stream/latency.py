@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.ledger import SPANS, span_ns
+from mgdn_edge.runtime.stream.ledger import SPANS, span_ns
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fuse import DEFAULT_NETWORK, Summary, fuse_files
 from mgdn_edge.runtime.picture.colour import bgr_from_planes, place_chroma
 from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
+from mgdn_edge.runtime.stream.fuse_files import DEFAULT_NETWORK, Summary, fuse_files
 from mgdn_edge.runtime.synthetic import open_rig
 from mgdn_edge.runtime.whole_file import write_whole
 

@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.latency import Percentiles, percentiles
 from mgdn_edge.runtime.pairing.by_order import Pairs
 from mgdn_edge.runtime.pairing.by_time import TimedPairs
 from mgdn_edge.runtime.pairing.nearest import PairPolicy
+from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 
 
 class PairingFigures(msgspec.Struct, frozen=True):

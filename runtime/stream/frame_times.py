@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.ledger import END_TO_END, STAGES, FrameStamps, span_ns
+from mgdn_edge.runtime.stream.ledger import END_TO_END, STAGES, FrameStamps, span_ns
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.stream import Pace
+    from mgdn_edge.runtime.stream.stream import Pace
 
 WORK_STAGES = tuple(name for name in STAGES if not name.endswith("_wait"))
 

@@ -15,17 +15,17 @@ from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.fusion.session import FilterImplementation, Session
-from mgdn_edge.runtime.latency import Percentiles, measure_stages
-from mgdn_edge.runtime.ledger import END_TO_END
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.output.counts_file import record_counts
 from mgdn_edge.runtime.output.sinks import open_sink
 from mgdn_edge.runtime.pairing.by_order import Pairs
 from mgdn_edge.runtime.pairing.by_time import UNENDING, TimedOptions, open_pairs
-from mgdn_edge.runtime.stream import Pace, StreamResult, fuse_stream
+from mgdn_edge.runtime.stream.latency import Percentiles, measure_stages
+from mgdn_edge.runtime.stream.ledger import END_TO_END
+from mgdn_edge.runtime.stream.pairing_figures import PairingFigures, pairing_figures
+from mgdn_edge.runtime.stream.stream import Pace, StreamResult, fuse_stream
+from mgdn_edge.runtime.stream.trace import write_trace
 from mgdn_edge.runtime.thermal.scale import CountScale
-from mgdn_edge.runtime.timing.figures import PairingFigures, pairing_figures
-from mgdn_edge.runtime.trace import write_trace
 from mgdn_edge.runtime.whole_file import check_side_file
 
 SCHEMA = "mgdn.fuse/1"
@@ -156,7 +156,7 @@ def fuse_files(
                 on_start(pairs.count)
             keeper = None
             if report is not None:
-                from mgdn_edge.runtime.report.kept_frames import KeptFrames
+                from mgdn_edge.runtime.stream.kept_frames import KeptFrames
 
                 keeper = KeptFrames(pairs.count, pace)
             if pairs.alignment is not None:
