@@ -10,7 +10,7 @@ import numpy as np
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.session import Size
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.turns import Contender, TurnFigures, take_turns
+from mgdn_edge.runtime.measure.turns import Contender, TurnFigures, take_turns
 
 SCHEMA = "mgdn.bench-published/1"
 PUBLISHED, OURS = "published, eager PyTorch", "ONNX Runtime, native filter"
@@ -144,7 +144,7 @@ def prepare_onnx(model: Path, size: Size, threads: int) -> Run:
 
 
 def _planes(size: Size) -> tuple[np.ndarray, np.ndarray]:
-    from mgdn_edge.runtime.bench import draw_pair
+    from mgdn_edge.runtime.measure.bench import draw_pair
 
     return draw_pair(size, SEED)
 

@@ -22,8 +22,8 @@ from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.finding import Finding
 from mgdn_edge.runtime.fusion.open_session import BASELINES, packaged_bundles
 from mgdn_edge.runtime.gpu_findings import examine_gpu
-from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.installation import Installation
+from mgdn_edge.runtime.measure.ceilings import Ceilings
 from mgdn_edge.runtime.packing.verification import verify_bundle
 
 # Distribution and the module it brings.

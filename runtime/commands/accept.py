@@ -58,11 +58,11 @@ def accept_command(
     """Try a bundle on this machine, doctor to soak; leave one JSON and one page to send back."""
     import msgspec
 
-    from mgdn_edge.runtime.acceptance.accept import accept_bundle
-    from mgdn_edge.runtime.acceptance.place import choose_backend, choose_folder
-    from mgdn_edge.runtime.acceptance.wish import Wish
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
+    from mgdn_edge.runtime.measure.acceptance.accept import accept_bundle
+    from mgdn_edge.runtime.measure.acceptance.place import choose_backend, choose_folder
+    from mgdn_edge.runtime.measure.acceptance.wish import Wish
     from mgdn_edge.runtime.report.accept_report import PAGE_FILE, REPORT_FILE, write_acceptance
 
     retain_pages()

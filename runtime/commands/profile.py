@@ -58,8 +58,8 @@ def profile_command(
 
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
-    from mgdn_edge.runtime.profiling.profile import profile_network
-    from mgdn_edge.runtime.profiling.terminal import print_profile
+    from mgdn_edge.runtime.measure.profiling.profile import profile_network
+    from mgdn_edge.runtime.measure.profiling.terminal import print_profile
 
     chosen = choose_network(bundle, network)
     retain_pages()

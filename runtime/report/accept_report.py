@@ -9,12 +9,12 @@ import cv2
 import msgspec
 import numpy as np
 
-from mgdn_edge.runtime.acceptance.fidelity import Example
-from mgdn_edge.runtime.acceptance.report import AcceptReport, Kept, SubjectParity
-from mgdn_edge.runtime.acceptance.timing import Timing
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.conditions import describe_conditions
 from mgdn_edge.runtime.machine.environment import describe_environment
+from mgdn_edge.runtime.measure.acceptance.fidelity import Example
+from mgdn_edge.runtime.measure.acceptance.report import AcceptReport, Kept, SubjectParity
+from mgdn_edge.runtime.measure.acceptance.timing import Timing
 from mgdn_edge.runtime.report.document import write_document
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture
 from mgdn_edge.runtime.report.plots import plot_frames

@@ -16,7 +16,7 @@ from mgdn_edge.runtime.report.pictures import encode_picture
 from mgdn_edge.runtime.report.plots import draw_bars, plot_frames
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.bench import BenchReport, NetworkFigures
+    from mgdn_edge.runtime.measure.bench import BenchReport, NetworkFigures
 
 
 def write_bench_report(

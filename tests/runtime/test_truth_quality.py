@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.evaluate import evaluate_networks, mean_quality
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.fusion.session import Session, Slot
-from mgdn_edge.runtime.synthetic import Rig, open_rig
-from mgdn_edge.runtime.truth_quality import (
+from mgdn_edge.runtime.measure.evaluate import evaluate_networks, mean_quality
+from mgdn_edge.runtime.measure.truth import (
     CONTRAST_FLOOR,
     NOISE_GAIN_CEILING,
     OVERSHOOT_CEILING,
@@ -22,6 +21,7 @@ from mgdn_edge.runtime.truth_quality import (
     noise_gain,
     overshoot,
 )
+from mgdn_edge.runtime.synthetic import Rig, open_rig
 
 FRAMES = (10, 60)
 Fusion = Callable[[np.ndarray, np.ndarray], np.ndarray]

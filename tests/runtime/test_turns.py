@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from mgdn_edge.runtime.turns import KEPT_PAGES, Contender, take_turns
+from mgdn_edge.runtime.measure.turns import KEPT_PAGES, Contender, take_turns
 
 MIB = 1 << 20
 

@@ -2,23 +2,23 @@
 
 import numpy as np
 
-from mgdn_edge.runtime.acceptance.clause import Clause
-from mgdn_edge.runtime.acceptance.fidelity import Example, Fidelity
-from mgdn_edge.runtime.acceptance.report import (
+from mgdn_edge.runtime.finding import Finding
+from mgdn_edge.runtime.machine.conditions import Conditions
+from mgdn_edge.runtime.measure.acceptance.clause import Clause
+from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
+from mgdn_edge.runtime.measure.acceptance.report import (
     SCHEMA,
     AcceptReport,
     Kept,
     SubjectParity,
     judge,
 )
-from mgdn_edge.runtime.acceptance.soak import Soak, Window
-from mgdn_edge.runtime.acceptance.timing import Timing
-from mgdn_edge.runtime.finding import Finding
-from mgdn_edge.runtime.machine.conditions import Conditions
+from mgdn_edge.runtime.measure.acceptance.soak import Soak, Window
+from mgdn_edge.runtime.measure.acceptance.timing import Timing
+from mgdn_edge.runtime.measure.truth import TruthQuality
 from mgdn_edge.runtime.quality.gate import QualityFigures
 from mgdn_edge.runtime.quality.parity import Parity
 from mgdn_edge.runtime.stream.latency import Percentiles
-from mgdn_edge.runtime.truth_quality import TruthQuality
 
 BEFORE = Conditions("2 (MAXN)", (), {"gpu-thermal": 48.0}, {"oc1": 0}, {}, (), (0.2, 0.1, 0.1))
 AFTER = Conditions("2 (MAXN)", (), {"gpu-thermal": 71.0}, {"oc1": 3}, {}, (), (1.2, 0.4, 0.2))

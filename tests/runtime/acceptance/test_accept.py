@@ -8,10 +8,6 @@ import numpy as np
 import pytest
 from engine_samples import ORIN, PLENTY, STANDIN
 
-from mgdn_edge.runtime.acceptance import accept, place
-from mgdn_edge.runtime.acceptance import plugin as operations
-from mgdn_edge.runtime.acceptance.accept import accept_bundle
-from mgdn_edge.runtime.acceptance.wish import Wish
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.doctor import Report
 from mgdn_edge.runtime.errors import DeviceError
@@ -19,6 +15,10 @@ from mgdn_edge.runtime.finding import Finding
 from mgdn_edge.runtime.fusion.backends import tensorrt as tensorrt_backend
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.fusion.engines import engine_plan, engine_session
+from mgdn_edge.runtime.measure.acceptance import accept, place
+from mgdn_edge.runtime.measure.acceptance import plugin as operations
+from mgdn_edge.runtime.measure.acceptance.accept import accept_bundle
+from mgdn_edge.runtime.measure.acceptance.wish import Wish
 from mgdn_edge.runtime.packing import creation
 
 pytestmark = pytest.mark.export

@@ -1,6 +1,6 @@
 import pytest
 
-from mgdn_edge.runtime.acceptance.clause import (
+from mgdn_edge.runtime.measure.acceptance.clause import (
     Clause,
     deciding_clause,
     exit_code,

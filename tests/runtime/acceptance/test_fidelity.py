@@ -4,16 +4,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.acceptance import fidelity as judged
-from mgdn_edge.runtime.acceptance.clause import NotMeasured
-from mgdn_edge.runtime.acceptance.fidelity import (
+from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
+from mgdn_edge.runtime.bundle.reader import open_bundle
+from mgdn_edge.runtime.fusion.open_session import open_session, packaged_bundles
+from mgdn_edge.runtime.measure.acceptance import fidelity as judged
+from mgdn_edge.runtime.measure.acceptance.clause import NotMeasured
+from mgdn_edge.runtime.measure.acceptance.fidelity import (
     find_refusals,
     measure_fidelity,
     open_reference,
 )
-from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
-from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.fusion.open_session import open_session, packaged_bundles
 from mgdn_edge.runtime.quality.gate import EQUAL_PSNR
 
 

@@ -3,9 +3,11 @@
 import msgspec
 import pytest
 
-from mgdn_edge.runtime.acceptance import soak as soaking
-from mgdn_edge.runtime.acceptance.clause import ClauseFailed, NotMeasured
-from mgdn_edge.runtime.acceptance.soak import (
+from mgdn_edge.runtime.fusion.open_session import open_session
+from mgdn_edge.runtime.machine.conditions import Conditions
+from mgdn_edge.runtime.measure.acceptance import soak as soaking
+from mgdn_edge.runtime.measure.acceptance.clause import ClauseFailed, NotMeasured
+from mgdn_edge.runtime.measure.acceptance.soak import (
     Soak,
     Window,
     judge_latency,
@@ -16,9 +18,7 @@ from mgdn_edge.runtime.acceptance.soak import (
     resident_bytes,
     run_soak,
 )
-from mgdn_edge.runtime.acceptance.subjects import Subject
-from mgdn_edge.runtime.fusion.open_session import open_session
-from mgdn_edge.runtime.machine.conditions import Conditions
+from mgdn_edge.runtime.measure.acceptance.subjects import Subject
 from mgdn_edge.runtime.stream.latency import Percentiles
 
 QUIET = Conditions(None, (), {}, {}, {}, (), ())

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from mgdn_edge.plugins import native
-from mgdn_edge.runtime.bench import bench_networks
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends import onnxruntime_cpu
 from mgdn_edge.runtime.fusion.open_session import open_session
+from mgdn_edge.runtime.measure.bench import bench_networks
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 NETWORK = "mgdn-edge"  # filters at full resolution with kernels of a lower one

@@ -9,7 +9,6 @@ from onnxruntime_stand_in import make_onnxruntime
 from tensorrt_stand_in import make_engine, make_tensorrt
 
 from mgdn_edge.cli import main
-from mgdn_edge.runtime.bench import bench_networks
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.cuda import calls
 from mgdn_edge.runtime.fusion.engines import engine_session
@@ -17,6 +16,7 @@ from mgdn_edge.runtime.fusion.engines.engine_key import EngineKey
 from mgdn_edge.runtime.fusion.engines.engine_parity import open_verified
 from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine
 from mgdn_edge.runtime.fusion.open_session import open_session
+from mgdn_edge.runtime.measure.bench import bench_networks
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 KEY = EngineKey(**{

@@ -3,9 +3,9 @@ import sys
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.machine import ceilings
-from mgdn_edge.runtime.machine.ceilings import MIB, Ceilings, copy_bytes, measure_ceilings
-from mgdn_edge.runtime.machine.small_onnx import encode_model
+from mgdn_edge.runtime.measure import ceilings
+from mgdn_edge.runtime.measure.ceilings import MIB, Ceilings, copy_bytes, measure_ceilings
+from mgdn_edge.runtime.measure.small_onnx import encode_model
 
 
 @pytest.fixture

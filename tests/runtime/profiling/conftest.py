@@ -3,17 +3,17 @@
 import pytest
 
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, NodeFacts, TensorFacts
-from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.conditions import Conditions
-from mgdn_edge.runtime.profiling.report import (
+from mgdn_edge.runtime.measure.ceilings import Ceilings
+from mgdn_edge.runtime.measure.profiling.report import (
     SCHEMA,
     Account,
     ProfileReport,
     group_modules,
     group_parts,
 )
-from mgdn_edge.runtime.profiling.roofline import PartFigures
-from mgdn_edge.runtime.profiling.timeline import Kernel, Timeline
+from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
+from mgdn_edge.runtime.measure.profiling.timeline import Kernel, Timeline
 from mgdn_edge.runtime.stream.latency import Percentiles
 
 SIDE = 10  # each tensor is (1, 1, 10, 10) float32: 400 bytes

@@ -5,8 +5,8 @@ import pytest
 
 from mgdn_edge.runtime.machine.conditions import Clock
 from mgdn_edge.runtime.machine.nvml import GpuState
-from mgdn_edge.runtime.profiling import advice
-from mgdn_edge.runtime.profiling.advice import advise
+from mgdn_edge.runtime.measure.profiling import advice
+from mgdn_edge.runtime.measure.profiling.advice import advise
 
 
 def told(report):

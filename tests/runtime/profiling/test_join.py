@@ -2,8 +2,8 @@
 
 import pytest
 
-from mgdn_edge.runtime.profiling.join import join_timeline
-from mgdn_edge.runtime.profiling.timeline import Kernel
+from mgdn_edge.runtime.measure.profiling.join import join_timeline
+from mgdn_edge.runtime.measure.profiling.timeline import Kernel
 
 
 def joined(graph, facts, *kernels):

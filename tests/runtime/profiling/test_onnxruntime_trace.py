@@ -3,8 +3,8 @@ import json
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.profiling.onnxruntime_trace import original_name, read_trace
-from mgdn_edge.runtime.profiling.profiler_cost import ProfilerCost, measure_profiler_cost
+from mgdn_edge.runtime.measure.profiling.onnxruntime_trace import original_name, read_trace
+from mgdn_edge.runtime.measure.profiling.profiler_cost import ProfilerCost, measure_profiler_cost
 
 SHAPE = {"float": [1, 2, 3, 4]}
 

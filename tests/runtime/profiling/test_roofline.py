@@ -1,10 +1,10 @@
 import pytest
 
-from mgdn_edge.runtime.machine.ceilings import Ceilings
-from mgdn_edge.runtime.profiling.join import Part
-from mgdn_edge.runtime.profiling.report import MOST_MODULES, group_modules
-from mgdn_edge.runtime.profiling.roofline import boundary_bytes, measure_part
-from mgdn_edge.runtime.profiling.timeline import Kernel
+from mgdn_edge.runtime.measure.ceilings import Ceilings
+from mgdn_edge.runtime.measure.profiling.join import Part
+from mgdn_edge.runtime.measure.profiling.report import MOST_MODULES, group_modules
+from mgdn_edge.runtime.measure.profiling.roofline import boundary_bytes, measure_part
+from mgdn_edge.runtime.measure.profiling.timeline import Kernel
 
 CEILINGS = Ceilings(2, gbps=10.0, gflops=100.0, copy_mib=64)  # ridge: 10 FLOP a byte
 

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.profiling.join import join_timeline
-from mgdn_edge.runtime.profiling.tensorrt_layers import read_layers
+from mgdn_edge.runtime.measure.profiling.join import join_timeline
+from mgdn_edge.runtime.measure.profiling.tensorrt_layers import read_layers
 
 
 def tensor(name, shape, kind):

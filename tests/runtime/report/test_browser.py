@@ -3,8 +3,8 @@
 import pytest
 from accept_samples import sample_acceptance
 
-from mgdn_edge.runtime.bench import bench_networks
-from mgdn_edge.runtime.profiling.profile import profile_network
+from mgdn_edge.runtime.measure.bench import bench_networks
+from mgdn_edge.runtime.measure.profiling.profile import profile_network
 from mgdn_edge.runtime.report.accept_report import write_acceptance
 from mgdn_edge.runtime.stream.fuse_files import fuse_files
 

@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.bench import bench_networks
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.measure.bench import bench_networks
 from mgdn_edge.runtime.stream.fuse_files import fuse_files
 
 VOID = {"meta", "link", "img", "br"}

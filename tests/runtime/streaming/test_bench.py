@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.bench import bench_networks, draw_pair
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.measure.bench import bench_networks, draw_pair
 
 
 def test_drawn_pairs_are_repeatable_and_differ():

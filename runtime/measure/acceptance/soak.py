@@ -10,13 +10,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.acceptance.clause import ClauseFailed, NotMeasured
-from mgdn_edge.runtime.acceptance.subjects import Subject
-from mgdn_edge.runtime.acceptance.timing import choose_clock, draw_pairs, fuse_once
-from mgdn_edge.runtime.bench import SCENES
 from mgdn_edge.runtime.fusion.session import Session
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions, throttled
 from mgdn_edge.runtime.machine.text_file import read_text
+from mgdn_edge.runtime.measure.acceptance.clause import ClauseFailed, NotMeasured
+from mgdn_edge.runtime.measure.acceptance.subjects import Subject
+from mgdn_edge.runtime.measure.acceptance.timing import choose_clock, draw_pairs, fuse_once
+from mgdn_edge.runtime.measure.bench import SCENES
 from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 
 WINDOWS = 12  # five seconds each of a minute

@@ -12,11 +12,11 @@ from mgdn_edge.plugins.tensorrt_plugin import (
     TensorrtPluginError,
     load_plugin,
 )
-from mgdn_edge.runtime.acceptance.clause import NotMeasured
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.engines.engine_plan import DEFAULT_BUILDER, find_builder
 from mgdn_edge.runtime.fusion.open_session import TENSORRT_BACKEND
+from mgdn_edge.runtime.measure.acceptance.clause import NotMeasured
 
 FILTER = "mgdn::DynamicFilter"
 SHOWN_DIGITS = 12  # of a digest

@@ -14,32 +14,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from mgdn_edge.runtime.acceptance import soak as soaking
-from mgdn_edge.runtime.acceptance.clause import (
-    INTERRUPTED,
-    Clause,
-    ClauseFailed,
-    NotMeasured,
-    State,
-)
-from mgdn_edge.runtime.acceptance.fidelity import (
-    STEPS,
-    Example,
-    describe_fidelity,
-    measure_fidelity,
-    open_reference,
-)
-from mgdn_edge.runtime.acceptance.plugin import check_operations, has_filter
-from mgdn_edge.runtime.acceptance.report import SCHEMA, AcceptReport, Kept, SubjectParity, judge
-from mgdn_edge.runtime.acceptance.subjects import (
-    BASE_SIZE,
-    Opened,
-    Subject,
-    list_subjects,
-    open_subject,
-)
-from mgdn_edge.runtime.acceptance.timing import measure_timing
-from mgdn_edge.runtime.acceptance.wish import Show, Tell, Wish, silent
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.doctor import examine_machine
@@ -48,6 +22,38 @@ from mgdn_edge.runtime.fusion.open_session import TENSORRT_BACKEND, find_bundle
 from mgdn_edge.runtime.fusion.session import Session
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
+from mgdn_edge.runtime.measure.acceptance import soak as soaking
+from mgdn_edge.runtime.measure.acceptance.clause import (
+    INTERRUPTED,
+    Clause,
+    ClauseFailed,
+    NotMeasured,
+    State,
+)
+from mgdn_edge.runtime.measure.acceptance.fidelity import (
+    STEPS,
+    Example,
+    describe_fidelity,
+    measure_fidelity,
+    open_reference,
+)
+from mgdn_edge.runtime.measure.acceptance.plugin import check_operations, has_filter
+from mgdn_edge.runtime.measure.acceptance.report import (
+    SCHEMA,
+    AcceptReport,
+    Kept,
+    SubjectParity,
+    judge,
+)
+from mgdn_edge.runtime.measure.acceptance.subjects import (
+    BASE_SIZE,
+    Opened,
+    Subject,
+    list_subjects,
+    open_subject,
+)
+from mgdn_edge.runtime.measure.acceptance.timing import measure_timing
+from mgdn_edge.runtime.measure.acceptance.wish import Show, Tell, Wish, silent
 from mgdn_edge.runtime.quality.gate import describe_verdict
 
 SOAK = ("soak latency", "soak memory", "soak throttling")

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.profiling.profiler_cost import NO_COST, ProfilerCost
-from mgdn_edge.runtime.profiling.timeline import VIEW_OPERATORS, Kernel, Timeline
+from mgdn_edge.runtime.measure.profiling.profiler_cost import NO_COST, ProfilerCost
+from mgdn_edge.runtime.measure.profiling.timeline import VIEW_OPERATORS, Kernel, Timeline
 
 KERNEL_SUFFIX = "_kernel_time"
 RUN, EXECUTE = "model_run", "SequentialExecutor::Execute"

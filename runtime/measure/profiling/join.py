@@ -25,7 +25,7 @@ from typing import Literal
 import msgspec
 
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, NodeFacts
-from mgdn_edge.runtime.profiling.timeline import VIEW_OPERATORS, Kernel, Timeline
+from mgdn_edge.runtime.measure.profiling.timeline import VIEW_OPERATORS, Kernel, Timeline
 
 How = Literal["name", "order", "unknown"]
 # Names ONNX Runtime's optimisers give to what replaces several nodes (contrib operators).

@@ -6,18 +6,18 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.acceptance.clause import (
+from mgdn_edge.runtime.finding import Finding
+from mgdn_edge.runtime.fusion.session import FilterImplementation
+from mgdn_edge.runtime.measure.acceptance.clause import (
     INTERRUPTED,
     Clause,
     exit_code,
     is_accepted,
     verdict,
 )
-from mgdn_edge.runtime.acceptance.fidelity import Example, Fidelity
-from mgdn_edge.runtime.acceptance.soak import Soak
-from mgdn_edge.runtime.acceptance.timing import Timing
-from mgdn_edge.runtime.finding import Finding
-from mgdn_edge.runtime.fusion.session import FilterImplementation
+from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
+from mgdn_edge.runtime.measure.acceptance.soak import Soak
+from mgdn_edge.runtime.measure.acceptance.timing import Timing
 from mgdn_edge.runtime.quality.parity import Parity
 
 SCHEMA = "mgdn.accept/1"

@@ -17,7 +17,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.bench import SCENES, SEED, draw_pair
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
@@ -29,24 +28,25 @@ from mgdn_edge.runtime.fusion.open_session import (
     start_variant,
 )
 from mgdn_edge.runtime.fusion.session import Session, Size
-from mgdn_edge.runtime.machine.ceilings import Ceilings, measure_ceilings
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.picture.frame import Plane
-from mgdn_edge.runtime.profiling.advice import advise
-from mgdn_edge.runtime.profiling.join import join_timeline
-from mgdn_edge.runtime.profiling.onnxruntime_trace import read_trace
-from mgdn_edge.runtime.profiling.profiler_cost import measure_profiler_cost
-from mgdn_edge.runtime.profiling.report import (
+from mgdn_edge.runtime.measure.bench import SCENES, SEED, draw_pair
+from mgdn_edge.runtime.measure.ceilings import Ceilings, measure_ceilings
+from mgdn_edge.runtime.measure.profiling.advice import advise
+from mgdn_edge.runtime.measure.profiling.join import join_timeline
+from mgdn_edge.runtime.measure.profiling.onnxruntime_trace import read_trace
+from mgdn_edge.runtime.measure.profiling.profiler_cost import measure_profiler_cost
+from mgdn_edge.runtime.measure.profiling.report import (
     SCHEMA,
     Account,
     ProfileReport,
     group_modules,
     group_parts,
 )
-from mgdn_edge.runtime.profiling.roofline import PartFigures, measure_part
-from mgdn_edge.runtime.profiling.timeline import Timeline
+from mgdn_edge.runtime.measure.profiling.roofline import PartFigures, measure_part
+from mgdn_edge.runtime.measure.profiling.timeline import Timeline
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 from mgdn_edge.runtime.stream.ledger import FrameStamps, Ledger, span_ns
 from mgdn_edge.runtime.whole_file import check_side_file

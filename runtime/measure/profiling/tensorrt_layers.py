@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.profiling.timeline import Kernel, Timeline
+from mgdn_edge.runtime.measure.profiling.timeline import Kernel, Timeline
 
 NODE = re.compile(r"\[ONNX Layer: ([^\]\x1e\x1f]+)\]")
 REGION = re.compile(r"ForeignNode\[([^\]]+?)\.\.\.([^\]]+?)\]")

@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options, usable_cpus
-from mgdn_edge.runtime.machine.small_onnx import encode_model
 from mgdn_edge.runtime.machine.text_file import read_text
+from mgdn_edge.runtime.measure.small_onnx import encode_model
 
 MIB = 1 << 20
 LEAST_COPY, MOST_COPY = 64 * MIB, 256 * MIB  # of each of two arrays

@@ -6,7 +6,6 @@ import time
 
 import msgspec
 
-from mgdn_edge.runtime.acceptance.wish import Tell
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
@@ -19,6 +18,7 @@ from mgdn_edge.runtime.fusion.open_session import (
     start_variant,
 )
 from mgdn_edge.runtime.fusion.session import Session, Size
+from mgdn_edge.runtime.measure.acceptance.wish import Tell
 from mgdn_edge.runtime.quality.parity import Parity
 
 BASE_SIZE: Size = (480, 640)

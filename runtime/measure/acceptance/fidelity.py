@@ -12,14 +12,15 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from mgdn_edge.runtime.acceptance.clause import NotMeasured
-from mgdn_edge.runtime.acceptance.subjects import BASE_SIZE, REFERENCE_PRECISION
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.evaluate import mean_quality
 from mgdn_edge.runtime.fusion.engines.memory_need import MIB, available_memory, estimate_need
 from mgdn_edge.runtime.fusion.open_session import DEFAULT_BACKEND, choose_variant, start_variant
 from mgdn_edge.runtime.fusion.session import Session
+from mgdn_edge.runtime.measure.acceptance.clause import NotMeasured
+from mgdn_edge.runtime.measure.acceptance.subjects import BASE_SIZE, REFERENCE_PRECISION
+from mgdn_edge.runtime.measure.evaluate import mean_quality
+from mgdn_edge.runtime.measure.truth import TruthQuality, measure_truth
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.gate import (
     GateLimits,
@@ -29,7 +30,6 @@ from mgdn_edge.runtime.quality.gate import (
     summarise_quality,
 )
 from mgdn_edge.runtime.synthetic import open_rig
-from mgdn_edge.runtime.truth_quality import TruthQuality, measure_truth
 
 SCENE = "synthetic://night?seed={seed}&frames=60"
 SEEDS = (1, 2)

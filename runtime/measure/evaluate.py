@@ -11,9 +11,9 @@ import msgspec
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.versions import installed_versions
+from mgdn_edge.runtime.measure.truth import TruthQuality, measure_truth
 from mgdn_edge.runtime.synthetic import Rig
 from mgdn_edge.runtime.synthetic.options import parse_rig
-from mgdn_edge.runtime.truth_quality import TruthQuality, measure_truth
 
 SCHEMA = "mgdn.evaluate/1"
 

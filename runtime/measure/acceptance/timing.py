@@ -8,11 +8,11 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from mgdn_edge.runtime.acceptance.subjects import Subject
-from mgdn_edge.runtime.bench import SCENES, SEED, draw_pair
 from mgdn_edge.runtime.fusion.session import Session, Slot
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
+from mgdn_edge.runtime.measure.acceptance.subjects import Subject
+from mgdn_edge.runtime.measure.bench import SCENES, SEED, draw_pair
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 

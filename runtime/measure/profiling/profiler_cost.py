@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options
-from mgdn_edge.runtime.machine.small_onnx import encode_model
+from mgdn_edge.runtime.measure.small_onnx import encode_model
 
 KERNELS = 24
 SHAPE = (1, 1, 480, 640)  # large enough for all threads to take part, as in a frame

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.bundle.graph_facts import NodeFacts, TensorFacts
-from mgdn_edge.runtime.machine.ceilings import Ceilings
-from mgdn_edge.runtime.profiling.join import How, Part
+from mgdn_edge.runtime.measure.ceilings import Ceilings
+from mgdn_edge.runtime.measure.profiling.join import How, Part
 
 Bound = Literal["memory", "arithmetic", "neither"]
 # Below this share of the roof neither limit explains the time: waiting, short vectors, threads.
