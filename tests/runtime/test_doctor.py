@@ -6,13 +6,13 @@ import pytest
 from engine_samples import ORIN
 
 from mgdn_edge.plugins import native
-from mgdn_edge.runtime import doctor
-from mgdn_edge.runtime.doctor import DEPENDENCIES, examine_machine
+from mgdn_edge.runtime.doctor import examine_machine as doctor
+from mgdn_edge.runtime.doctor.examine_machine import DEPENDENCIES, examine_machine
+from mgdn_edge.runtime.doctor.finding import Finding
+from mgdn_edge.runtime.doctor.installation import Installation, package_version
 from mgdn_edge.runtime.errors import DeviceError
-from mgdn_edge.runtime.finding import Finding
 from mgdn_edge.runtime.fusion import open_session as networks
 from mgdn_edge.runtime.machine.device import Device
-from mgdn_edge.runtime.machine.installation import Installation, package_version
 
 
 def no_gpu():

@@ -7,12 +7,12 @@ import pytest
 from engine_samples import KEY, ORIN, store_engine
 
 from mgdn_edge.plugins import tensorrt_plugin
-from mgdn_edge.runtime import gpu_findings
+from mgdn_edge.runtime.doctor import gpu_findings
+from mgdn_edge.runtime.doctor.gpu_findings import examine_gpu
+from mgdn_edge.runtime.doctor.installation import Installation, module_version, package_version
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache
-from mgdn_edge.runtime.gpu_findings import examine_gpu
 from mgdn_edge.runtime.machine.device import Device
-from mgdn_edge.runtime.machine.installation import Installation, module_version, package_version
 
 CARD = Device("NVIDIA H200", "9.0", 132, False, "580.0", "13.0", "", "")
 

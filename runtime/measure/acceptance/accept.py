@@ -16,7 +16,7 @@ import numpy as np
 
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
-from mgdn_edge.runtime.doctor import examine_machine
+from mgdn_edge.runtime.doctor.examine_machine import examine_machine
 from mgdn_edge.runtime.errors import DeviceError, UserError, printable
 from mgdn_edge.runtime.fusion.open_session import TENSORRT_BACKEND, find_bundle
 from mgdn_edge.runtime.fusion.session import Session

@@ -9,9 +9,9 @@ import pytest
 from engine_samples import ORIN, PLENTY, STANDIN
 
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.doctor import Report
+from mgdn_edge.runtime.doctor.examine_machine import Report
+from mgdn_edge.runtime.doctor.finding import Finding
 from mgdn_edge.runtime.errors import DeviceError
-from mgdn_edge.runtime.finding import Finding
 from mgdn_edge.runtime.fusion.backends import tensorrt as tensorrt_backend
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.fusion.engines import engine_plan, engine_session

@@ -13,13 +13,13 @@ from mgdn_edge.plugins.tensorrt_plugin import (
     check_plugin,
     find_plugin,
 )
+from mgdn_edge.runtime.doctor.finding import Finding
+from mgdn_edge.runtime.doctor.installation import Installation
 from mgdn_edge.runtime.errors import DeviceError
-from mgdn_edge.runtime.finding import Finding
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
 from mgdn_edge.runtime.fusion.engines.engine_list import list_engines
 from mgdn_edge.runtime.fusion.engines.engine_plan import OLDEST
 from mgdn_edge.runtime.machine.device import Device, l4t_release
-from mgdn_edge.runtime.machine.installation import Installation
 
 OLDEST_L4T = (36, 4)  # JetPack 6.1, the first with TensorRT 10
 UPGRADE = "flash JetPack 6.1 or newer: https://developer.nvidia.com/embedded/jetpack"
