@@ -175,7 +175,7 @@ def fuse_command(
 ) -> None:
     """Fuse two recordings, registered or with a rig, into OUTPUT; report every stage's latency."""
     from mgdn_edge.runtime.capture.sources import InfraredOptions
-    from mgdn_edge.runtime.interrupt import stop_on_signal
+    from mgdn_edge.runtime.commands.interrupt import stop_on_signal
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.pairing.by_time import timed_options
