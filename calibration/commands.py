@@ -126,7 +126,7 @@ def quantize(
     from mgdn_edge.calibration.qdq import clip_tensors
     from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
     from mgdn_edge.calibration.quantize_report import write_quantize_report
-    from mgdn_edge.runtime.fusion.open_session import find_bundle
+    from mgdn_edge.runtime.bundle.network_names import find_bundle
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.whole_file import check_side_file, write_whole

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.session import Size
+from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.turns import Contender, TurnFigures, take_turns
 

@@ -18,7 +18,7 @@ from mgdn_edge.export.frame_network import FrameNetwork, PaddedNetwork, core_inp
 from mgdn_edge.export.node_parity import NodeParity, compare_nodes
 from mgdn_edge.runtime.bundle.export_record import ExportRecord, read_export_record
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.session import Session
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.parity import Parity, measure_parity
 

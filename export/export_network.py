@@ -36,7 +36,7 @@ from mgdn_edge.runtime.bundle.export_record import (
 from mgdn_edge.runtime.bundle.graph_facts import encode_graph_facts
 from mgdn_edge.runtime.bundle.spec import METADATA_KEY, encode_spec
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.session import Size
+from mgdn_edge.runtime.fusion.contract.session import Size
 
 DEFAULT_SIZES: tuple[Size, ...] = ((480, 640), (512, 640))  # what thermal cores and boards use
 CORE_FILE = "core.onnx"

@@ -18,11 +18,15 @@ from urllib.parse import unquote, urlsplit
 
 from mgdn_edge.runtime.capture.cameras.camera_uri import parse_options
 from mgdn_edge.runtime.capture.cameras.looped import LoopReader
-from mgdn_edge.runtime.capture.eight_bit import InfraredLevels, InfraredOptions, visible_frame
 from mgdn_edge.runtime.capture.files.image_file import is_image
 from mgdn_edge.runtime.capture.files.images import ImageReader, open_folder
 from mgdn_edge.runtime.capture.files.video import VideoReader
-from mgdn_edge.runtime.capture.raw import Camera, RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.eight_bit import (
+    InfraredLevels,
+    InfraredOptions,
+    visible_frame,
+)
+from mgdn_edge.runtime.capture.frames.raw import Camera, RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import InfraredFrame, SourceInfo, VisibleFrame
 from mgdn_edge.runtime.synthetic.options import is_rig

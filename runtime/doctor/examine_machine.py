@@ -18,12 +18,12 @@ from mgdn_edge.plugins.native import (
     cuda_architectures,
     find_library,
 )
+from mgdn_edge.runtime.bundle.network_names import BASELINES, packaged_bundles
 from mgdn_edge.runtime.doctor.finding import Finding
 from mgdn_edge.runtime.doctor.gpu_findings import examine_gpu
 from mgdn_edge.runtime.doctor.installation import Installation
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.fusion.open_session import BASELINES, packaged_bundles
-from mgdn_edge.runtime.measure.ceilings import Ceilings
+from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.packing.verification import verify_bundle
 
 # Distribution and the module it brings.

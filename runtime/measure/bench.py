@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.contract.session import FilterImplementation, Size
 from mgdn_edge.runtime.fusion.open_session import open_session
-from mgdn_edge.runtime.fusion.session import FilterImplementation, Size
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene

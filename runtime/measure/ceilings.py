@@ -13,10 +13,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options, usable_cpus
+from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.text_file import read_text
 from mgdn_edge.runtime.measure.small_onnx import encode_model
 
@@ -26,33 +26,6 @@ CACHES = 4  # an array is this many times the last cache, so that hardly any of 
 SIDE = 1024  # of the matrices: 2 GFLOP, 12 MB
 SECONDS = 0.8  # for each of the two
 LEAST_RUNS = 3
-
-
-class Ceilings(msgspec.Struct, frozen=True):
-    """The best of several runs on ``threads`` threads, in GB/s and GFLOP/s (1e9).
-
-    ``gflops`` is None where ONNX Runtime is not installed. ``copy_mib`` is the size of each array.
-    """
-
-    threads: int
-    gbps: float
-    gflops: float | None
-    copy_mib: int
-
-    @property
-    def ridge(self) -> float | None:
-        """FLOP a byte above which arithmetic is the limit."""
-        return None if self.gflops is None else self.gflops / self.gbps
-
-    def sentence(self) -> str:
-        """Both in one line."""
-        gflops = "no ONNX Runtime to measure arithmetic with"
-        if self.gflops is not None:
-            gflops = f"{self.gflops:.0f} GFLOP/s (float32 matrix product)"
-        return (
-            f"{self.gbps:.1f} GB/s (copy of {self.copy_mib} MiB, read and written), {gflops}, "
-            f"on {self.threads} {'thread' if self.threads == 1 else 'threads'}"
-        )
 
 
 def measure_ceilings(threads: int | None = None, root: Path = Path("/")) -> Ceilings:

@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.session import Session
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.parity import ssim
 from mgdn_edge.runtime.synthetic import Rig

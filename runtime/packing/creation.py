@@ -28,7 +28,7 @@ from mgdn_edge.runtime.bundle.manifest import (
 )
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND, OnnxRuntimeSession
-from mgdn_edge.runtime.fusion.golden_check import encode_plane
+from mgdn_edge.runtime.fusion.contract.golden_check import encode_plane
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.whole_file import write_whole
 

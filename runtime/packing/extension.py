@@ -22,7 +22,7 @@ from mgdn_edge.runtime.bundle.manifest import (
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
-from mgdn_edge.runtime.fusion.golden_check import encode_plane
+from mgdn_edge.runtime.fusion.contract.golden_check import encode_plane
 from mgdn_edge.runtime.packing.creation import DYNAMIC_GOLDEN_SIZE, onnxruntime_version, refer
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.quality.gate import CandidatePrecision, Verdict

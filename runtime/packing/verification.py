@@ -6,8 +6,8 @@ import msgspec
 
 from mgdn_edge.runtime.bundle.manifest import variant_label
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.fusion.golden_check import check_golden
-from mgdn_edge.runtime.fusion.open_session import start_variant
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import start_variant
+from mgdn_edge.runtime.fusion.contract.golden_check import check_golden
 from mgdn_edge.runtime.quality.parity import Parity
 
 

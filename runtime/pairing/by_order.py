@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from mgdn_edge.runtime.capture.sources import Source
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.picture.frame import InfraredFrame, SourceInfo, VisibleFrame
-from mgdn_edge.runtime.stream.ledger import FrameStamps
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.alignment.apply.remap import Alignment

@@ -22,9 +22,9 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing.by_order import Pair, Pairs
 from mgdn_edge.runtime.pairing.channel import Channel
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit, checked, read_clock
+from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.pairing.nearest import InfraredAt, NothingYetError, PairPolicy, Timed
 from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
-from mgdn_edge.runtime.stream.ledger import FrameStamps
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.alignment.apply.remap import Alignment

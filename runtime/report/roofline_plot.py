@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mgdn_edge.runtime.measure.ceilings import Ceilings
+from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
 
 NUMBERED = 8  # parts that carry the number of their row in the table

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.stream.ledger import END_TO_END, STAGES, FrameStamps, span_ns
+from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
+from mgdn_edge.runtime.stream.ledger import END_TO_END, STAGES, span_ns
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.stream.stream import Pace

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from mgdn_edge.runtime.alignment.apply.remap import open_alignment
 from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
+from mgdn_edge.runtime.fusion.contract.session import FilterImplementation, Session
 from mgdn_edge.runtime.fusion.open_session import open_session
-from mgdn_edge.runtime.fusion.session import FilterImplementation, Session
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.output.counts_file import record_counts
 from mgdn_edge.runtime.output.sinks import open_sink

@@ -9,9 +9,9 @@ import pytest
 from mgdn_edge.calibration.candidate import dynamic_variant
 from mgdn_edge.calibration.observation import Observer
 from mgdn_edge.calibration.pairs import list_recordings, read_pairs
+from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.ranges import Ranges
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.fusion.open_session import packaged_bundles
 
 STREET = "synthetic://{scene}?seed={seed}&frames={frames}&size=160x128"
 

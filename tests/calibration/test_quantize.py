@@ -15,7 +15,8 @@ from mgdn_edge.runtime.bundle.ranges import decode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion import open_session as networks
-from mgdn_edge.runtime.fusion.open_session import choose_variant, open_session
+from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
+from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.processor import processor_class
 from mgdn_edge.runtime.packing.verification import verify_bundle
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.stream.latency import measure_stages, percentiles, warmup_frames
-from mgdn_edge.runtime.stream.ledger import SPANS, STAGES, FrameStamps, Ledger, span_ns
+from mgdn_edge.runtime.stream.ledger import SPANS, STAGES, Ledger, span_ns
 
 
 def test_rows_keep_their_values_while_the_ledger_grows():

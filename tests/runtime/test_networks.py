@@ -4,13 +4,15 @@ import zlib
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.bundle.network_names import list_networks
 from mgdn_edge.runtime.bundle.png_file import PNG_SIGNATURE
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion import golden_check as golden_pair
 from mgdn_edge.runtime.fusion import open_session as networks
 from mgdn_edge.runtime.fusion.backends import baselines
-from mgdn_edge.runtime.fusion.open_session import choose_variant, list_networks, open_session
+from mgdn_edge.runtime.fusion.contract import golden_check as golden_pair
+from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
+from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.packing import creation
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 

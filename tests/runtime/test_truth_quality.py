@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.contract.session import Session, Slot
 from mgdn_edge.runtime.fusion.open_session import open_session
-from mgdn_edge.runtime.fusion.session import Session, Slot
 from mgdn_edge.runtime.measure.evaluate import evaluate_networks, mean_quality
 from mgdn_edge.runtime.measure.truth import (
     CONTRAST_FLOOR,

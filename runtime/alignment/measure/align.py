@@ -15,39 +15,19 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
     Matrix,
     Method,
     PlaneHomography,
-    Pose,
     Quality,
-    Rows,
     find_fault,
     read_rig,
 )
 from mgdn_edge.runtime.alignment.apply.rig_text import write_rig
 from mgdn_edge.runtime.alignment.apply.view import choose_view, covered_share
 from mgdn_edge.runtime.alignment.measure.frames import FramePair, read_pairs
+from mgdn_edge.runtime.alignment.measure.measured import Measured, homography_rows
 from mgdn_edge.runtime.alignment.measure.overlay import write_overlay
 from mgdn_edge.runtime.alignment.measure.points import fit_points, read_points
 from mgdn_edge.runtime.capture.sources import InfraredOptions
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.whole_file import check_side_file
-
-
-class Measured(msgspec.Struct, frozen=True):
-    """What a way of measuring found, before a view is chosen.
-
-    ``error_px`` in visible pixels was measured on ``error_from``; ``notes`` are sentences for
-    the user. Lens models and pose are there where a target gave them.
-    """
-
-    method: Method
-    homography: Rows
-    error_px: float
-    error_from: str
-    evidence: int
-    confidence: float | None = None
-    notes: list[str] = []
-    visible: CameraModel | None = None
-    infrared: CameraModel | None = None
-    pose: Pose | None = None
 
 
 class RigRequest(msgspec.Struct, frozen=True):
@@ -249,15 +229,3 @@ def make_rig(measured: Measured, pair: FramePair, request: RigRequest) -> Camera
     if wrong is not None:
         raise UserError(f"not aligned: {wrong}; give more or better point pairs: --points FILE")
     return rig
-
-
-def rows_of(matrix: Matrix) -> Rows:
-    """(3, 3) float64 -> rows of plain floats."""
-    first, second, third = ((float(a), float(b), float(c)) for a, b, c in matrix)
-    return first, second, third
-
-
-def homography_rows(homography: Matrix) -> Rows:
-    """(3, 3) float64 -> rows of plain floats, the last one 1 where it can be."""
-    last = homography[2, 2]
-    return rows_of(homography / last if abs(last) > 1e-12 else homography)

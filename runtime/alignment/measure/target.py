@@ -23,8 +23,8 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
     is_usable,
     plane_homography,
 )
-from mgdn_edge.runtime.alignment.measure.align import Measured, homography_rows, rows_of
 from mgdn_edge.runtime.alignment.measure.frames import FramePair
+from mgdn_edge.runtime.alignment.measure.measured import Measured, homography_rows, rows_of
 from mgdn_edge.runtime.alignment.measure.points import Points, fit_points, transfer_errors
 from mgdn_edge.runtime.errors import UserError
 

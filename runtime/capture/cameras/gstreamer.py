@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from mgdn_edge.runtime.capture.cameras.camera_uri import parse_options
 from mgdn_edge.runtime.capture.cameras.pixel_buffers import FOURCC, BufferDecoder
 from mgdn_edge.runtime.capture.clocks import live_clock
-from mgdn_edge.runtime.capture.raw import RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw import RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo
 

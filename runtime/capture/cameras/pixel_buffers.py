@@ -6,7 +6,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.capture.planes import Planes, frame_planes
+from mgdn_edge.runtime.capture.frames.planes import Planes, frame_planes
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.colour import MATRIX_BT470BG
 from mgdn_edge.runtime.picture.frame import ColourTags

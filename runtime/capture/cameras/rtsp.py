@@ -15,8 +15,8 @@ from mgdn_edge.runtime.capture.cameras.camera_uri import without_password
 from mgdn_edge.runtime.capture.clocks import live_clock
 from mgdn_edge.runtime.capture.clocks.arrival_clock import ArrivalClock
 from mgdn_edge.runtime.capture.files.video import ns_from_ticks
-from mgdn_edge.runtime.capture.planes import frame_planes
-from mgdn_edge.runtime.capture.raw import RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.planes import frame_planes
+from mgdn_edge.runtime.capture.frames.raw import RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo
 

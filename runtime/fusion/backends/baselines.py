@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.session import MIN_SLOTS, Session, Size, Slot
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, Session, Size, Slot
 from mgdn_edge.runtime.picture.frame import Plane
 
 FloatPlane = npt.NDArray[np.float32]

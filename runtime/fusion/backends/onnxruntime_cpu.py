@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mgdn_edge.plugins.native import NativeLibraryError, find_library, load_library
+from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.onnx_file import check_self_contained
+from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.bundle.spec import FusionSpec
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
@@ -27,7 +29,14 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
     first_line,
     runtime_errors,
 )
-from mgdn_edge.runtime.fusion.session import MIN_SLOTS, FilterImplementation, Session, Size, Slot
+from mgdn_edge.runtime.fusion.contract.session import (
+    MIN_SLOTS,
+    FilterImplementation,
+    Session,
+    Size,
+    Slot,
+)
+from mgdn_edge.runtime.fusion.contract.variant_choice import static_size
 from mgdn_edge.runtime.picture.frame import Plane
 
 if TYPE_CHECKING:
@@ -202,3 +211,29 @@ def _open_model(
             f"ONNX Runtime {onnxruntime.__version__} cannot load variant {variant}: "
             f"{first_line(error)}"
         ) from error
+
+
+def start_variant(
+    bundle: Bundle,
+    variant: Variant,
+    *,
+    threads: int | None = None,
+    native: bool | None = None,
+    trace: Path | None = None,
+) -> OnnxRuntimeSession:
+    """One variant on ONNX Runtime's CPU provider, its golden pair not yet fused.
+
+    ``trace`` is where its profiler writes, see OnnxRuntimeSession.
+    """
+    session = OnnxRuntimeSession(
+        bundle.read(variant.file),
+        spec=bundle.manifest.spec,
+        variant=variant.name,
+        precision=variant.precision,
+        size=static_size(variant),
+        threads=threads,
+        native=native,
+        trace=trace,
+    )
+    session.network = bundle.manifest.name
+    return session

@@ -23,7 +23,9 @@ from mgdn_edge.plugins.native import (
     cuda_architectures,
     find_library,
 )
+from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.onnx_file import check_self_contained
+from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.bundle.spec import FusionSpec
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.backends.node_placement import (
@@ -40,11 +42,12 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
     first_line,
     runtime_errors,
 )
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, FilterImplementation, Size
+from mgdn_edge.runtime.fusion.contract.variant_choice import static_size
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
 from mgdn_edge.runtime.fusion.cuda.memory import MemoryKind
 from mgdn_edge.runtime.fusion.cuda.session import MEASURED_SIZE, CudaSession
 from mgdn_edge.runtime.fusion.cuda.slot_work import Addresses
-from mgdn_edge.runtime.fusion.session import MIN_SLOTS, FilterImplementation, Size
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -263,3 +266,19 @@ def runs_on(architecture: str, capability: tuple[int, int]) -> bool:
     compiled = (int(number[:-1]), int(number[-1]))
     same_family = capability[0] == compiled[0] and capability >= compiled
     return same_family if kind == "real" else capability >= compiled
+
+
+def start_cuda_variant(
+    bundle: Bundle, variant: Variant, *, native: bool | None = None
+) -> OnnxRuntimeCudaSession:
+    """One variant on ONNX Runtime's CUDA provider, its golden pair not yet fused."""
+    session = OnnxRuntimeCudaSession(
+        bundle.read(variant.file),
+        spec=bundle.manifest.spec,
+        variant=variant.name,
+        precision=variant.precision,
+        size=static_size(variant),
+        native=native,
+    )
+    session.network = bundle.manifest.name
+    return session

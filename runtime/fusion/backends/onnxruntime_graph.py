@@ -8,7 +8,7 @@ import msgspec
 
 from mgdn_edge.runtime.bundle.spec import METADATA_KEY, FusionSpec, decode_spec
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.session import Size
+from mgdn_edge.runtime.fusion.contract.session import Size
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -13,12 +13,11 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, FilterImplementation, Size
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
 from mgdn_edge.runtime.fusion.cuda.memory import MemoryKind
 from mgdn_edge.runtime.fusion.cuda.session import CudaSession
 from mgdn_edge.runtime.fusion.cuda.slot_work import Addresses
-from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine as SerializedEngine
-from mgdn_edge.runtime.fusion.session import MIN_SLOTS, FilterImplementation, Size
 
 BACKEND = "tensorrt"
 OLDEST = (10, 3)  # JetPack 6.1's
@@ -135,30 +134,6 @@ class TensorrtSession(CudaSession):
 
     def _error(self, what: str, advice: str = DOCTOR) -> DeviceError:
         return tensorrt_error(self._log, what, advice)
-
-
-def start_engine(engine: SerializedEngine, tensorrt: ModuleType) -> TensorrtSession:
-    """The session of an engine whose digest was checked and whose plugin is loaded."""
-    filters: dict[str, FilterImplementation] = {"plugin": "native", "body": "function body"}
-    return TensorrtSession(
-        engine.data,
-        tensorrt,
-        network=engine.network,
-        variant=engine.variant,
-        precision=engine.key.precision,
-        filter_implementation=filters.get(engine.key.filter),
-    )
-
-
-def describe_engine(engine: SerializedEngine) -> str:
-    """Where an engine came from and how near it is to the bundle's picture, for reports."""
-    told = (
-        f"{engine.origin}, {len(engine.data) / MIB:.1f} MiB, made in {engine.build_seconds:.0f} s"
-    )
-    if engine.verified is None:
-        return told
-    error, tolerance = engine.verified.max_error, engine.verified.tolerance
-    return f"{told}, {error:.0f} of {tolerance:.0f} levels off its {engine.verified.reference}"
 
 
 def check_version(tensorrt: ModuleType) -> None:

@@ -6,9 +6,9 @@ import time
 from concurrent.futures import Future
 from typing import NamedTuple
 
+from mgdn_edge.runtime.fusion.contract.session import Slot
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
 from mgdn_edge.runtime.fusion.cuda.memory import DeviceBuffer, find_block
-from mgdn_edge.runtime.fusion.session import Slot
 from mgdn_edge.runtime.picture.frame import Plane
 
 

@@ -9,8 +9,11 @@ from typing import Literal
 import msgspec
 
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
+from mgdn_edge.runtime.bundle.network_names import BUNDLE_SUFFIX, packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.contract.session import Size
+from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant, default_precisions
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, Miss, Verification
 from mgdn_edge.runtime.fusion.engines.engine_key import DEFAULT_OPTIONS, BuildOptions, EngineKey
 from mgdn_edge.runtime.fusion.engines.engine_plan import (
@@ -27,13 +30,6 @@ from mgdn_edge.runtime.fusion.engines.obtain_engine import (
     free_memory,
     obtain_engine,
 )
-from mgdn_edge.runtime.fusion.open_session import (
-    BUNDLE_SUFFIX,
-    choose_variant,
-    default_precisions,
-    packaged_bundles,
-)
-from mgdn_edge.runtime.fusion.session import Size
 from mgdn_edge.runtime.machine.device import Device
 
 BACKEND = "tensorrt"  # as variants name it

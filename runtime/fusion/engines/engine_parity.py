@@ -14,10 +14,10 @@ import msgspec
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.contract.golden_check import measure_golden
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, Verification
 from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine
-from mgdn_edge.runtime.fusion.golden_check import measure_golden
-from mgdn_edge.runtime.fusion.session import Session
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.quality.parity import Parity, measure_parity
 
@@ -77,7 +77,7 @@ def measure_engine(
 
 
 def _compare_with_cpu(engine: Engine, bundle: Bundle, variant: Variant, session: Session) -> Parity:
-    from mgdn_edge.runtime.fusion.open_session import start_variant
+    from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import start_variant
 
     scene = draw_scene(*engine.size)
     fused = session.fuse(scene.visible, scene.infrared)

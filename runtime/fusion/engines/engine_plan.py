@@ -17,6 +17,7 @@ from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.onnx_file import check_self_contained
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.engines.engine_key import (
     DEFAULT_OPTIONS,
     RECIPE,
@@ -24,7 +25,6 @@ from mgdn_edge.runtime.fusion.engines.engine_key import (
     EngineKey,
     FilterMode,
 )
-from mgdn_edge.runtime.fusion.session import Size
 from mgdn_edge.runtime.machine.device import NO_DEVICE, Device, read_device
 
 # Name on the command line -> Python module. TensorRT-RTX makes engines without seeing a GPU.

@@ -11,6 +11,7 @@ from mgdn_edge.plugins.tensorrt_plugin import Tensorrt, TensorrtPluginError, loa
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.contract.session import Session, Size
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache
 from mgdn_edge.runtime.fusion.engines.engine_parity import open_verified
 from mgdn_edge.runtime.fusion.engines.engine_plan import (
@@ -21,7 +22,6 @@ from mgdn_edge.runtime.fusion.engines.engine_plan import (
     target_device,
 )
 from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine, free_memory, obtain_engine
-from mgdn_edge.runtime.fusion.session import Session, Size
 
 StartSession = Callable[[Engine, ModuleType], Session]
 

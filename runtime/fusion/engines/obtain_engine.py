@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.engines.build_process import Construction, run_build
 from mgdn_edge.runtime.fusion.engines.build_progress import show_build
 from mgdn_edge.runtime.fusion.engines.build_protocol import BuildRequest, Event
@@ -31,7 +32,6 @@ from mgdn_edge.runtime.fusion.engines.memory_need import (
     estimate_need,
 )
 from mgdn_edge.runtime.fusion.engines.timing_cache import read_timings, timing_path, write_timings
-from mgdn_edge.runtime.fusion.session import Size
 from mgdn_edge.runtime.machine.device import free_gpu_memory
 
 Origin = Literal["cached", "built"]

@@ -15,11 +15,12 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, decode_graph_facts
+from mgdn_edge.runtime.bundle.network_names import find_bundle
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.doctor.examine_machine import examine_machine
 from mgdn_edge.runtime.errors import DeviceError, UserError, printable
-from mgdn_edge.runtime.fusion.open_session import TENSORRT_BACKEND, find_bundle
-from mgdn_edge.runtime.fusion.session import Session
+from mgdn_edge.runtime.fusion.contract.backend_names import TENSORRT_BACKEND
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.acceptance import soak as soaking

@@ -14,9 +14,11 @@ import numpy as np
 
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts
 from mgdn_edge.runtime.bundle.reader import Bundle
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import start_variant
+from mgdn_edge.runtime.fusion.contract.backend_names import DEFAULT_BACKEND
+from mgdn_edge.runtime.fusion.contract.session import Session
+from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.fusion.engines.memory_need import MIB, available_memory, estimate_need
-from mgdn_edge.runtime.fusion.open_session import DEFAULT_BACKEND, choose_variant, start_variant
-from mgdn_edge.runtime.fusion.session import Session
 from mgdn_edge.runtime.measure.acceptance.clause import NotMeasured
 from mgdn_edge.runtime.measure.acceptance.subjects import BASE_SIZE, REFERENCE_PRECISION
 from mgdn_edge.runtime.measure.evaluate import mean_quality

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.fusion.open_session import (
+from mgdn_edge.runtime.fusion.contract.backend_names import (
     CUDA_BACKEND,
     DEFAULT_BACKEND,
     TENSORRT_BACKEND,

@@ -14,8 +14,8 @@ from mgdn_edge.plugins.tensorrt_plugin import (
 )
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts
 from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.contract.backend_names import TENSORRT_BACKEND
 from mgdn_edge.runtime.fusion.engines.engine_plan import DEFAULT_BUILDER, find_builder
-from mgdn_edge.runtime.fusion.open_session import TENSORRT_BACKEND
 from mgdn_edge.runtime.measure.acceptance.clause import NotMeasured
 
 FILTER = "mgdn::DynamicFilter"

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.doctor.finding import Finding
-from mgdn_edge.runtime.fusion.session import FilterImplementation
+from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
 from mgdn_edge.runtime.measure.acceptance.clause import (
     INTERRUPTED,
     Clause,

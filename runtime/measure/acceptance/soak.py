@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.fusion.session import Session
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions, throttled
 from mgdn_edge.runtime.machine.text_file import read_text
 from mgdn_edge.runtime.measure.acceptance.clause import ClauseFailed, NotMeasured

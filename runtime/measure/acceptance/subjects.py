@@ -9,15 +9,12 @@ import msgspec
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import start_variant
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cuda import start_cuda_variant
+from mgdn_edge.runtime.fusion.contract.backend_names import CUDA_BACKEND, TENSORRT_BACKEND
+from mgdn_edge.runtime.fusion.contract.golden_check import measure_golden
+from mgdn_edge.runtime.fusion.contract.session import Session, Size
 from mgdn_edge.runtime.fusion.engines.engine_cache import Verification
-from mgdn_edge.runtime.fusion.golden_check import measure_golden
-from mgdn_edge.runtime.fusion.open_session import (
-    CUDA_BACKEND,
-    TENSORRT_BACKEND,
-    start_cuda_variant,
-    start_variant,
-)
-from mgdn_edge.runtime.fusion.session import Session, Size
 from mgdn_edge.runtime.measure.acceptance.wish import Tell
 from mgdn_edge.runtime.quality.parity import Parity
 
@@ -122,10 +119,10 @@ def open_subject(
 
 
 def _open_engine(bundle: Bundle, subject: Subject, tell: Tell) -> Opened:
-    from mgdn_edge.runtime.fusion.backends.tensorrt import describe_engine, start_engine
     from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
     from mgdn_edge.runtime.fusion.engines.engine_parity import measure_engine
     from mgdn_edge.runtime.fusion.engines.engine_session import prepare_engine
+    from mgdn_edge.runtime.fusion.engines.start_engine import describe_engine, start_engine
 
     cache, variant = EngineCache(cache_folder()), subject.variant
     size = subject.size if variant.height is None else None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from mgdn_edge.runtime.fusion.session import Session, Slot
+from mgdn_edge.runtime.fusion.contract.session import Session, Slot
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
 from mgdn_edge.runtime.measure.acceptance.subjects import Subject

@@ -18,21 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, decode_graph_facts
+from mgdn_edge.runtime.bundle.network_names import find_bundle
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND, usable_cpus
-from mgdn_edge.runtime.fusion.open_session import (
-    choose_variant,
-    find_bundle,
-    open_variant,
-    start_variant,
-)
-from mgdn_edge.runtime.fusion.session import Session, Size
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND, start_variant, usable_cpus
+from mgdn_edge.runtime.fusion.contract.session import Session, Size
+from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
+from mgdn_edge.runtime.fusion.open_session import open_variant
+from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.bench import SCENES, SEED, draw_pair
-from mgdn_edge.runtime.measure.ceilings import Ceilings, measure_ceilings
+from mgdn_edge.runtime.measure.ceilings import measure_ceilings
 from mgdn_edge.runtime.measure.profiling.advice import advise
 from mgdn_edge.runtime.measure.profiling.join import join_timeline
 from mgdn_edge.runtime.measure.profiling.onnxruntime_trace import read_trace
@@ -46,9 +44,10 @@ from mgdn_edge.runtime.measure.profiling.report import (
 )
 from mgdn_edge.runtime.measure.profiling.roofline import PartFigures, measure_part
 from mgdn_edge.runtime.measure.profiling.timeline import Timeline
+from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
-from mgdn_edge.runtime.stream.ledger import FrameStamps, Ledger, span_ns
+from mgdn_edge.runtime.stream.ledger import Ledger, span_ns
 from mgdn_edge.runtime.whole_file import check_side_file
 
 WARMUP = 5

@@ -7,10 +7,10 @@ from functools import partial
 
 import msgspec
 
-from mgdn_edge.runtime.fusion.session import FilterImplementation
+from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
+from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.conditions import Conditions
 from mgdn_edge.runtime.machine.power import Energy
-from mgdn_edge.runtime.measure.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
 from mgdn_edge.runtime.stream.latency import Percentiles
 

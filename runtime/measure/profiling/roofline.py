@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.bundle.graph_facts import NodeFacts, TensorFacts
-from mgdn_edge.runtime.measure.ceilings import Ceilings
+from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling.join import How, Part
 
 Bound = Literal["memory", "arithmetic", "neither"]

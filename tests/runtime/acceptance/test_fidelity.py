@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
+from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.fusion.open_session import open_session, packaged_bundles
+from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.measure.acceptance import fidelity as judged
 from mgdn_edge.runtime.measure.acceptance.clause import NotMeasured
 from mgdn_edge.runtime.measure.acceptance.fidelity import (

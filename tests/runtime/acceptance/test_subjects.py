@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
+from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.open_session import packaged_bundles
 from mgdn_edge.runtime.measure.acceptance.subjects import list_subjects
 
 

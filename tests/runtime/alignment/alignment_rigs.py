@@ -3,8 +3,9 @@
 import cv2
 import numpy as np
 
-from mgdn_edge.runtime.alignment.measure.align import Measured, RigRequest, make_rig, rows_of
+from mgdn_edge.runtime.alignment.measure.align import RigRequest, make_rig
 from mgdn_edge.runtime.alignment.measure.frames import FramePair
+from mgdn_edge.runtime.alignment.measure.measured import Measured, rows_of
 from mgdn_edge.runtime.picture.colour import JPEG_TAGS
 from mgdn_edge.runtime.picture.frame import VisibleFrame
 

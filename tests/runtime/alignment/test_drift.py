@@ -17,8 +17,8 @@ from mgdn_edge.runtime.alignment.drift import (
     drift_sentence,
 )
 from mgdn_edge.runtime.pairing.by_order import Pair
+from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.picture.frame import InfraredFrame
-from mgdn_edge.runtime.stream.ledger import FrameStamps
 
 
 def moved_by(x, y):

@@ -16,8 +16,8 @@ from mgdn_edge.runtime.bundle.onnx_file import check_self_contained
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
-from mgdn_edge.runtime.fusion.golden_check import check_golden
-from mgdn_edge.runtime.fusion.open_session import start_variant
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import start_variant
+from mgdn_edge.runtime.fusion.contract.golden_check import check_golden
 
 LONGEST_SENTENCE = 1000  # characters: what a terminal can show without losing the beginning
 

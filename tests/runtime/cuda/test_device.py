@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cuda import start_cuda_variant
+from mgdn_edge.runtime.fusion.contract.golden_check import measure_golden
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
 from mgdn_edge.runtime.fusion.cuda.memory import DeviceBuffer, allocate_plane, find_block
-from mgdn_edge.runtime.fusion.golden_check import measure_golden
-from mgdn_edge.runtime.fusion.open_session import open_session, packaged_bundles, start_cuda_variant
+from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.gpu

@@ -5,9 +5,9 @@ import sys
 import pytest
 from onnxruntime_stand_in import make_onnxruntime
 
+from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.fusion.cuda import calls
-from mgdn_edge.runtime.fusion.open_session import packaged_bundles
 
 pytestmark = pytest.mark.export
 

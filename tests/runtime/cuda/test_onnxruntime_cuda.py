@@ -10,6 +10,7 @@ from onnxruntime_stand_in import CPU, make_onnxruntime
 from test_interop import DeviceArray
 
 from mgdn_edge.plugins.native import NativeLibraryError
+from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.backends import node_placement, onnxruntime_cuda
@@ -18,9 +19,8 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_cuda import (
     choose_cuda_filter,
     runs_on,
 )
+from mgdn_edge.runtime.fusion.contract.golden_check import measure_golden
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
-from mgdn_edge.runtime.fusion.golden_check import measure_golden
-from mgdn_edge.runtime.fusion.open_session import packaged_bundles
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 

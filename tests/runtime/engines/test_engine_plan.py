@@ -8,6 +8,7 @@ import pytest
 from engine_samples import ORIN, STANDIN_BUILDER
 
 from mgdn_edge.plugins.tensorrt_plugin import TensorrtPlugin, TensorrtPluginError
+from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.engines import engine_plan
@@ -19,7 +20,6 @@ from mgdn_edge.runtime.fusion.engines.engine_plan import (
     plan_engine,
     target_device,
 )
-from mgdn_edge.runtime.fusion.open_session import packaged_bundles
 from mgdn_edge.runtime.machine.device import NO_DEVICE, Device
 
 PLUGIN_DIGEST = "c" * 64

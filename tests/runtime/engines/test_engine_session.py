@@ -4,13 +4,13 @@ import pytest
 from engine_samples import ORIN, PLENTY, STANDIN
 
 from mgdn_edge.plugins.tensorrt_plugin import TensorrtPlugin, TensorrtPluginError
+from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.fusion.engines import engine_plan, engine_session
 from mgdn_edge.runtime.fusion.engines.engine_session import open_engine_session
 from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine
-from mgdn_edge.runtime.fusion.open_session import packaged_bundles
 
 DIGEST = "c" * 64
 

@@ -3,8 +3,9 @@ import sys
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure import ceilings
-from mgdn_edge.runtime.measure.ceilings import MIB, Ceilings, copy_bytes, measure_ceilings
+from mgdn_edge.runtime.measure.ceilings import MIB, copy_bytes, measure_ceilings
 from mgdn_edge.runtime.measure.small_onnx import encode_model
 
 

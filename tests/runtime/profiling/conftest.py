@@ -3,8 +3,8 @@
 import pytest
 
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, NodeFacts, TensorFacts
+from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.conditions import Conditions
-from mgdn_edge.runtime.measure.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling.report import (
     SCHEMA,
     Account,

@@ -7,7 +7,7 @@ import pytest
 
 from mgdn_edge.runtime.commands import profile as command
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.measure.ceilings import Ceilings
+from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling import profile
 from mgdn_edge.runtime.measure.profiling.profile import middle_half, profile_network
 from mgdn_edge.runtime.measure.profiling.report import ProfileReport

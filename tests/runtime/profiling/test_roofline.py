@@ -1,6 +1,6 @@
 import pytest
 
-from mgdn_edge.runtime.measure.ceilings import Ceilings
+from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling.join import Part
 from mgdn_edge.runtime.measure.profiling.report import MOST_MODULES, group_modules
 from mgdn_edge.runtime.measure.profiling.roofline import boundary_bytes, measure_part

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mgdn_edge.runtime.measure.ceilings import Ceilings
+from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling.profile import profile_network
 from mgdn_edge.runtime.measure.profiling.report import Group
 from mgdn_edge.runtime.measure.profiling.roofline import PartFigures

@@ -173,10 +173,11 @@ def test_a_failed_write_leaves_the_old_page(tmp_path, monkeypatch):
 
 
 def test_dropped_frames_are_marked(tmp_path, report_clips):
+    from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
     from mgdn_edge.runtime.report.fuse_report import write_fuse_report
     from mgdn_edge.runtime.stream.fuse_files import FrameCounts, Summary
     from mgdn_edge.runtime.stream.latency import measure_stages
-    from mgdn_edge.runtime.stream.ledger import FrameStamps, Ledger
+    from mgdn_edge.runtime.stream.ledger import Ledger
 
     ledger = Ledger()
     for seq in range(0, 2000, 2):
@@ -217,9 +218,9 @@ def test_a_stream_without_a_finished_frame_still_has_a_page(tmp_path):
 
 def test_kept_frames_are_first_middle_and_slowest():
     from mgdn_edge.runtime.pairing.by_order import Pair
+    from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
     from mgdn_edge.runtime.picture.frame import ColourTags, InfraredFrame, VisibleFrame
     from mgdn_edge.runtime.stream.kept_frames import KeptFrames
-    from mgdn_edge.runtime.stream.ledger import FrameStamps
 
     kept = KeptFrames(40, "source")
     for seq in range(40):

@@ -4,9 +4,10 @@ from itertools import pairwise
 
 import pytest
 
+from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.stream.frame_times import WORK_STAGES
 from mgdn_edge.runtime.stream.fuse_files import fuse_files
-from mgdn_edge.runtime.stream.ledger import STAGES, FrameStamps, Ledger
+from mgdn_edge.runtime.stream.ledger import STAGES, Ledger
 from mgdn_edge.runtime.stream.trace import TRACKS, trace_events, write_trace
 
 

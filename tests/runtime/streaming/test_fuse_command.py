@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.open_session import packaged_bundles
 from mgdn_edge.runtime.stream.fuse_files import fuse_files
 
 AVERAGE = ("--network", "average")

@@ -247,7 +247,7 @@ def test_every_image_may_have_its_own_size(folder_pair):
 
 
 def test_a_late_reader_is_charged_from_the_due_time():
-    from mgdn_edge.runtime.stream.ledger import FrameStamps
+    from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 
     clock, start = SourceClock(threading.Event()), time.perf_counter_ns()
     first = FrameStamps(pts_ns=0, read_ns=start, decoded_ns=start, paired_ns=start)

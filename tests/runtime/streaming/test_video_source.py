@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mgdn_edge.runtime.capture.files.video import PtsClock, ns_from_ticks, ticks_from_ns
-from mgdn_edge.runtime.capture.planes import frame_planes
+from mgdn_edge.runtime.capture.frames.planes import frame_planes
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 

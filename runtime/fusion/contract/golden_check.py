@@ -6,7 +6,7 @@ from mgdn_edge.runtime.bundle.manifest import FileRef, Variant, variant_label
 from mgdn_edge.runtime.bundle.png_file import MAX_PIXELS, MAX_SIDE, is_bounded_grey_png
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.session import Session
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.parity import Parity, measure_parity
 

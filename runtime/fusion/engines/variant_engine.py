@@ -7,10 +7,10 @@ from collections.abc import Callable
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.backends.tensorrt import describe_engine, start_engine
+from mgdn_edge.runtime.fusion.contract.session import Session, Size
 from mgdn_edge.runtime.fusion.engines import engine_session
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
-from mgdn_edge.runtime.fusion.session import Session, Size
+from mgdn_edge.runtime.fusion.engines.start_engine import describe_engine, start_engine
 
 
 def open_variant_engine(

@@ -1,0 +1,1 @@
+"""What a source holds -> 8-bit visible and infrared frames."""
