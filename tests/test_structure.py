@@ -61,13 +61,6 @@ def test_every_folder_is_one_namespace_through_relative_links(repository: Path) 
         assert link.resolve() == repository / folder
 
 
-def test_source_files_stay_small(repository: Path) -> None:
-    paths = [path for folder in (*FOLDERS, "tests") for path in python_files(repository, folder)]
-    assert paths
-    long = {str(p): n for p in paths if (n := len(p.read_text().splitlines())) > 300}
-    assert not long
-
-
 def test_the_command_line_imports_nothing_heavy(repository: Path) -> None:
     code = (
         "import sys, time; start = time.process_time(); from mgdn_edge.cli import build_app;"

@@ -6,12 +6,12 @@ import pytest
 from engine_samples import ORIN
 
 from mgdn_edge.plugins import native
+from mgdn_edge.runtime.bundle import network_names
 from mgdn_edge.runtime.doctor import examine_machine as doctor
 from mgdn_edge.runtime.doctor.examine_machine import DEPENDENCIES, examine_machine
 from mgdn_edge.runtime.doctor.finding import Finding
 from mgdn_edge.runtime.doctor.installation import Installation, package_version
 from mgdn_edge.runtime.errors import DeviceError
-from mgdn_edge.runtime.fusion import open_session as networks
 from mgdn_edge.runtime.machine.device import Device
 
 
@@ -140,7 +140,7 @@ def test_a_native_library_that_does_not_load_blocks(monkeypatch, tmp_path):
 
 
 def test_a_missing_default_network_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(networks, "PACKAGED_FOLDER", tmp_path)
+    monkeypatch.setattr(network_names, "PACKAGED_FOLDER", tmp_path)
     report = examine_machine()
     assert not report.usable
     assert {finding.name: finding.state for finding in report.findings}["network mgdn-edge"] == (
@@ -150,7 +150,7 @@ def test_a_missing_default_network_blocks(tmp_path, monkeypatch):
 
 @pytest.mark.export
 def test_packaged_networks_are_verified(tiny_bundle, tmp_path, monkeypatch):
-    monkeypatch.setattr(networks, "PACKAGED_FOLDER", tmp_path)
+    monkeypatch.setattr(network_names, "PACKAGED_FOLDER", tmp_path)
     shutil.copyfile(tiny_bundle, tmp_path / "mgdn-edge.mgdn")
     assert examine_machine().usable
     (tmp_path / "mgdn-edge.mgdn").write_bytes(tiny_bundle.read_bytes()[:-1])
@@ -160,7 +160,7 @@ def test_packaged_networks_are_verified(tiny_bundle, tmp_path, monkeypatch):
 
 
 def test_ceilings_are_measured_only_when_asked_for(monkeypatch, run_mgdn):
-    from mgdn_edge.runtime.machine import ceilings
+    from mgdn_edge.runtime.measure import ceilings
 
     found = ceilings.Ceilings(2, 40.0, 200.0, 128)
     monkeypatch.setattr(ceilings, "measure_ceilings", lambda: found)

@@ -4,13 +4,13 @@ import zlib
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.bundle import network_names
 from mgdn_edge.runtime.bundle.network_names import list_networks
 from mgdn_edge.runtime.bundle.png_file import PNG_SIGNATURE
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion import open_session as networks
 from mgdn_edge.runtime.fusion.backends import baselines
-from mgdn_edge.runtime.fusion.contract import golden_check as golden_pair
+from mgdn_edge.runtime.fusion.contract import golden_check
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.packing import creation
@@ -20,14 +20,14 @@ from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 @pytest.fixture
 def packaged_tiny(tiny_bundle, tmp_path, monkeypatch):
     shutil.copyfile(tiny_bundle, tmp_path / "tiny-net.mgdn")
-    monkeypatch.setattr(networks, "PACKAGED_FOLDER", tmp_path)
+    monkeypatch.setattr(network_names, "PACKAGED_FOLDER", tmp_path)
 
 
 def test_baselines_are_those_of_the_backend():
-    assert set(networks.BASELINES) == set(baselines.BASELINES)
+    assert set(network_names.BASELINES) == set(baselines.BASELINES)
 
 
-@pytest.mark.parametrize("name", networks.BASELINES)
+@pytest.mark.parametrize("name", network_names.BASELINES)
 def test_baselines_open_by_name(name):
     scene = draw_scene(33, 47)
     with open_session(name, size=(33, 47)) as session:
@@ -117,7 +117,7 @@ def test_a_golden_pair_that_differs_names_difference_and_tolerance(
     export_folder, tmp_path, monkeypatch, off
 ):
     def encode_shifted(plane):
-        return golden_pair.encode_plane(plane)
+        return golden_check.encode_plane(plane)
 
     fuse = creation.OnnxRuntimeSession.fuse
     with monkeypatch.context() as patch:

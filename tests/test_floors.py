@@ -1,0 +1,177 @@
+"""The plan of the house: rooms of runtime/ on floors, imports that only point down, no circles.
+
+Imports that are for types alone, and those inside functions, count like all others.
+"""
+
+import ast
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Rooms of runtime/, lower floors first: a room imports only from the lines above its own.
+FLOORS = (
+    ("errors", "whole_file", "extras"),  # the only loose files
+    ("picture", "machine"),
+    ("quality", "bundle", "thermal", "synthetic"),
+    ("capture",),
+    ("pairing", "fusion"),
+    ("alignment",),
+    ("sync", "packing", "output"),
+    ("stream", "doctor"),
+    ("measure",),
+    ("report",),
+    ("commands",),
+)
+LOOSE_FILES = set(FLOORS[0])
+# Offenders there are, each (importing file, imported file); the list may only grow shorter.
+KNOWN_OFFENDERS: set[tuple[str, str]] = {
+    ("measure.bench", "report.bench_report"),
+    ("measure.profiling.profile", "report.profile_report"),
+    ("output.counts_file", "stream.stream"),
+    ("pairing.by_order", "alignment.apply.remap"),
+    ("pairing.by_order", "alignment.drift"),
+    ("pairing.by_time", "alignment.apply.remap"),
+    ("stream.fuse_files", "report.fuse_report"),
+}
+PREFIX = "mgdn_edge.runtime"
+
+Graph = dict[str, set[str]]
+
+
+def read_imports(folder: Path, prefix: str) -> Graph:
+    """Dotted file of ``folder`` -> the files of it that it imports, anywhere in its code."""
+    modules = {}
+    for path in folder.rglob("*.py"):
+        parts = path.relative_to(folder).with_suffix("").parts
+        modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+
+    def files(node: ast.AST) -> Iterator[str]:
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = [node.value]  # what importlib is given
+        for name in names:
+            if name.startswith(f"{prefix}."):
+                inner = name.removeprefix(f"{prefix}.")
+                while inner and inner not in modules:
+                    inner = inner.rpartition(".")[0]
+                if inner:
+                    yield inner
+
+    return {
+        module: {name for node in ast.walk(ast.parse(path.read_text())) for name in files(node)}
+        - {module, ""}
+        for module, path in modules.items()
+    }
+
+
+def find_circle(graph: Graph) -> list[str]:
+    """Names that lead back to the first of them, or none."""
+    finished: set[str] = set()
+
+    def visit(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return way[way.index(name) :]
+        if name in finished:
+            return []
+        for following in sorted(graph.get(name, ())):
+            if circle := visit(following, [*way, name]):
+                return circle
+        finished.add(name)
+        return []
+
+    return next((circle for name in sorted(graph) if (circle := visit(name, []))), [])
+
+
+def merge(graph: Graph, depth: int | None) -> Graph:
+    """Files -> folders as nodes: their first ``depth`` parts, None the whole folder."""
+
+    def room(name: str) -> str:
+        parts = name.split(".")
+        return ".".join(parts[:-1] if depth is None else parts[:depth])
+
+    merged: Graph = {}
+    for name, imported in graph.items():
+        merged.setdefault(room(name), set()).update(
+            room(other) for other in imported if room(other) != room(name)
+        )
+    return merged
+
+
+def find_offenders(graph: Graph, floors: Iterable[Iterable[str]]) -> set[tuple[str, str]]:
+    """(importing file, imported file) of every import that does not point down."""
+    floor = {room: number for number, rooms in enumerate(floors) for room in rooms}
+    return {
+        (name, other)
+        for name, imported in graph.items()
+        for other in imported
+        if name.split(".")[0] != other.split(".")[0]
+        and floor[name.split(".")[0]] <= floor[other.split(".")[0]]
+    }
+
+
+@pytest.fixture(scope="module")
+def graph(repository: Path) -> Graph:
+    found = read_imports(repository / "runtime", PREFIX)
+    found.pop("", None)
+    return found
+
+
+def test_every_room_has_a_floor(graph: Graph) -> None:
+    rooms = {name.split(".")[0] for name in graph}
+    assert rooms == {room for rooms in FLOORS for room in rooms}
+
+
+def test_the_loose_files_are_three(repository: Path) -> None:
+    loose = {path.stem for path in (repository / "runtime").glob("*.py")} - {"__init__"}
+    assert loose == LOOSE_FILES
+
+
+def test_imports_point_down(graph: Graph) -> None:
+    assert find_offenders(graph, FLOORS) == KNOWN_OFFENDERS
+
+
+@pytest.mark.parametrize("folder", ["runtime", "export", "calibration", "plugins"])
+def test_no_files_import_in_a_circle(repository: Path, folder: str) -> None:
+    found = read_imports(repository / folder, f"mgdn_edge.{folder}")
+    found = {
+        name: others - {b for a, b in KNOWN_OFFENDERS if a == name}
+        for name, others in found.items()
+    }
+    assert find_circle(found) == []
+
+
+@pytest.mark.parametrize("depth", [1, 2, None], ids=["rooms", "rooms in rooms", "folders"])
+def test_no_rooms_import_in_a_circle(graph: Graph, depth: int | None) -> None:
+    sound = {
+        name: others - {b for a, b in KNOWN_OFFENDERS if a == name}
+        for name, others in graph.items()
+    }
+    assert find_circle(merge(sound, depth)) == []
+
+
+def test_tests_stand_in_rooms_of_the_same_name(repository: Path) -> None:
+    tested = repository / "tests" / "runtime"
+    rooms = {path.relative_to(tested) for path in tested.rglob("*") if path.is_dir()}
+    strangers = {
+        str(room)
+        for room in rooms
+        if "__pycache__" not in room.parts and not (repository / "runtime" / room).is_dir()
+    }
+    assert strangers == set()
+
+
+def test_a_circle_and_an_import_upwards_are_found(tmp_path: Path) -> None:
+    for name, text in {
+        "low.py": "if TYPE_CHECKING:\n    from p.high import x\n",
+        "high.py": "def f():\n    import p.low\n",
+        "alone.py": "import sys\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    found = read_imports(tmp_path, "p")
+    assert set(find_circle(found)) == {"low", "high"}
+    assert find_offenders(found, [["low"], ["high", "alone"]]) == {("low", "high")}
