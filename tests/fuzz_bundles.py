@@ -7,18 +7,16 @@ leaving the file as fuzz-failure.mgdn.
 import argparse
 import datetime
 import importlib.util
-import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, seed, settings
+from support.bundle_mutations import KINDS, contents_of, damaged
+from support.bundle_oracle import judge
 
 TESTS = Path(__file__).resolve().parent
-sys.path.insert(0, str(TESTS / "runtime" / "bundle"))
-from bundle_mutations import KINDS, contents_of, damaged  # noqa: E402
-from bundle_oracle import judge  # noqa: E402
 
 EXAMPLES = 400  # of one kind before the next has its turn
 

@@ -144,8 +144,8 @@ def test_the_published_network_costs_what_the_specification_counts(
 def test_a_network_that_does_not_fuse_luma_gets_its_core_graph_only(
     shared: Path, tmp_path: Path
 ) -> None:
-    import mgdn_golden
     from safetensors.torch import save_file
+    from support import mgdn_golden
 
     weights = tmp_path / "gdsr.safetensors"
     tensors = mgdn_golden.hashed_tensors(shared / "golden", "gdsr-x4")

@@ -6,8 +6,8 @@ TensorRT-RTX, ahead of time, without a GPU; no plugins, so filters are function 
 from pathlib import Path
 
 import pytest
-from engine_samples import STANDIN
-from graph_precisions import with_float16, with_quantized_convolutions
+from support.engine_samples import STANDIN
+from support.graph_precisions import with_float16, with_quantized_convolutions
 
 from mgdn_edge.export.export_network import export_network
 from mgdn_edge.runtime.errors import DeviceError, printable

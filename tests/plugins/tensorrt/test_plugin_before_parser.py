@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from engine_samples import STANDIN
+from support.engine_samples import STANDIN
 
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.engines.build_process import run_build

@@ -5,7 +5,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from alignment_rigs import mean_error, rig_for, visible_frame
+from support.alignment_rigs import mean_error, rig_for, visible_frame
 
 from mgdn_edge.runtime.alignment.apply.remap import Alignment
 from mgdn_edge.runtime.alignment.drift import (

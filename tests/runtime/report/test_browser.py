@@ -1,7 +1,7 @@
 """The pages in a real browser: quiet console, no requests, nothing wider than a phone."""
 
 import pytest
-from accept_samples import sample_acceptance
+from support.accept_samples import sample_acceptance
 
 from mgdn_edge.runtime.measure.bench import bench_networks
 from mgdn_edge.runtime.measure.profiling.profile import profile_network
