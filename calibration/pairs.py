@@ -23,7 +23,7 @@ import numpy as np
 from mgdn_edge.runtime.bundle.ranges import PairDigest
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing.by_order import Pairs
+from mgdn_edge.runtime.pairing.by_order import OrderedPairs
 from mgdn_edge.runtime.picture.frame import Plane
 
 MANIFEST = "manifest.csv"
@@ -80,7 +80,7 @@ def read_pairs(recordings: Sequence[Recording]) -> Iterator[FramePair]:
     """Every pair of every recording, in order; planes are copies. Raises UserError."""
     for recording in recordings:
         with open_visible(recording.visible) as seen, open_infrared(recording.infrared) as felt:
-            pairs = Pairs(seen, felt)
+            pairs = OrderedPairs(seen, felt)
             with closing(pairs.read()) as running:
                 for number, pair in enumerate(running):
                     infrared = pair.infrared.plane

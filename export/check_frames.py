@@ -9,7 +9,7 @@ from mgdn_edge.export.check import FramePair
 from mgdn_edge.runtime.bundle.export_record import ExportRecord
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing.by_order import Pairs
+from mgdn_edge.runtime.pairing.by_order import OrderedPairs
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 ODD_SIZE = (101, 131)  # a multiple of nothing, so padding and cropping are part of the check
@@ -18,7 +18,7 @@ ODD_SIZE = (101, 131)  # a multiple of nothing, so padding and cropping are part
 def read_frames(visible: str, infrared: str, count: int) -> Iterator[FramePair]:
     """The first ``count`` pairs of two recordings (fewer where there are fewer)."""
     with open_visible(visible) as visible_source, open_infrared(infrared) as infrared_source:
-        pairs = Pairs(visible_source, infrared_source, shortest=True)
+        pairs = OrderedPairs(visible_source, infrared_source, shortest=True)
         with closing(pairs.read()) as running:
             for number, pair in zip(range(count), running, strict=False):
                 plane = pair.infrared.plane

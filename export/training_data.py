@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mgdn_edge.export.recordings import NOT_STATED, Recording, list_recordings, manifests
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing.by_order import Pairs
+from mgdn_edge.runtime.pairing.by_order import OrderedPairs
 
 FRAMES_PER_CLIP = 24  # neighbours in a clip differ little; these are spread evenly over it
 
@@ -44,7 +44,7 @@ class TrainingPair:
 
 @dataclass(frozen=True)
 class PairSet:
-    """Pairs in the order read; ``digests`` maps each file read to its sha256."""
+    """OrderedPairs in the order read; ``digests`` maps each file read to its sha256."""
 
     pairs: list[TrainingPair]
     digests: dict[str, str]
@@ -112,7 +112,7 @@ def _read_set(recordings: list[Recording], options: DataOptions) -> PairSet:
 def _read_recording(
     recording: Recording, options: DataOptions, digests: dict[str, str]
 ) -> Iterator[TrainingPair]:
-    """Pairs of one recording; the digests of the files they come from go to ``digests``.
+    """OrderedPairs of one recording; the digests of the files they come from go to ``digests``.
 
     Luma as the runtime's sources give it, so training sees what fusing will see.
     """
@@ -121,14 +121,14 @@ def _read_recording(
         open_infrared(str(recording.infrared), options.infrared) as felt,
     ):
         # Sizes are compared below, as pairs of any two sizes are never resized to train on.
-        pairs = Pairs(seen, felt, shortest=options.shortest, resize=True)
+        pairs = OrderedPairs(seen, felt, shortest=options.shortest, resize=True)
         count, stems = pairs.count, pairs.visible.stems
         of_images = stems is not None and pairs.infrared.stems is not None
         limit = options.frames or (count if of_images else FRAMES_PER_CLIP)
         wanted = set(np.linspace(0, count - 1, min(limit, count)).round().astype(int).tolist())
         if stems is not None and of_images:
             chosen = [stem for index, stem in enumerate(stems) if index in wanted]
-            pairs = Pairs(pairs.visible.only(chosen), pairs.infrared.only(chosen), resize=True)
+            pairs = OrderedPairs(pairs.visible.only(chosen), pairs.infrared.only(chosen), resize=True)
             wanted = set(range(len(chosen)))
         for source, key in (
             (pairs.visible, recording.visible_key),

@@ -24,7 +24,8 @@ from mgdn_edge.runtime.alignment.apply.view import outline
 from mgdn_edge.runtime.picture.frame import Plane
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.pairing.by_order import Pair, Pairs
+    from mgdn_edge.runtime.pairing.pairs import Pairs
+    from mgdn_edge.runtime.pairing.pairs import Pair
 
 Floats = npt.NDArray[np.float64]
 

@@ -18,7 +18,8 @@ import numpy as np
 from mgdn_edge.runtime.alignment.apply.remap import working_from_visible
 from mgdn_edge.runtime.capture.files.video import ticks_from_ns
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing.by_order import Pair, Pairs
+from mgdn_edge.runtime.pairing.pairs import Pairs
+from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.stream.stream import FrameKeeper
 from mgdn_edge.runtime.thermal.scale import CountScale

@@ -13,25 +13,22 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from mgdn_edge.runtime.capture.clocks.live_clock import moment_ns
 from mgdn_edge.runtime.capture.clocks.steady_stamps import NS, SteadyStamps
 from mgdn_edge.runtime.capture.sources import Source
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing.by_order import Pair, Pairs
+from mgdn_edge.runtime.pairing.by_order import OrderedPairs
+from mgdn_edge.runtime.pairing.pairs import Pair, Pairs
 from mgdn_edge.runtime.pairing.channel import Channel
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit, checked, read_clock
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.pairing.nearest import InfraredAt, NothingYetError, PairPolicy, Timed
 from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
 
-if TYPE_CHECKING:
-    from mgdn_edge.runtime.alignment.apply.remap import Alignment
-
 F = TypeVar("F", VisibleFrame, InfraredFrame)
 
-UNENDING = 0  # ``count`` of live sources: only a stop ends them
 USUAL_RATE = Fraction(25)
 # Frames a live camera may run ahead of the other before the oldest are lost.
 VISIBLE_BUFFER, INFRARED_BUFFER = 2, 8
@@ -52,7 +49,7 @@ class TimedOptions:
 
 
 class TimedPairs(Pairs):
-    """Pairs by time stamp. ``count`` is the most there can be, UNENDING for live sources.
+    """Pairs by time stamp.
 
     ``stop`` ends live pairs though no frame comes. ``unpaired`` counts visible frames left out,
     ``resets`` restarts of either clock so far.
@@ -66,7 +63,6 @@ class TimedPairs(Pairs):
         *,
         frames: int | None = None,
         resize: bool = False,
-        alignment: Alignment | None = None,
         stop: threading.Event | None = None,
     ) -> None:
         for source in (visible, infrared):
@@ -75,6 +71,11 @@ class TimedPairs(Pairs):
                     f"{source.info.uri} is a set of images without a clock; pairing by time needs "
                     "two videos or cameras: leave out --offset, --clock and --pair"
                 )
+        if frames is not None and frames < 1:
+            raise UserError(f"--frames {frames} asks for no frame; give 1 or more")
+        super().__init__(visible, infrared, resize=resize)
+        known = [frames, visible.info.frames]
+        self.count = min((count for count in known if count is not None), default=None)
         self.options = options
         self._stop = stop or threading.Event()
         self.unpaired = 0
@@ -82,10 +83,7 @@ class TimedPairs(Pairs):
         self._feed: Feed[VisibleFrame] | None = None
         self.live = visible.info.live or infrared.info.live
         self._begun: Generator[Pair, None, None] | None = None
-        self._first: Pair | None = None
-        super().__init__(
-            visible, infrared, frames=frames, shortest=True, resize=resize, alignment=alignment
-        )
+        self.first = self._first_pair()
         self.unpaired = 0
 
     @property
@@ -99,33 +97,31 @@ class TimedPairs(Pairs):
         rates = [self.visible.info.rate or USUAL_RATE, self.infrared.info.rate or USUAL_RATE]
         return round(NS / min(rates) / 2)
 
-    def _pair_count(self, frames: int | None, *, shortest: bool) -> int:
-        known = [frames, self.visible.info.frames]
-        return min((count for count in known if count is not None), default=UNENDING)
-
     def _first_pair(self) -> Pair:
+        begun = self._read()
+        first = next(begun, None)
         if not self.live:
-            return super()._first_pair()
-        # A camera is opened once: what is read now is handed out by ``read``.
-        self._begun = self._read()
-        self._first = next(self._begun, None)
-        if self._first is None:
+            begun.close()
+        else:  # a camera is opened once: what is read now is handed out by ``read``
+            self._begun = begun
+        if first is None:
+            look = "look at each alone: mgdn cameras" if self.live else "their times do not meet"
             raise UserError(
                 f"{self.visible.info.uri} and {self.infrared.info.uri} gave no pair of frames; "
-                "look at each alone: mgdn cameras"
+                f"{look}"
             )
-        return self._first
+        return first
 
     def read(self) -> Generator[Pair, None, None]:
         """Pairs from the first on, stamped until ``paired_ns``, ``pair_skew_ns`` set.
 
         Of live sources once only.
         """
-        if self._begun is None or self._first is None:
+        if self._begun is None:
             yield from self._read()
             return
         with closing(self._begun):
-            yield self._first
+            yield self.first
             yield from self._begun
 
     def _read(self) -> Generator[Pair, None, None]:
@@ -135,7 +131,7 @@ class TimedPairs(Pairs):
             partner = InfraredAt(pull, options.clock, options.policy, self.tolerance_ns)
             steady = SteadyStamps()
             seq = 0
-            while self.count == UNENDING or seq < self.count:
+            while self.count is None or seq < self.count:
                 stamps = FrameStamps(seq=seq, read_ns=time.perf_counter_ns())
                 frame = visible()
                 if frame is None:
@@ -162,18 +158,15 @@ class TimedPairs(Pairs):
         stamps.pts_ns = frame.pts_ns
         stamps.pair_skew_ns = timed.time_ns - frame.pts_ns
         self._check_sizes(frame, timed.frame)
-        pair = Pair(frame, timed.frame, stamps, self.alignment)
-        if self.monitor is not None:
-            self.monitor.offer(pair)
-        return pair
+        return Pair(frame, timed.frame, stamps)
 
     def _feeds(
         self, stack: ExitStack
     ) -> tuple[Callable[[], VisibleFrame | None], Callable[[], InfraredFrame | None]]:
         if not self.live:
-            ours = stack.enter_context(closing(self.visible.frames()))
-            theirs = stack.enter_context(closing(self.infrared.frames()))
-            return (lambda: next(ours, None)), (lambda: next(theirs, None))
+            seen = stack.enter_context(closing(self.visible.frames()))
+            felt = stack.enter_context(closing(self.infrared.frames()))
+            return (lambda: next(seen, None)), (lambda: next(felt, None))
         # A recording beside a camera is not thinned out: it waits until the camera has come as far.
         visible = self._feed = Feed(self.visible, VISIBLE_BUFFER)
         stack.callback(visible.close)
@@ -212,20 +205,12 @@ def open_pairs(
     frames: int | None,
     shortest: bool,
     resize: bool,
-    alignment: Alignment | None = None,
     stop: threading.Event | None = None,
 ) -> Pairs:
-    """Pairs by time where ``timing`` or the rig asks for it or a source is live, else by order."""
-    if timing is None and alignment is not None and alignment.rig.clock_offset_ms:
-        timing = TimedOptions(ClockFit(offset_ms=alignment.rig.clock_offset_ms))
+    """Pairs by time where ``timing`` asks for it or a source is live, else by order."""
     if timing is None and not (visible.info.live or infrared.info.live):
-        return Pairs(
-            visible,
-            infrared,
-            frames=frames,
-            shortest=shortest,
-            resize=resize,
-            alignment=alignment,
+        return OrderedPairs(
+            visible, infrared, frames=frames, shortest=shortest, resize=resize
         )
     return TimedPairs(
         visible,
@@ -233,7 +218,6 @@ def open_pairs(
         timing or TimedOptions(),
         frames=frames,
         resize=resize,
-        alignment=alignment,
         stop=stop,
     )
 

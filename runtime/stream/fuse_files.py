@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.alignment.apply.remap import open_alignment
+from mgdn_edge.runtime.alignment.apply.registration import open_alignment
 from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.fusion.contract.session import FilterImplementation, Session
@@ -18,7 +18,7 @@ from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.output.counts_file import record_counts
 from mgdn_edge.runtime.output.sinks import open_sink
-from mgdn_edge.runtime.pairing.by_order import Pairs
+from mgdn_edge.runtime.pairing.pairs import Pairs
 from mgdn_edge.runtime.pairing.by_time import UNENDING, TimedOptions, open_pairs
 from mgdn_edge.runtime.stream.latency import Percentiles, measure_stages
 from mgdn_edge.runtime.stream.ledger import END_TO_END

@@ -12,7 +12,7 @@ from mgdn_edge.runtime.stream.frame_times import frame_time_ns
 from mgdn_edge.runtime.stream.latency import warmup_frames
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.pairing.by_order import Pair
+    from mgdn_edge.runtime.pairing.pairs import Pair
     from mgdn_edge.runtime.stream.stream import Pace
 
 

@@ -24,7 +24,8 @@ import numpy as np
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.session import Session, Slot
 from mgdn_edge.runtime.output.sinks import AnySink
-from mgdn_edge.runtime.pairing.by_order import Pair, Pairs
+from mgdn_edge.runtime.pairing.pairs import Pairs
+from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.pairing.channel import Channel
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.picture.frame import Plane

@@ -8,13 +8,12 @@ leaves the picture as the visible camera saw it.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.alignment.apply.rig_file import CameraModel, CameraRig, Matrix, read_rig
+from mgdn_edge.runtime.alignment.apply.rig_file import CameraModel, CameraRig, Matrix
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane, VisibleFrame
 
@@ -136,25 +135,6 @@ class Alignment:
         return np.asarray(
             cv2.remap(plane, *maps_used, cv2.INTER_LINEAR, borderMode=border), np.uint8
         )
-
-
-def open_alignment(
-    rig: Path | None,
-    distance_m: float | None,
-    *,
-    resize: bool = False,
-    realign: bool = False,
-) -> Alignment | None:
-    """The alignment of a rig file, None without one; raises UserError for options that clash."""
-    if rig is None:
-        if distance_m is not None:
-            raise UserError("--distance chooses within a rig; pass --rig FILE.toml too")
-        if realign:
-            raise UserError("--realign corrects a rig; pass --rig FILE.toml too")
-        return None
-    if resize:
-        raise UserError("--rig and --resize both say how sizes meet; pass one of them")
-    return Alignment(read_rig(rig), distance_m)
 
 
 def working_from_visible(rig: CameraRig) -> Matrix:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing.by_order import Pairs
+from mgdn_edge.runtime.pairing.by_order import OrderedPairs
 from mgdn_edge.runtime.picture.frame import Plane, VisibleFrame
 
 MOST_READ = 300  # pairs; ten seconds of video show a scene's motion, decoding hours does not
@@ -31,7 +31,7 @@ def read_pairs(
     Raises UserError for sources that cannot be read or whose frames differ in size.
     """
     with open_visible(visible) as ours, open_infrared(infrared, options) as theirs:
-        pairs = Pairs(ours, theirs, shortest=True, resize=True)
+        pairs = OrderedPairs(ours, theirs, shortest=True, resize=True)
         readable = min(pairs.count, MOST_READ)
         wanted = set(np.linspace(0, readable - 1, min(count, readable)).round().astype(int))
         taken = []

@@ -16,7 +16,7 @@ from mgdn_edge.runtime.alignment.drift import (
     check_drift,
     drift_sentence,
 )
-from mgdn_edge.runtime.pairing.by_order import Pair
+from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.picture.frame import InfraredFrame
 

@@ -8,7 +8,7 @@ import pytest
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.output.sinks import open_sink
-from mgdn_edge.runtime.pairing.by_order import Pairs
+from mgdn_edge.runtime.pairing.by_order import OrderedPairs
 from mgdn_edge.runtime.stream.stream import fuse_stream
 from mgdn_edge.runtime.whole_file import write_whole
 
@@ -18,7 +18,7 @@ def fuse_same(average):
     """Fuse a recording with itself: the fused luma is the visible one, so files compare."""
 
     def run(path, output):
-        pairs = Pairs(open_visible(str(path)), open_infrared(str(path), InfraredOptions(luma=True)))
+        pairs = OrderedPairs(open_visible(str(path)), open_infrared(str(path), InfraredOptions(luma=True)))
         sink = open_sink(str(output), pairs.visible.info, pairs.count, pairs.visible.paths)
         fuse_stream(pairs, average, sink)
         return output

@@ -4,11 +4,11 @@ import pytest
 
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing.by_order import Pairs
+from mgdn_edge.runtime.pairing.by_order import OrderedPairs
 
 
 def pairs_of(vi, ir, **options):
-    return Pairs(open_visible(str(vi)), open_infrared(str(ir)), **options)
+    return OrderedPairs(open_visible(str(vi)), open_infrared(str(ir)), **options)
 
 
 def stems_of(pairs):

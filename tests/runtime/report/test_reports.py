@@ -217,7 +217,7 @@ def test_a_stream_without_a_finished_frame_still_has_a_page(tmp_path):
 
 
 def test_kept_frames_are_first_middle_and_slowest():
-    from mgdn_edge.runtime.pairing.by_order import Pair
+    from mgdn_edge.runtime.pairing.pairs import Pair
     from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
     from mgdn_edge.runtime.picture.frame import ColourTags, InfraredFrame, VisibleFrame
     from mgdn_edge.runtime.stream.kept_frames import KeptFrames

@@ -8,9 +8,10 @@ from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
 from mgdn_edge.runtime.output.sinks import Sink
-from mgdn_edge.runtime.pairing.by_order import Pairs
+from mgdn_edge.runtime.pairing.by_order import OrderedPairs
 from mgdn_edge.runtime.stream.ledger import STAGES, span_ns
-from mgdn_edge.runtime.stream.stream import SourceClock, fuse_stream, resize_into
+from mgdn_edge.runtime.stream.stream import (SourceClock, fuse_stream)
+from mgdn_edge.runtime.alignment.apply.registration import resize_into
 
 
 class SlowSession(BaselineSession):
@@ -72,7 +73,7 @@ def _no_thread_left():
 def open_pairs(write_clip, folder, frames=6, **options):
     vi = write_clip(folder / "vi.mkv", frames=frames)
     ir = write_clip(folder / "ir.mkv", frames=frames, neutral=True)
-    return Pairs(open_visible(str(vi)), open_infrared(str(ir)), **options)
+    return OrderedPairs(open_visible(str(vi)), open_infrared(str(ir)), **options)
 
 
 def test_every_frame_in_order_with_its_stamp(tmp_path, write_clip):
@@ -223,7 +224,7 @@ def test_lossless_pace_never_drops(tmp_path, write_clip):
 
 
 def test_images_have_no_clock(folder_pair):
-    pairs = Pairs(
+    pairs = OrderedPairs(
         *(
             opener(str(path))
             for opener, path in zip((open_visible, open_infrared), folder_pair, strict=True)
@@ -234,7 +235,7 @@ def test_images_have_no_clock(folder_pair):
 
 
 def test_every_image_may_have_its_own_size(folder_pair):
-    pairs = Pairs(
+    pairs = OrderedPairs(
         *(
             opener(str(path))
             for opener, path in zip((open_visible, open_infrared), folder_pair, strict=True)
