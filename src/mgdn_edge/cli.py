@@ -1,6 +1,7 @@
 """The ``mgdn`` command: parses, calls one public function, prints errors as one line."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -55,6 +56,7 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Entry point: wrong words and UserError become one line on stderr and an exit code."""
     words = sys.argv[1:]
+    open_standard_streams()
     try:
         app = build_app()
         code = app(words or ["--help"], prog_name="mgdn", standalone_mode=False)
@@ -65,6 +67,23 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         raise SystemExit(INTERRUPTED) from None
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def open_standard_streams() -> None:
+    """Open those that are closed on /dev/null: else the next file opened is number 1 or 2.
+
+    What a library prints would then be written into a recording.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if name == "stdin" else "w"))  # noqa: SIM115, PTH123
 
 
 def usage_sentence(error: typer.BadParameter, words: Sequence[str], command: str) -> str:

@@ -13,6 +13,7 @@ from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.fuse import fuse_files
 
 AVERAGE = ("--network", "average")
+MAIN = "from mgdn_edge.cli import main; main()"
 PERCENTILE = ("--infrared-agc", "percentile")
 
 
@@ -168,3 +169,13 @@ def test_a_pipe_is_written_through(clip_pair, here):
     with av.open(str(here / "read.mkv")) as container:
         assert sum(1 for _ in container.decode(video=0)) == 6
     assert pipe.is_fifo()
+
+
+def test_closed_standard_streams_are_no_recording(clip_pair, decode_clip, here):
+    """A closed stderr's number goes to the next file opened, and FFmpeg prints there."""
+    words = ["fuse", *map(str, clip_pair), str(here / "o.mp4"), *AVERAGE]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" "$@" >&- 2>&- <&-', sys.executable, "-c", MAIN, *words], check=False
+    )
+    assert done.returncode == 0
+    assert len(decode_clip(here / "o.mp4")[1]) == 6
