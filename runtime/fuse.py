@@ -188,7 +188,7 @@ def fuse_files(
             raise
         where = sink.uri if result.kept is None else str(result.kept.path)
         summary = summarise(result, session, pairs, where, pace)
-        if result.interrupted and not pairs.visible.info.live:
+        if result.interrupted and not (pairs.visible.info.live and result.frames_out):
             kept = keep_recordings(sink, recorder, pairs.count)
             tell(f"interrupted: {kept or NOTHING_RECORDED}")
         elif recorder is not None:

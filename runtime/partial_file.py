@@ -49,7 +49,9 @@ class Partial(ABC):
     def __init__(self, output: Output) -> None:
         self.output = output
         self.path = output.path
-        self._target = output.path.resolve()
+        # As typed where it can be: messages name it.
+        plain = output.path.name not in ("", "..") and not output.path.is_symlink()
+        self._target = output.path if plain else output.path.resolve()
         self._descriptor: int | None = None
 
     @property

@@ -172,7 +172,11 @@ def fuse_command(
     overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
-    """Fuse two recordings, registered or with a rig, into OUTPUT; report every stage's latency."""
+    """Fuse two recordings, registered or with a rig, into OUTPUT; report every stage's latency.
+
+    OUTPUT grows as NAME.part.mp4 or NAME.part/ and is renamed at the end. Ctrl-C or an error leaves
+    it there, playable; live cameras have no other end, so Ctrl-C completes their recording.
+    """
     from mgdn_edge.runtime.commands.fuse_figures import print_json, print_table
     from mgdn_edge.runtime.fuse import fuse_files
     from mgdn_edge.runtime.interrupt import stop_on_signal

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.errors import EndedEarlyError
+from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.fuse import fuse_files
 from mgdn_edge.runtime.sources import InfraredOptions
+from mgdn_edge.runtime.sources.looped import LoopReader
 
 AVERAGE = ("--network", "average")
 PERCENTILE = ("--infrared-agc", "percentile")
@@ -159,3 +160,22 @@ def test_a_side_file_that_fails_leaves_the_video(clip_pair, decode_clip, here, o
     assert end.value.figures.frames.out == 6
     assert len(decode_clip(here / "o.mp4")[1]) == 6
     assert names(here) == ["o.mp4"]
+
+
+def test_a_camera_that_goes_away_leaves_what_it_showed(
+    tmp_path, write_clip, decode_clip, here, names, monkeypatch
+):
+    frames = LoopReader.frames
+
+    def unplugged(reader):
+        for number, frame in enumerate(frames(reader)):
+            if number == 12:
+                raise UserError("the camera is gone")
+            yield frame
+
+    monkeypatch.setattr(LoopReader, "frames", unplugged)
+    clip = f"{write_clip(tmp_path / 'vi.mkv', neutral=True)}?loop"
+    with pytest.raises(EndedEarlyError, match=r"the camera is gone; .*o\.part\.mp4 has \d+ frames"):
+        fuse_files(clip, clip, str(here / "o.mp4"), network="average")
+    assert names(here) == ["o.part.mp4"]
+    assert 1 <= len(decode_clip(here / "o.part.mp4")[1]) <= 12
