@@ -204,9 +204,10 @@ def fuse_files(
             with _noting(failures):
                 write_fuse_report(page, summary, result.ledger, keeper.frames(), command)
         if failures:
-            failures.append(keep_recordings(sink, recorder, pairs.count))
-            failures.append(f"{where} has {result.frames_out} frames")
-            raise EndedEarlyError("; ".join(filter(None, failures)), summary)
+            if recorder is not None and (short := recorder.keep()) is not None:
+                failures.append(short.sentence(pairs.count))
+            failures.append(f"{where} is there, with {result.frames_out} frames")
+            raise EndedEarlyError("; ".join(failures), summary)
         return summary
 
 

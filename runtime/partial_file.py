@@ -66,7 +66,7 @@ class Partial(ABC):
         ours = re.compile(rf"{re.escape(stem)}\.part\d*{re.escape(suffix)}", re.DOTALL)
         try:
             with _turn(place):
-                for path in place.iterdir():
+                for path in place.iterdir() if os.access(place, os.R_OK) else ():
                     if ours.fullmatch(path.name):
                         self._check_ended(path)
                 for path in partial_names(place / self._target.name, suffix):
@@ -225,6 +225,9 @@ class PartialFolder(Partial):
 @contextmanager
 def _turn(folder: Path) -> Iterator[None]:
     """One process at a time looks for names in ``folder``, where its file system has locks."""
+    if not os.access(folder, os.R_OK):  # a folder may be writable and yet keep its names secret
+        yield
+        return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         deadline = time.monotonic() + TURN_SECONDS

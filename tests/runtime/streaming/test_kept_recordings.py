@@ -120,7 +120,7 @@ def test_counts_that_do_not_fit_do_not_take_the_video_with_them(
     assert done.returncode == 4, done.stderr
     assert names(here) == ["c.part.mkv", "o.mp4"]
     assert "c.mkv (File too large)" in done.stderr
-    assert f"{here}/o.mp4 has 60 frames" in done.stderr
+    assert f"{here}/o.mp4 is there, with 60 frames" in done.stderr
     assert '"out":60' in done.stdout
     assert len(decode_clip(here / "o.mp4")[1]) == 60
     count = frames_told(done.stderr, "c.part.mkv")
@@ -134,7 +134,9 @@ def test_counts_whose_size_changes_end_there_and_the_video_goes_on(
     vi, ir = stills(tmp_path / "vi", 9), stills(tmp_path / "ir", 6, kind=np.uint16)
     for number in range(6, 9):
         cv2.imwrite(str(ir / f"{number:03}.png"), np.full((12, 16), number, np.uint16))
-    with pytest.raises(EndedEarlyError, match=r"became 16x12.*c\.part\.mkv has 6.*o\.mp4 has 9 fr"):
+    with pytest.raises(
+        EndedEarlyError, match=r"became 16x12.*c\.part\.mkv has 6.*o\.mp4 is there, with 9 fr"
+    ):
         fuse_files(
             str(vi), str(ir), str(here / "o.mp4"), network="average", infrared_options=COUNTS,
             record_infrared=here / "c.mkv", resize=True,
@@ -152,7 +154,9 @@ def test_a_side_file_that_fails_leaves_the_video(clip_pair, decode_clip, here, o
         if side.parent.is_dir():
             side.parent.rmdir()
 
-    with pytest.raises(EndedEarlyError, match=r"cannot write .*side.*o\.mp4 has 6 frames") as end:
+    with pytest.raises(
+        EndedEarlyError, match=r"cannot write .*side.*o\.mp4 is there, with 6 frames"
+    ) as end:
         fuse_files(
             *map(str, clip_pair), str(here / "o.mp4"), network="average", on_frame=remove_folder,
             **{option: side},
