@@ -1,12 +1,16 @@
 """Option values that several commands take."""
 
 import re
+import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.errors import UserError, printable
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.whole_file import Overwrite
 
 BundleFile = Annotated[
     Path | None, typer.Option("--bundle", metavar="FILE", help="Network as a .mgdn file.")
@@ -28,6 +32,14 @@ InfraredSpan = Annotated[
 ]
 ReportFile = Annotated[
     Path | None, typer.Option("--report", metavar="FILE.html", help="Also write a page to look at.")
+]
+OverwriteFiles = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        "-y",
+        help="Replace files that exist; without it a terminal is asked, all else refused.",
+    ),
 ]
 Backend = Annotated[
     str | None,
@@ -59,6 +71,18 @@ def choose_network(bundle: Path | None, network: str | None) -> Path | str:
     if bundle is not None and network is not None:
         raise UserError("both --bundle and --network were given; pass one of them")
     return bundle or network or DEFAULT_NETWORK
+
+
+def may_overwrite(given: bool) -> "Overwrite":
+    """``--overwrite``; without it the person at the terminal is asked, where there is one."""
+    if given or not all(stream and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+        return given
+    return _ask_to_replace
+
+
+def _ask_to_replace(path: Path) -> bool:
+    what = "is not empty; replace what mgdn wrote there" if path.is_dir() else "exists; replace it"
+    return typer.confirm(f"{printable(str(path))} {what}?", err=True)
 
 
 def is_native(choice: Literal["plugin", "body"] | None) -> bool | None:

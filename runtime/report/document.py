@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import Output
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_document(path: Path, template: str, **values: object) -> None:
-    """Render ``template`` with ``values`` into ``path``; UserError where that cannot be written.
+def write_document(output: Output | Path, template: str, **values: object) -> None:
+    """Render ``template`` with ``values`` into ``output``; UserError where that cannot be written.
 
     Every value is escaped; a name the template uses and ``values`` lacks is an error.
     """
@@ -25,8 +24,7 @@ def write_document(path: Path, template: str, **values: object) -> None:
         lstrip_blocks=True,
     )
     page = environment.get_template(template).render(values)
-    try:
-        # A file name that is not UTF-8 reaches us with surrogates; the page shows them as "?".
-        write_whole(path, page.encode(errors="replace"))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; give another --report") from error
+    if isinstance(output, Path):
+        output = Output(output, "--report", replaces=True)
+    # A file name that is not UTF-8 reaches us with surrogates; the page shows them as "?".
+    output.write(page.encode(errors="replace"))
