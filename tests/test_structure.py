@@ -93,6 +93,25 @@ def test_only_two_modules_write_what_belongs_to_users(repository: Path) -> None:
     assert found == set(WRITERS)
 
 
+def callers(repository: Path, name: str) -> list[str]:
+    """Source files that call anything of this name."""
+    found = []
+    for path in (path for folder in FOLDERS for path in python_files(repository, folder)):
+        calls = (
+            node.func
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call)
+        )
+        if any(name in (getattr(call, "attr", ""), getattr(call, "id", "")) for call in calls):
+            found.append(path.name)
+    return found
+
+
+def test_graphs_reach_a_runtime_through_one_door_each(repository: Path) -> None:
+    assert callers(repository, "InferenceSession") == ["onnxruntime_graph.py"]
+    assert callers(repository, "OnnxParser") == ["build_network.py"]
+
+
 def test_every_folder_is_one_namespace_through_relative_links(repository: Path) -> None:
     for folder in FOLDERS:
         link = repository / "src" / "mgdn_edge" / folder
