@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 
@@ -73,8 +74,7 @@ class VideoFile:
         except (av.FFmpegError, OSError) as error:
             raise self._unwritable(error) from None
         self._container.metadata.update(tags or {})
-        stream = self._container.add_stream(codec, rate=rate)
-        assert isinstance(stream, av.VideoStream)
+        stream = cast("av.VideoStream", self._container.add_stream(codec, rate=rate))
         stream.time_base = stream.codec_context.time_base = time_base
         self._stream = stream
         return stream
