@@ -2,15 +2,22 @@
 
 from typing import ClassVar
 
+from mgdn_edge.runtime.redaction import redact
+
+LONGEST_SENTENCE = 10_000  # characters; what a stranger's file makes longer is nobody's sentence
+
 
 class UserError(Exception):
     """One sentence: what was got, what was wanted, what to type.
 
     The command line prints it as a single line and exits with ``exit_code``; library callers
-    catch it like any exception.
+    catch it like any exception. Passwords in it are redacted, whoever wrote them there.
     """
 
     exit_code: ClassVar[int] = 2
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(redact(sentence[:LONGEST_SENTENCE]))
 
 
 class DeviceError(UserError):
@@ -26,10 +33,10 @@ LONGEST_LINE = 800  # characters; the beginning of a sentence must not scroll aw
 
 
 def printable(text: str, longest: int = LONGEST_LINE) -> str:
-    """``text`` on one line that is safe on a terminal: control characters as escapes, cut short.
+    """``text`` on one line that is safe to show: no control characters, no passwords, cut short.
 
     Names and messages may come from files strangers wrote.
     """
-    line = " ".join(text.split())
+    line = " ".join(redact(text[:LONGEST_SENTENCE]).split())
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
     return line if len(line) <= longest else f"{line[: longest - 1]}…"

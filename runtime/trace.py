@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.ledger import STAGES, Ledger
+from mgdn_edge.runtime.redaction import redact
 from mgdn_edge.runtime.whole_file import write_whole
 
 PROCESS = 1
@@ -36,12 +37,12 @@ Event = dict[str, Any]
 def write_trace(path: Path, ledger: Ledger, names: dict[str, str]) -> None:
     """Every finished and dropped frame of ``ledger`` -> ``path``, written whole.
 
-    ``names`` (network, backend ...) goes into the file's metadata. Raises UserError where the
-    file cannot be written.
+    ``names`` (network, backend ...) goes into the file's metadata, redacted. Raises UserError
+    where the file cannot be written.
     """
     document = {
         "displayTimeUnit": "ms",
-        "otherData": names,
+        "otherData": {name: redact(value) for name, value in names.items()},
         "traceEvents": list(trace_events(ledger.rows, ledger.dropped)),
     }
     try:

@@ -15,7 +15,8 @@ def demo_command(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to fill.")] = Path("out"),
 ) -> None:
     """Draw a small scene, fuse it, leave OUT/demo.mp4, OUT/demo.png and a latency table."""
-    from mgdn_edge.runtime.commands.fuse import print_table, show_progress
+    from mgdn_edge.runtime.commands.fuse import show_progress
+    from mgdn_edge.runtime.commands.fuse_figures import print_table
     from mgdn_edge.runtime.demo import run_demo
     from mgdn_edge.runtime.page_retention import retain_pages
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -17,17 +17,18 @@ from mgdn_edge.runtime.commands.options import (
     Fallback,
     FilterChoice,
     InfraredLuma,
+    InfraredPassword,
     InfraredSpan,
     NetworkName,
+    OutputPassword,
     Precision,
     ReportFile,
     Threads,
+    VisiblePassword,
     choose_network,
+    give_password,
     is_native,
 )
-
-if TYPE_CHECKING:
-    from mgdn_edge.runtime.fuse import Summary
 
 INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
 
@@ -166,6 +167,9 @@ def fuse_command(
         Path | None,
         typer.Option(metavar="FILE.mkv", help="Also keep the 16-bit counts, lossless."),
     ] = None,
+    visible_password_file: VisiblePassword = None,
+    infrared_password_file: InfraredPassword = None,
+    output_password_file: OutputPassword = None,
     report: ReportFile = None,
     trace: Annotated[
         Path | None,
@@ -174,6 +178,7 @@ def fuse_command(
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
     """Fuse two recordings, registered or with a rig, into OUTPUT; report every stage's latency."""
+    from mgdn_edge.runtime.commands.fuse_figures import print_json, print_table
     from mgdn_edge.runtime.fuse import fuse_files
     from mgdn_edge.runtime.interrupt import stop_on_signal
     from mgdn_edge.runtime.page_retention import retain_pages
@@ -187,9 +192,9 @@ def fuse_command(
     scale = parse_scale(infrared_scale)
     with stop_on_signal() as stop, show_progress(shown=not json) as (on_start, on_frame):
         summary = fuse_files(
-            visible,
-            infrared,
-            output,
+            give_password(visible, "visible", visible_password_file),
+            give_password(infrared, "infrared", infrared_password_file),
+            give_password(output, "output", output_password_file),
             network=chosen,
             backend=backend,
             fallback=fallback,
@@ -223,7 +228,7 @@ def fuse_command(
             command=command_text(sys.argv[1:]),
             tell=lambda sentence: typer.echo(sentence, err=True),
         )
-    _print_json(summary) if json else print_table(summary)
+    print_json(summary) if json else print_table(summary)
     if summary.interrupted:
         raise typer.Exit(INTERRUPTED_EXIT_CODE)
 
@@ -261,39 +266,3 @@ def show_progress(*, shown: bool) -> Iterator[tuple[Callable[[int], None], Calla
         yield start, lambda: progress.advance(task)
     finally:
         progress.stop()
-
-
-def _print_json(summary: Summary) -> None:
-    import msgspec
-
-    print(msgspec.json.encode(summary).decode())
-
-
-def print_table(summary: Summary) -> None:
-    from rich.console import Console
-
-    from mgdn_edge.runtime.latency import latency_table
-
-    counts = summary.frames
-    print(
-        f"{summary.output}: {counts.out} frames of {counts.in_} ({counts.dropped} dropped), "
-        f"{summary.fps:.1f} fps{', interrupted' if summary.interrupted else ''}"
-    )
-    if summary.drift is not None:
-        from mgdn_edge.runtime.alignment.drift import drift_sentence
-
-        print(drift_sentence(summary.drift))
-    for name, told in summary.execution.items():
-        print(f"{name}: {told}")
-    if summary.end_to_end is None:
-        return
-    if (pairing := summary.pairing) is not None and pairing.skew is not None:
-        print(
-            f"pairs by time ({pairing.policy}): {pairing.skew.p50:.1f} ms apart in the middle, "
-            f"{pairing.skew.max:.1f} at most; {pairing.unpaired} frames without a partner"
-        )
-    title = ", ".join((summary.network, summary.backend, summary.variant, summary.precision))
-    if summary.filter_implementation is not None:
-        title = f"{title}, {summary.filter_implementation} filter"
-    title = f"{title}, pace {summary.pace}"
-    Console().print(latency_table({**summary.stages, "end_to_end": summary.end_to_end}, title))

@@ -2,11 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mgdn_edge.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.sources.camera_password import Role
 
 BundleFile = Annotated[
     Path | None, typer.Option("--bundle", metavar="FILE", help="Network as a .mgdn file.")
@@ -28,6 +31,30 @@ InfraredSpan = Annotated[
 ]
 ReportFile = Annotated[
     Path | None, typer.Option("--report", metavar="FILE.html", help="Also write a page to look at.")
+]
+VisiblePassword = Annotated[
+    Path | None,
+    typer.Option(
+        "--visible-password-file",
+        metavar="FILE",
+        help="Password of VISIBLE's user, on one line; or set MGDN_VISIBLE_PASSWORD.",
+    ),
+]
+InfraredPassword = Annotated[
+    Path | None,
+    typer.Option(
+        "--infrared-password-file",
+        metavar="FILE",
+        help="Password of INFRARED's user, on one line; or set MGDN_INFRARED_PASSWORD.",
+    ),
+]
+OutputPassword = Annotated[
+    Path | None,
+    typer.Option(
+        "--output-password-file",
+        metavar="FILE",
+        help="Password of the user in rtsp://USER@... of OUTPUT; or set MGDN_OUTPUT_PASSWORD.",
+    ),
 ]
 Backend = Annotated[
     str | None,
@@ -59,6 +86,13 @@ def choose_network(bundle: Path | None, network: str | None) -> Path | str:
     if bundle is not None and network is not None:
         raise UserError("both --bundle and --network were given; pass one of them")
     return bundle or network or DEFAULT_NETWORK
+
+
+def give_password(address: str, role: "Role", file: Path | None) -> str:
+    """``address`` with the password that ``file`` or the environment holds for ``role``."""
+    from mgdn_edge.runtime.sources.camera_password import with_password
+
+    return with_password(address, role, file, lambda notice: typer.echo(notice, err=True))
 
 
 def is_native(choice: Literal["plugin", "body"] | None) -> bool | None:

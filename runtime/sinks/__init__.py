@@ -9,6 +9,7 @@ from typing import Any
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo
+from mgdn_edge.runtime.redaction import remember_secrets
 from mgdn_edge.runtime.sinks.base import Sink
 from mgdn_edge.runtime.sinks.images import ImagesSink
 from mgdn_edge.runtime.sinks.rtsp import RtspSink
@@ -31,6 +32,7 @@ def open_sink(
     Creates nothing. Raises UserError where OUTPUT cannot be written, names no known kind of
     file, cannot hold ``frames``, or would overwrite an input.
     """
+    remember_secrets(uri)
     if uri.lower().startswith("rtsp://"):
         if not live:
             raise UserError(f"{uri} is live, and these recordings are not: pass --pace source")

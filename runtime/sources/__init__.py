@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import InfraredFrame, SourceInfo, VisibleFrame
+from mgdn_edge.runtime.redaction import remember_secrets
 from mgdn_edge.runtime.sources.camera_uri import parse_options
 from mgdn_edge.runtime.sources.eight_bit import InfraredLevels, InfraredOptions, visible_frame
 from mgdn_edge.runtime.sources.image_file import is_image
@@ -142,6 +143,7 @@ def local_path(uri: str) -> Path:
 
 
 def _open_reader(uri: str, camera: Camera) -> Reader:
+    remember_secrets(uri)
     scheme = uri.partition(":")[0].lower()
     if is_rig(uri):
         from mgdn_edge.runtime.synthetic.reader import SyntheticReader

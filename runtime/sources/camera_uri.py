@@ -20,11 +20,6 @@ class CameraOptions:
     loop: bool = False
 
 
-def without_password(uri: str) -> str:
-    """``uri`` for messages and reports: user and password, if any, as ``...``."""
-    return re.sub(r"(?<=://)[^/@]*@", "...@", uri)
-
-
 def parse_options(uri: str, query: str, known: tuple[str, ...]) -> CameraOptions:
     """Query of ``uri`` -> CameraOptions; raises UserError for one not ``known``, or wrong."""
     values: dict[str, object] = {}

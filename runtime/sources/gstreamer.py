@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo
+from mgdn_edge.runtime.redaction import redact
 from mgdn_edge.runtime.sources import live_clock
 from mgdn_edge.runtime.sources.camera_uri import parse_options
 from mgdn_edge.runtime.sources.pixel_buffers import FOURCC, BufferDecoder
@@ -46,21 +47,23 @@ class GstreamerReader(Reader):
     """The pipeline's last element feeds us; raises UserError where it does not start."""
 
     def __init__(self, uri: str) -> None:
-        self._uri = uri
+        self._shown = redact(uri)
         pipeline = csi_pipeline(uri) if uri.startswith("csi:") else uri.partition(":")[2]
         self._gst, self._video = load_gstreamer()
         gst = self._gst
         self._stopped = threading.Event()
         accepted = ",".join(name for name in FOURCC if name in GST_FORMATS)
+        reason = ""
         try:
             self._pipeline = gst.parse_launch(
                 f"{pipeline} ! capsfilter caps=video/x-raw,format={{{accepted}}} ! {SINK}"
             )
         except self._error as error:
+            reason = str(getattr(error, "message", error))
+        if reason:  # raised out here, so that GStreamer's own error, with its text, is no context
             raise UserError(
-                f"{uri} is no pipeline ({getattr(error, 'message', error)}); "
-                f"try it: gst-launch-1.0 {pipeline} ! fakesink"
-            ) from None
+                f"{uri} is no pipeline ({reason}); try it: gst-launch-1.0 {pipeline} ! fakesink"
+            )
         self._sink = self._pipeline.get_by_name("mgdn")
         self._pipeline.set_state(gst.State.PLAYING)
         # The first picture tells size and format; it is shown again only by the next one.
@@ -113,7 +116,7 @@ class GstreamerReader(Reader):
                     return
                 reason = self._failure()
                 if reason != NO_FRAME:
-                    raise UserError(f"{self._uri} failed ({reason}); start it again")
+                    raise UserError(f"{self._shown} failed ({reason}); start it again")
                 continue
             frame = self._frame(sample, seq)
             if frame is not None:
@@ -140,7 +143,7 @@ class GstreamerReader(Reader):
             pts_ns=self._taken_ns(buffer.pts),
             seq=seq,
             stem=None,
-            origin=f"frame {seq} of {self._uri}",
+            origin=f"frame {seq} of {self._shown}",
         )
 
     def _taken_ns(self, pts: int) -> int:

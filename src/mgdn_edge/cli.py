@@ -3,11 +3,13 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Any, NoReturn
 
 import typer
 
 from mgdn_edge.runtime.errors import UserError, printable
+from mgdn_edge.runtime.redaction import redact, remember_secrets
 
 # Each module holds thin commands and imports nothing heavy at its top, so --help is instant.
 COMMAND_MODULES = (
@@ -53,6 +55,8 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Entry point: wrong words and UserError become one line on stderr and exit code 2 or 3."""
     app, words = build_app(), sys.argv[1:]
+    remember_secrets(*words)
+    sys.excepthook = print_fault
     try:
         code = app(words or ["--help"], prog_name="mgdn", standalone_mode=False)
     except UserError as error:
@@ -62,6 +66,16 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         raise SystemExit(INTERRUPTED_EXIT_CODE) from None
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def print_fault(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """An error nobody foresaw: its traceback, without the passwords its text may quote."""
+    import traceback
+
+    told = "".join(traceback.format_exception(kind, error, trace))
+    print(redact(told), end="", file=sys.stderr)
 
 
 def usage_sentence(error: typer.BadParameter, words: Sequence[str], command: str) -> str:
