@@ -56,7 +56,6 @@ def main() -> None:
     """Entry point: wrong words and UserError become one line on stderr and exit code 2 or 3."""
     app, words = build_app(), sys.argv[1:]
     remember_secrets(*words)
-    sys.excepthook = print_fault
     try:
         code = app(words or ["--help"], prog_name="mgdn", standalone_mode=False)
     except UserError as error:
@@ -65,6 +64,8 @@ def main() -> None:
         _fail(usage_sentence(error, words, command_of(app, words)), UserError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         raise SystemExit(INTERRUPTED_EXIT_CODE) from None
+    finally:
+        sys.excepthook = print_fault  # not before: typer sets one of its own
     raise SystemExit(code if isinstance(code, int) else 0)
 
 
