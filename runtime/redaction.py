@@ -31,7 +31,7 @@ _ADDRESS = re.compile(r"(?<![\w+.%-])([a-z][a-z0-9+.-]*):(/*)", re.I)
 _ENCODED_ADDRESS = re.compile(
     r"([a-z][a-z0-9+.-]{0,20}%(?:25)*3A(?:%(?:25)*2F)+)[^\s\"'<>&]{1,512}(?=%(?:25)*40)", re.I
 )
-# An address ends at a blank, a quote or the next address; a quoted one may go on, see _login_end.
+# An address ends at a blank, a quote or the next address; a quoted one may go on, see _cut_login.
 _RUN = re.compile(r"(?:(?![a-z][a-z0-9+.-]{0,20}://)[^\s\"'<>`])*", re.I)
 _WHOLE = re.compile(r"(?:(?![a-z][a-z0-9+.-]{0,20}://).)*", re.I | re.S)
 _AT = re.compile(r"@(?=(?:\[[\w:.%]+\]|[\w.-]+)(?::[\w-]*)?(?:[/?#\\,;)\]}]|$))")
@@ -41,15 +41,15 @@ _NUMBERED_HOST = re.compile(rf"{_NUMBERED}(?::\d*)?", re.I)
 _HOST = re.compile(r"(?:\[[0-9a-f:.%]+\]|[\w.-]*)(?::\d*)?", re.I)
 _PORT = re.compile(r"([^\s/?#@:\"'<>\[\]]+):([^\s/?#@\"'<>]+)")
 _PATH_LOGIN = re.compile(r"(/[A-Za-z][\w.-]*:)([^/?&\s]+)(?=/)")  # rtsp://HOST/0/USER:PASSWORD/main
-# admin:hunter2@10.0.0.7 without a scheme, where what follows is surely a host.
+# admin:hunter2@10.0.0.7 without a scheme, where what follows is a host; 12:30@home/ is a time.
 _LOGIN = re.compile(
-    r"(?<![\w/.@+%:-])(?P<slashes>//)?(?P<user>[\w.+%-]{1,64}):(?!/*\ue000|//)"
+    r"(?<![\w/.@+%:-])(?P<slashes>//)?(?!\d\d?:\d\d@)(?P<user>[\w.+%-]{1,64}):(?![/\ue000])"
     r"(?P<password>(?:(?!://)[^\s\"'<>]){0,256})@"
-    rf"(?=(?(slashes)[\w\[]|(?:{_NUMBERED}(?![\w.])|[\w-]+(?:\.[\w-]+)*:\d)))",
+    rf"(?=(?(slashes)[\w\[]|(?:{_NUMBERED}(?![\w.])|[\w-]+(?:\.[\w-]+)*(?:/|:\d))))",
     re.I,
 )
 NAME_CHARACTERS = f"{ascii_letters}{digits}_.-"
-PLACEHOLDERS = ("USER", "USER:PASSWORD", "PORT")  # as our own advice has them
+PLACEHOLDERS = ("USER", "PASSWORD", "USER:PASSWORD", "PORT")  # as our own advice has them
 
 # Names of values to hide: these wherever an equals sign follows, within longer names too ...
 _SECRET_NAME = (
@@ -279,7 +279,7 @@ def _authority(address: str) -> str:
 
 def _hidden(value: str, find: Find) -> str:
     """HIDDEN in place of ``value``; quotes around it and a sentence's punctuation stay."""
-    if value.startswith(HIDDEN) or not value:
+    if value.startswith(HIDDEN) or value in ("", *PLACEHOLDERS):
         return value
     plain = MASK if value.startswith(MASK) else value
     plain = value.rstrip(").,;:!") or plain

@@ -37,6 +37,8 @@ def open_sink(
         if not live:
             raise UserError(f"{uri} is live, and these recordings are not: pass --pace source")
         return RtspSink(uri, source)
+    if uri.lower().startswith("gst:"):
+        raise UserError(f"{uri} is a source; give a file, a folder or rtsp:// as OUTPUT")
     path = local_path(uri)
     suffix = path.suffix.lower()
     is_folder = path.is_dir() or uri.endswith("/") or not suffix

@@ -53,11 +53,11 @@ def with_password(
 
 
 def _takes_password(address: str) -> bool:
-    scheme, colon, rest = address.partition(":")
-    known = scheme.lower()
-    return known in ("gst", "rtsp") or (
-        bool(colon) and rest.startswith("//") and known not in NO_PASSWORD_SCHEMES
-    )
+    scheme, _, rest = address.partition(":")
+    scheme = scheme.lower()
+    if scheme == "gst":
+        return "://" in rest or GST_USER.search(rest) is not None
+    return scheme == "rtsp" or (rest.startswith("//") and scheme not in NO_PASSWORD_SCHEMES)
 
 
 def _read_password(file: Path, option: str, tell: Callable[[str], None]) -> str:

@@ -6,13 +6,12 @@ import threading
 from collections.abc import Generator
 from fractions import Fraction
 from typing import Any
-from urllib.parse import urlsplit
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo
 from mgdn_edge.runtime.redaction import redact
 from mgdn_edge.runtime.sources import live_clock
-from mgdn_edge.runtime.sources.camera_uri import parse_options
+from mgdn_edge.runtime.sources.camera_uri import parse_options, split_uri
 from mgdn_edge.runtime.sources.pixel_buffers import FOURCC, BufferDecoder
 from mgdn_edge.runtime.sources.raw import RawFrame, Reader
 
@@ -30,7 +29,7 @@ NEEDED = (
 
 def csi_pipeline(uri: str) -> str:
     """``csi://N?size=1280x720&fps=30`` -> the pipeline of a Jetson's MIPI camera N."""
-    parts = urlsplit(uri)
+    parts = split_uri(uri)
     if not parts.netloc.isdecimal() or parts.path not in ("", "/"):
         raise UserError(f"{uri} names no camera; give csi://0")
     options = parse_options(uri, parts.query, ("size", "fps"))

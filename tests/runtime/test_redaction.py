@@ -44,6 +44,7 @@ SHAPES = {
     "rtsp://root:tr0ub4dor/ch1 does not answer": "rtsp://root:.../ch1 does not answer",
     "//root:tr0ub4dor@cam/ch1 not found": "//...@cam/ch1 not found",
     "root:tr0ub4dor@10.1.2.3/ch1: not found": "...@10.1.2.3/ch1: not found",
+    "888888:a@tr0ub4dor@cam/ch1 does not exist": "...@cam/ch1 does not exist",
     "cannot open 'rtsp://root:a tr0ub4dor@cam/x' (401)": "cannot open 'rtsp://...@cam/x' (401)",
     'cannot open "rtsp://root:a"tr0ub4dor@cam/x"': 'cannot open "rtsp://...@cam/x"',
     "rtsp://a:tr0ub4dor@c/1,rtsp://b:tr0ub4dor@d/2": "rtsp://...@c/1,rtsp://...@d/2",
@@ -84,7 +85,7 @@ SHAPES = {
 }
 ORDINARY = [
     "frame 3 of /data/a@b/vi.mp4",
-    "images@2x/ir.png: 12:30:05, 640x480@30, 16:9@30",
+    "images@2x/ir.png: 12:30:05, 640x480@30, 16:9@30, 12:30@home/vi.mp4",
     "someone@example.org wrote to git@github.com:x/y.git; meet @ 10:30",
     "/runs/key=5_exposure=3_pass=2/vi.mp4",
     "file:///data/a@2x/b:c@d/vi.mp4",
@@ -94,7 +95,7 @@ ORDINARY = [
     "rtsp://10.0.0.5:554/cam@1 rtsp://[::1]:9/live rtsp://cam.local:8554/x and 640x480@30",
     "rtsp://10.0.0.5:554/cam:1@2",
     "udp://@239.0.0.1:1234",
-    "rtsp://USER@HOST/PATH, rtsp://HOST:PORT/PATH",
+    "rtsp://USER@HOST/PATH, rtsp://USER:PASSWORD@HOST, rtsp://HOST:PORT/PATH; give user-id=USER",
     "pip install 'mgdn-edge[v4l2]'; C:/a@b; nas:/x@y/vi.mp4",
     "--visible-password-file pw.txt --visible-password-file=pw.txt --password-file x",
     "no such option: --visible-password; see: mgdn fuse --help",

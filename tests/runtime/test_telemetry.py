@@ -17,6 +17,7 @@ import pytest
 from mgdn_edge.runtime import doctor
 
 VARIABLE = doctor.TELEMETRY
+WHERE_THINGS_ARE = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
 UPLOAD_SECONDS = 12  # ONNX Runtime 1.32 looks its upload host up after nine
 
 # Python's own sockets by the audit hook, those of libraries among the open files, every 5 ms.
@@ -76,9 +77,7 @@ class Watched:
     def __init__(self, folder, code, *, trace=False, **variables):
         home = folder / "home"
         home.mkdir()
-        kept = {
-            name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ
-        }
+        kept = {name: os.environ[name] for name in WHERE_THINGS_ARE if name in os.environ}
         calls = folder / "calls"
         words = ["strace", "-f", "-e", "trace=network", "-o", str(calls)] if trace else []
         done = subprocess.run(

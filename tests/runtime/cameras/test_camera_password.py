@@ -92,7 +92,14 @@ def test_a_file_goes_before_the_environment(monkeypatch, write):
 
 @pytest.mark.parametrize(
     "address",
-    ["vi.mp4", "file:///a/root@x.mp4", "synthetic://night", "v4l2:///dev/video0", "csi://0"],
+    [
+        "vi.mp4",
+        "file:///a/root@x.mp4",
+        "synthetic://night",
+        "v4l2:///dev/video0",
+        "csi://0",
+        "gst:v4l2src",
+    ],
 )
 def test_local_sources_take_none(monkeypatch, write, address):
     monkeypatch.setenv(VARIABLE, "pw12")
@@ -110,8 +117,8 @@ def test_local_sources_take_none(monkeypatch, write, address):
         ("rtsp://root:a/typed@cam", "rtsp://...@cam holds a password"),
         ("rtsp://cam/x?password=typed", "holds a password"),
         ("gst:rtspsrc user-id=root user-pw=typed ! d", "holds a password"),
-        ("gst:videotestsrc", "names no user for the password of"),
-        ("gst:a user-id=b ! c user-id=d", "names several users"),
+        ("gst:rtspsrc location=rtsp://cam ! d", f"no user for the password of {OPTION}; give user"),
+        ("gst:a user-id=b ! c user-id=d", "give user-id=USER to one source of the pipeline"),
     ],
 )
 def test_addresses_that_cannot_take_it_are_refused(write, address, said):

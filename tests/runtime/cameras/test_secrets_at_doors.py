@@ -41,6 +41,8 @@ def addresses(password):
         f"v4l2://{login}/dev/video0",
         f"csi://{login}",
         f"synthetic://{login}",
+        f"http://root:{password}[{CORE}@{NOBODY}/ch1",
+        f"v4l2://root:{password}℀@{NOBODY}/dev/video0",
         f"rtsp://{NOBODY}/user=root&password={password}&channel=1",
         f"rtsp://{NOBODY}/ch1?token={password}",
         f"gst:nothing location=rtsp://{login} ! decodebin",
@@ -111,7 +113,8 @@ def test_exceptions_of_sinks(password):
 
 
 @pytest.mark.parametrize("password", PASSWORDS)
-def test_what_a_command_prints_when_it_fails(run_mgdn, tmp_path, password):
+def test_what_a_command_prints_when_it_fails(run_mgdn, tmp_path, monkeypatch, password):
+    monkeypatch.chdir(tmp_path)
     for address in addresses(password)[::3]:
         for words in (
             ("fuse", address, SCENE, tmp_path / "o.mp4"),
