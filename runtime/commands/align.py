@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import InfraredLuma, InfraredSpan, parse_size
+from mgdn_edge.runtime.commands.options import (
+    InfraredLuma,
+    InfraredPassword,
+    InfraredSpan,
+    VisiblePassword,
+    give_password,
+    parse_size,
+)
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -93,6 +100,8 @@ def align_command(
     ] = False,
     infrared_luma: InfraredLuma = False,
     infrared_span: InfraredSpan = None,
+    visible_password_file: VisiblePassword = None,
+    infrared_password_file: InfraredPassword = None,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
     """Measure how two cameras lie to each other and write it as a rig file."""
@@ -111,6 +120,8 @@ def align_command(
 
     if (points is not None) + (target is not None) + click > 1:
         raise UserError("--points, --target and --click are three ways to measure; pass one")
+    visible = give_password(visible, "visible", visible_password_file)
+    infrared = give_password(infrared, "infrared", infrared_password_file)
     working = parse_size(size) if size is not None else None
     request = RigRequest(area.value, working and (working[1], working[0]), distance, add)
     options = InfraredOptions(infrared_luma, parse_span(infrared_span))

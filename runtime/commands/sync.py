@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mgdn_edge.runtime.commands.options import InfraredPassword, VisiblePassword, give_password
+
 EPILOG = """Examples:
 
   mgdn sync vi.mp4 ir.mp4
@@ -42,12 +44,15 @@ def sync_command(
     infrared_span: Annotated[
         str | None, typer.Option(metavar="LOW:HIGH", help="Infrared counts that become 0 and 255.")
     ] = None,
+    visible_password_file: VisiblePassword = None,
+    infrared_password_file: InfraredPassword = None,
     json: Annotated[bool, typer.Option("--json", help="The clock as one JSON object.")] = False,
 ) -> None:
     """Measure how far the clocks of two aligned cameras are apart, from what moves in both."""
     import msgspec
 
     from mgdn_edge.runtime.commands.fuse import show_progress
+    from mgdn_edge.runtime.redaction import redact
     from mgdn_edge.runtime.sources import InfraredOptions
     from mgdn_edge.runtime.thermal.scale import parse_span
     from mgdn_edge.runtime.timing.clock_fit import write_clock
@@ -58,8 +63,8 @@ def sync_command(
         check_side_file(output, "--output", ".json", ())
     with show_progress(shown=not json) as (_, on_frame):
         fit = sync_sources(
-            visible,
-            infrared,
+            give_password(visible, "visible", visible_password_file),
+            give_password(infrared, "infrared", infrared_password_file),
             within_ms=within,
             seconds=seconds,
             rig=rig,
@@ -83,4 +88,4 @@ def sync_command(
     use = f"--clock {output}" if output else f"--offset {fit.offset_ms:g}"
     use += f" --rig {rig}" if rig else ""
     use += f" --skew-ppm {fit.skew_ppm:g}" if fit.skew_ppm and not output else ""
-    print(f"mgdn fuse {visible} {infrared} fused.mp4 {use}")
+    print(redact(f"mgdn fuse {visible} {infrared} fused.mp4 {use}"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mgdn_edge.runtime.redaction import redact
 from mgdn_edge.runtime.whole_file import Output
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -12,7 +13,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 def write_document(output: Output | Path, template: str, **values: object) -> None:
     """Render ``template`` with ``values`` into ``output``; UserError where that cannot be written.
 
-    Every value is escaped; a name the template uses and ``values`` lacks is an error.
+    Every value is escaped, passwords in texts are redacted; a name the template uses and
+    ``values`` lacks is an error.
     """
     import jinja2
 
@@ -23,7 +25,10 @@ def write_document(output: Output | Path, template: str, **values: object) -> No
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template(template).render(values)
+    told = {
+        name: redact(value) if isinstance(value, str) else value for name, value in values.items()
+    }
+    page = environment.get_template(template).render(told)
     if isinstance(output, Path):
         output = Output(output, "--report", replaces=True)
     # A file name that is not UTF-8 reaches us with surrogates; the page shows them as "?".
