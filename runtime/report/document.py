@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import Output
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_document(path: Path, template: str, **values: object) -> None:
-    """Render ``template`` with ``values`` into ``path``; UserError where that cannot be written.
+def write_document(output: Output, template: str, **values: object) -> None:
+    """``template`` with ``values`` -> ``output``; UserError where that cannot be written."""
+    output.write(render_document(template, **values))
+
+
+def render_document(template: str, **values: object) -> bytes:
+    """A template's name and its values -> the page.
 
     Every value is escaped; a name the template uses and ``values`` lacks is an error.
     """
@@ -25,8 +29,5 @@ def write_document(path: Path, template: str, **values: object) -> None:
         lstrip_blocks=True,
     )
     page = environment.get_template(template).render(values)
-    try:
-        # A file name that is not UTF-8 reaches us with surrogates; the page shows them as "?".
-        write_whole(path, page.encode(errors="replace"))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; give another --report") from error
+    # A file name that is not UTF-8 reaches us with surrogates; the page shows them as "?".
+    return page.encode(errors="replace")

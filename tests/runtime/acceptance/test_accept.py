@@ -64,7 +64,7 @@ def test_the_command_leaves_one_json_and_one_page(quick, tiny_bundle, tmp_path, 
     assert page.index(verdict.replace(" ms", "\u00a0ms")) < page.index("Clauses")
     assert "hidden" in page and "type this" in page  # the doctor's warning and its fix
     again = run_mgdn("accept", tiny_bundle, *words)
-    assert again.code == 2 and "already holds an acceptance" in again.err
+    assert again.code == 2 and "accept.json exists; pass --overwrite" in again.err
 
 
 def test_a_picture_too_far_off_is_not_accepted_and_the_rest_is_measured(

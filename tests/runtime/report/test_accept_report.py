@@ -10,7 +10,7 @@ from accept_samples import sample_acceptance
 
 from mgdn_edge.runtime.acceptance.report import judge
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.report.accept_report import draw_example, write_acceptance
+from mgdn_edge.runtime.report.accept_report import AcceptanceFiles, draw_example
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def kept():
 
 
 def test_the_page_says_what_the_report_says(kept, tmp_path):
-    write_acceptance(tmp_path, kept)
+    AcceptanceFiles(tmp_path, []).keep(kept)
     text = (tmp_path / "accept.html").read_text()
     for words in (
         "NOT ACCEPTED: mgdn-edge on tensorrt; parity int8 640x480 failed", "&lt;off&gt;",
@@ -49,18 +49,20 @@ def test_a_page_with_nothing_measured_is_written(kept, tmp_path):
         stated_quality=None, complete=False,
     )  # fmt: skip
     empty = np.zeros(0, np.int64)
-    write_acceptance(
-        tmp_path, msgspec.structs.replace(kept, report=judge(bare), example=None, soak_ns=empty)
+    AcceptanceFiles(tmp_path, []).keep(
+        msgspec.structs.replace(kept, report=judge(bare), example=None, soak_ns=empty)
     )
     text = (tmp_path / "accept.html").read_text()
     assert "incomplete, interrupted" in text and "Soak" not in text and "Latency" not in text
 
 
 def test_no_part_of_a_file_is_left_where_it_cannot_be_written(kept, tmp_path):
-    (tmp_path / "accept.json").mkdir()
-    with pytest.raises(UserError, match="give another --out"):
-        write_acceptance(tmp_path, kept)
-    assert [path.name for path in tmp_path.iterdir()] == ["accept.json"]
+    folder = tmp_path / "out"
+    files = AcceptanceFiles(folder, [])
+    (folder / "accept.json").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"cannot write .*accept\.json .*give --out"):
+        files.keep(kept)
+    assert [path.name for path in folder.iterdir()] == ["accept.json"]
 
 
 def test_the_difference_is_amplified(kept):
