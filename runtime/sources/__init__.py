@@ -155,7 +155,7 @@ def source_files(*uris: str) -> list[Path]:
     """
     # With and without ?loop: a file may be named so all the same.
     names = (name for uri in uris for name in (uri, uri.rpartition("?")[0]) if name)
-    return [path for name in dict.fromkeys(names) for path in _named_files(name)]
+    return list(dict.fromkeys(path for name in names for path in _named_files(name)))
 
 
 def _named_files(uri: str) -> list[Path]:

@@ -56,13 +56,54 @@ def test_a_page_with_nothing_measured_is_written(kept, tmp_path):
     assert "incomplete, interrupted" in text and "Soak" not in text and "Latency" not in text
 
 
-def test_no_part_of_a_file_is_left_where_it_cannot_be_written(kept, tmp_path):
+def test_no_part_of_a_file_is_left_where_it_cannot_be_written(kept, tmp_path, fill_disk):
     folder = tmp_path / "out"
-    files = AcceptanceFiles(folder, [])
-    (folder / "accept.json").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"cannot write .*accept\.json .*give --out"):
-        files.keep(kept)
-    assert [path.name for path in folder.iterdir()] == ["accept.json"]
+    fill_disk(".json")
+    with pytest.raises(UserError, match=r"cannot write .*accept\.json \(No space.*give --out"):
+        AcceptanceFiles(folder, []).keep(kept)
+    assert list(folder.iterdir()) == []
+    (folder / "accept.json").mkdir()
+    with pytest.raises(UserError, match=r"--out .*accept\.json is a folder"):
+        AcceptanceFiles(folder, [], overwrite=True)
+
+
+def test_an_acceptance_there_is_stays_unless_it_may_be_replaced(kept, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "accept.html").write_text("theirs")
+    with pytest.raises(UserError, match=r"accept\.html exists; pass --overwrite"):
+        AcceptanceFiles(tmp_path, [])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["accept.html", "notes.txt"]
+    AcceptanceFiles(tmp_path, [], overwrite=True).keep(kept)
+    assert "NOT ACCEPTED" in (tmp_path / "accept.html").read_text()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_the_bundle_is_never_the_report(kept, tmp_path, tiny_bundle):
+    (tmp_path / "accept.json").symlink_to(tiny_bundle)
+    with pytest.raises(UserError, match=r"would overwrite the input .*tiny\.mgdn"):
+        AcceptanceFiles(tmp_path, [tiny_bundle], overwrite=True)
+
+
+def test_a_disk_that_fills_up_costs_no_measurement(kept, tmp_path, fill_disk):
+    files = AcceptanceFiles(tmp_path / "out", [])
+    begun = msgspec.structs.replace(kept.report, clauses=())
+    files.keep(msgspec.structs.replace(kept, report=begun))
+    fill_disk(".json", ".html")
+    files.keep(kept)
+    with pytest.raises(UserError, match=r"cannot write .*accept\.json"):
+        files.check()
+    stored = json.loads((tmp_path / "out" / "accept.json").read_bytes())
+    assert stored["clauses"] == []  # the latest that could be written, whole
+    fill_disk(".html")
+    files.keep(kept)
+    with pytest.raises(UserError, match=r"accept\.json is written, but .*accept\.html"):
+        files.check()
+    fill_disk()
+    files.keep(kept)
+    files.check()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "accept.html", "accept.json",
+    ]  # fmt: skip
 
 
 def test_the_difference_is_amplified(kept):
