@@ -82,7 +82,8 @@ def _put_in_place(staging: Path, target: Path, claimed: Output) -> None:
         if former.exists():
             former.replace(target)
         kept = _keep_beside(staging, target)
-        raise UserError(f"{error}; the export is in {kept}") from None
+        why = claimed.unwritable(error) if isinstance(error, OSError) else error
+        raise UserError(f"{why}; the export is in {kept}") from None
     shutil.rmtree(former, ignore_errors=True)
 
 

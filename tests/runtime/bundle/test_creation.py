@@ -140,3 +140,23 @@ def test_a_failed_write_leaves_the_old_bundle_and_nothing_else(
         create_bundle(export_folder, folder / "x.mgdn", name="other", overwrite=True)
     assert (folder / "x.mgdn").read_bytes() == before
     assert len(list(folder.iterdir())) == 1
+
+
+def test_a_bundle_is_replaced_only_when_told_so(export_folder, tmp_path, run_mgdn):
+    path = tmp_path / "x.mgdn"
+    path.write_text("theirs")
+    done = run_mgdn("bundle", "create", export_folder, path)
+    assert done.code == 2 and "OUT" in done.err and "exists; pass --overwrite" in done.err
+    assert path.read_text() == "theirs"
+    assert run_mgdn("bundle", "create", export_folder, path, "-y").code == 0
+    assert verify_bundle(path).golden.keys() == {"dynamic", "16x12"}
+
+
+@pytest.mark.parametrize("name", ["export.json", "graph.json", "models/16x12.plugin.onnx"])
+def test_no_file_of_the_export_becomes_the_bundle(export_folder, tmp_path, name):
+    link = tmp_path / "x.mgdn"
+    link.symlink_to(export_folder / name)
+    before = (export_folder / name).read_bytes()
+    with pytest.raises(UserError, match=f"would overwrite the input .*{name}"):
+        create_bundle(export_folder, link, overwrite=True)
+    assert (export_folder / name).read_bytes() == before
