@@ -154,3 +154,40 @@ def test_an_interrupted_search_does_not_judge_again(opened, frames, edge_ranges,
     again.frames = []  # judging anything known again would fail
     assert {unit.name for unit in again.units} == set(kept)
     assert all(again.judge((Unit(name, (name,)),)) == kept[name] for name in kept)
+
+
+def test_the_file_of_another_search_is_neither_read_nor_removed(
+    opened, frames, edge_ranges, tmp_path
+):
+    output = tmp_path / "out.mgdn"
+    contract = parse_contract("psnr>=40")
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        first = measurements(opened, frames, edge_ranges, output, interrupt)
+        search_precisions(first, contract, "tensorrt")
+    kept = first.path.read_bytes()
+    other = measurements(opened, frames[:1], edge_ranges, output)
+    assert other.path != first.path and other.path.parent == first.path.parent == tmp_path
+    search_precisions(other, contract, "tensorrt")
+    assert first.path.read_bytes() == kept and list(tmp_path.iterdir()) == [first.path]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"key": 1}', b"mine"])
+def test_a_file_that_is_not_of_a_search_stays(opened, frames, edge_ranges, tmp_path, content):
+    output = tmp_path / "out.mgdn"
+    path = measurements(opened, frames, edge_ranges, output).path
+    path.write_bytes(content)
+    found = measurements(opened, frames, edge_ranges, output)
+    assert found.judged == {}
+    search_precisions(found, parse_contract("psnr>=40"), "tensorrt")
+    assert path.read_bytes() == content
+
+
+def test_a_full_disk_costs_no_search(opened, frames, edge_ranges, tmp_path, fill_disk):
+    fill_disk(".search")
+    found = measurements(opened, frames, edge_ranges, tmp_path / "out.mgdn")
+    result = search_precisions(found, parse_contract("psnr>=40"), "tensorrt")
+    assert result.chosen == 0 and list(tmp_path.iterdir()) == []
