@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
+
 EXTRA = "export"
 EPILOG = """Examples:
 
@@ -83,6 +85,7 @@ def train(
     save_minutes: Annotated[
         float, typer.Option(min=0, help="Minutes between writing OUT.state.")
     ] = 5.0,
+    overwrite: OverwriteFiles = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the training record.")] = False,
 ) -> None:
     """Train a network without ground truth on pairs of images and clips.
@@ -129,6 +132,7 @@ def train(
                 RunOptions(minutes, threads, device, resume, restart, save_minutes),
                 tuning=None if qat is None else FineTuning(qat, start or EDGE_WEIGHTS),
                 stop=stop,
+                overwrite=may_overwrite(overwrite),
             )
     except TrainingStoppedError as stopped:
         typer.echo(

@@ -68,11 +68,14 @@ class Outputs:
         self._claimed: dict[object, str] = {}
         self._overwrite = overwrite
 
-    def claim(self, path: Path, option: str, *suffixes: str, updates: bool = False) -> Output:
+    def claim(
+        self, path: Path, option: str, *suffixes: str, updates: bool = False, ours: bool = False
+    ) -> Output:
         """``path`` as given to ``option`` -> the file to write; raises UserError.
 
         Its name must end in one of ``suffixes``, if there are any. ``updates``: the command is to
-        change this very file, so that it may be read and replaced.
+        change this very file, so that it may be read and replaced. ``ours``: what exists belongs to
+        the work that goes on here, so that nobody is asked.
         """
         if suffixes and path.suffix.lower() not in suffixes:
             raise UserError(
@@ -89,7 +92,7 @@ class Outputs:
                 raise UserError(f"{option} {path} is not a file; give another {option}")
             self._check_place(path, option)
             self._check_free(path, option, updates=updates)
-            replaces = updates or self._may_replace(path, option, exists=exists)
+            replaces = updates or ours or self._may_replace(path, option, exists=exists)
         except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, Python < 3.13
             raise Output(path, option).unwritable(error) from None
         return Output(path, option, replaces)
@@ -266,10 +269,8 @@ def _identity(path: Path) -> object:
     try:
         status = path.stat()
     except OSError:
-        return path.resolve()
+        try:
+            return path.resolve()
+        except RuntimeError:  # links in a circle, Python < 3.13
+            return path.absolute()
     return status.st_dev, status.st_ino
-
-
-def check_side_file(path: Path, option: str, suffix: str, taken: Iterable[Path]) -> None:
-    """``Outputs.claim`` for callers that replace what exists."""
-    Outputs(taken, overwrite=True).claim(path, option, suffix)

@@ -13,6 +13,7 @@ from mgdn_edge.runtime.bundle.export_record import (
     GRAPH_FILE,
     ExportedModel,
     ExportRecord,
+    list_export_files,
     read_export_record,
 )
 from mgdn_edge.runtime.bundle.golden_pair import encode_plane
@@ -31,7 +32,7 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.golden import draw_scene
 from mgdn_edge.runtime.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.onnx_file import rewrite_model
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import Outputs, Overwrite
 
 # Odd on purpose: padding and cropping of a dynamic graph are part of what is checked.
 DYNAMIC_GOLDEN_SIZE = (101, 131)
@@ -49,6 +50,7 @@ def create_bundle(
     licence: str | None = None,
     notes: Sequence[str] = (),
     quality: dict[str, float | str] | None = None,
+    overwrite: Overwrite = False,
 ) -> Manifest:
     """Write ``output`` (.mgdn) from an export folder; returns its manifest.
 
@@ -56,11 +58,9 @@ def create_bundle(
     are added to theirs. Each variant fuses the golden scene on ONNX Runtime's CPU provider.
     UserError where a file is missing or no frame graph; then nothing is written.
     """
-    if output.suffix != ".mgdn":
-        raise UserError(f"output {output} must end in .mgdn")
-    if not output.parent.is_dir():
-        raise UserError(f"cannot write {output}: the folder {output.parent} does not exist")
     record = read_export_record(export_folder)
+    inputs = [export_folder / name for name in list_export_files(record)]
+    claimed = Outputs(inputs, overwrite).claim(output, "OUT", ".mgdn")
     if not record.models:
         raise UserError(
             f"{export_folder} holds variant {record.variant}, which fuses no visible-infrared "
@@ -92,10 +92,7 @@ def create_bundle(
     )
     text = encode_manifest(manifest)
     decode_manifest(text)  # a bundle we would refuse to open is not written
-    try:
-        write_whole(output, encode_archive({MANIFEST_FILE: text, **files}))
-    except OSError as error:
-        raise UserError(f"cannot write {output}: {error.strerror}") from error
+    claimed.write(encode_archive({MANIFEST_FILE: text, **files}))
     return manifest
 
 

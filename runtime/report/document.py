@@ -10,8 +10,13 @@ from mgdn_edge.runtime.whole_file import Output
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_document(output: Output | Path, template: str, **values: object) -> None:
-    """Render ``template`` with ``values`` into ``output``; UserError where that cannot be written.
+def write_document(output: Output, template: str, **values: object) -> None:
+    """``template`` with ``values`` -> ``output``; UserError where that cannot be written."""
+    output.write(render_document(template, **values))
+
+
+def render_document(template: str, **values: object) -> bytes:
+    """A template's name and its values -> the page.
 
     Every value is escaped, passwords in texts are redacted; a name the template uses and
     ``values`` lacks is an error.
@@ -29,7 +34,5 @@ def write_document(output: Output | Path, template: str, **values: object) -> No
         name: redact(value) if isinstance(value, str) else value for name, value in values.items()
     }
     page = environment.get_template(template).render(told)
-    if isinstance(output, Path):
-        output = Output(output, "--report", replaces=True)
     # A file name that is not UTF-8 reaches us with surrogates; the page shows them as "?".
-    output.write(page.encode(errors="replace"))
+    return page.encode(errors="replace")

@@ -12,6 +12,7 @@ from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.frame_times import STAGE_WORDS, WORK_STAGES, frame_times_ns
 from mgdn_edge.runtime.report.pictures import colour_image, encode_picture
 from mgdn_edge.runtime.report.plots import draw_bars, plot_frames
+from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.fuse import Summary

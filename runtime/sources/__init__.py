@@ -22,7 +22,7 @@ from mgdn_edge.runtime.redaction import remember_secrets
 from mgdn_edge.runtime.sources.camera_uri import parse_options, split_uri
 from mgdn_edge.runtime.sources.eight_bit import InfraredLevels, InfraredOptions, visible_frame
 from mgdn_edge.runtime.sources.image_file import is_image
-from mgdn_edge.runtime.sources.images import ImageReader, open_folder
+from mgdn_edge.runtime.sources.images import ImageReader, list_images, open_folder
 from mgdn_edge.runtime.sources.looped import LoopReader
 from mgdn_edge.runtime.sources.raw import Camera, RawFrame, Reader
 from mgdn_edge.runtime.sources.video import VideoReader
@@ -32,7 +32,14 @@ LOOP_OPTIONS = ("loop", "fps")
 
 F = TypeVar("F", VisibleFrame, InfraredFrame)
 
-__all__ = ["InfraredOptions", "Source", "local_path", "open_infrared", "open_visible"]
+__all__ = [
+    "InfraredOptions",
+    "Source",
+    "local_path",
+    "open_infrared",
+    "open_visible",
+    "source_files",
+]
 
 
 class Source(Generic[F]):
@@ -140,6 +147,24 @@ def local_path(uri: str) -> Path:
             "v4l2:///dev/video0, csi://0, gst:PIPELINE"
         )
     return Path(unquote(parts.path))
+
+
+def source_files(*uris: str) -> list[Path]:
+    """The files that URIs name, none opened: what a run that reads them must not write.
+
+    None for cameras, drawn scenes and what does not exist.
+    """
+    # With and without ?loop: a file may be named so all the same.
+    names = (name for uri in uris for name in (uri, uri.rpartition("?")[0]) if name)
+    return list(dict.fromkeys(path for name in names for path in _named_files(name)))
+
+
+def _named_files(uri: str) -> list[Path]:
+    try:
+        path = local_path(uri)
+        return list_images(path) if path.is_dir() else [path] * path.is_file()
+    except (UserError, OSError):  # a camera, or a name no file can have
+        return []
 
 
 def _open_reader(uri: str, camera: Camera) -> Reader:

@@ -112,7 +112,7 @@ def test_an_interrupted_observation_goes_on_to_the_same_ranges(edge_models, tmp_
 
 
 @pytest.mark.parametrize("change", ["other pairs", "cut short"])
-def test_another_observation_begins_anew(edge_models, tmp_path, change):
+def test_another_observation_begins_anew_and_leaves_the_file(edge_models, tmp_path, change):
     pairs = [drawn(seed) for seed in range(3)]
     digests = [digest_pair(pair) for pair in pairs]
     state = CalibrationState(tmp_path / "out.mgdn", edge_models[MODEL], digests)
@@ -127,7 +127,29 @@ def test_another_observation_begins_anew(edge_models, tmp_path, change):
         state.path.write_bytes(state.path.read_bytes()[:500])
     else:
         digests = digests[:2]
-    assert CalibrationState(tmp_path / "out.mgdn", edge_models[MODEL], digests).done == 0
+    kept = state.path.read_bytes()
+    other = CalibrationState(tmp_path / "out.mgdn", edge_models[MODEL], digests)
+    assert other.done == 0
+    with pytest.raises(KeyboardInterrupt):
+        observe(other, interrupted())
+    observe(other, pairs[1:2])
+    assert state.path.read_bytes() == kept and list(tmp_path.iterdir()) == [state.path]
+
+
+def test_a_full_disk_costs_no_observation(edge_models, tmp_path, monkeypatch, fill_disk):
+    monkeypatch.setattr("mgdn_edge.calibration.calibration_state.SAVE_SECONDS", -1)
+    fill_disk(".calibration")
+    pairs = [drawn(seed) for seed in range(2)]
+    digests = [digest_pair(pair) for pair in pairs]
+    state = CalibrationState(tmp_path / "out.mgdn", edge_models[MODEL], digests)
+
+    def interrupted():
+        yield pairs[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(UserError, match=r"interrupted, and cannot keep .*No space left"):
+        observe(state, interrupted())
+    assert observe(state, pairs[1:]) and list(tmp_path.iterdir()) == []
 
 
 MEASURE = """

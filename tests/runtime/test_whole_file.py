@@ -72,6 +72,19 @@ def test_a_file_that_is_to_be_changed_may_be_read(old):
     assert old.read_bytes() == b"more"
 
 
+def test_what_is_ours_is_replaced_unasked_and_is_still_no_input(tmp_path, old):
+    asked = []
+    Outputs([], asked.append).claim(old, "RIG", ours=True).write(b"more")
+    assert old.read_bytes() == b"more" and asked == []
+    with pytest.raises(UserError, match="would overwrite the input"):
+        Outputs([old]).claim(old, "RIG", ours=True)
+
+
+def test_an_input_in_a_circle_of_links_is_told_by_who_reads_it(tmp_path):
+    (tmp_path / "circle.csv").symlink_to("circle.csv")
+    Outputs([tmp_path / "circle.csv"]).claim(tmp_path / "a.csv", "--x").write(b"1")
+
+
 def test_no_file_is_written_twice(tmp_path):
     outputs = Outputs([])
     outputs.claim(tmp_path / "a.json", "--trace", ".json")

@@ -122,7 +122,7 @@ def test_a_record_of_another_schema_is_refused(export_folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("output", "match"), [("x.zip", "must end in .mgdn"), ("absent/x.mgdn", "does not exist")]
+    ("output", "match"), [("x.zip", "does not end in .mgdn"), ("absent/x.mgdn", "mkdir -p")]
 )
 def test_an_output_that_cannot_be_written_is_refused_first(export_folder, tmp_path, output, match):
     with pytest.raises(UserError, match=match):
@@ -171,6 +171,26 @@ def test_a_failed_write_leaves_the_old_bundle_and_nothing_else(
 
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(UserError, match="No space left"):
-        create_bundle(export_folder, folder / "x.mgdn", name="other")
+        create_bundle(export_folder, folder / "x.mgdn", name="other", overwrite=True)
     assert (folder / "x.mgdn").read_bytes() == before
     assert len(list(folder.iterdir())) == 1
+
+
+def test_a_bundle_is_replaced_only_when_told_so(export_folder, tmp_path, run_mgdn):
+    path = tmp_path / "x.mgdn"
+    path.write_text("theirs")
+    done = run_mgdn("bundle", "create", export_folder, path)
+    assert done.code == 2 and "OUT" in done.err and "exists; pass --overwrite" in done.err
+    assert path.read_text() == "theirs"
+    assert run_mgdn("bundle", "create", export_folder, path, "-y").code == 0
+    assert verify_bundle(path).golden.keys() == {"dynamic", "16x12"}
+
+
+@pytest.mark.parametrize("name", ["export.json", "graph.json", "models/16x12.plugin.onnx"])
+def test_no_file_of_the_export_becomes_the_bundle(export_folder, tmp_path, name):
+    link = tmp_path / "x.mgdn"
+    link.symlink_to(export_folder / name)
+    before = (export_folder / name).read_bytes()
+    with pytest.raises(UserError, match=f"would overwrite the input .*{name}"):
+        create_bundle(export_folder, link, overwrite=True)
+    assert (export_folder / name).read_bytes() == before

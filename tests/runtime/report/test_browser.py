@@ -6,7 +6,7 @@ from accept_samples import sample_acceptance
 from mgdn_edge.runtime.bench import bench_networks
 from mgdn_edge.runtime.fuse import fuse_files
 from mgdn_edge.runtime.profiling.profile import profile_network
-from mgdn_edge.runtime.report.accept_report import write_acceptance
+from mgdn_edge.runtime.report.accept_report import AcceptanceFiles
 
 pytestmark = pytest.mark.browser
 
@@ -28,7 +28,7 @@ def pages(tmp_path_factory, make_report_clips):
     made["profile"] = folder / "profile.html"
     profile_network("mgdn-edge", size=(60, 80), frames=4, report=made["profile"])
     made["accept"] = folder / "accept" / "accept.html"
-    write_acceptance(folder / "accept", sample_acceptance())
+    AcceptanceFiles(folder / "accept", []).keep(sample_acceptance())
     return made
 
 

@@ -168,7 +168,7 @@ def test_a_failed_write_leaves_the_old_page(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full_disk)
     with pytest.raises(UserError, match="No space left"):
-        bench_networks(["average"], size=(8, 8), frames=1, warmup=0, report=page)
+        bench_networks(["average"], size=(8, 8), frames=1, warmup=0, report=page, overwrite=True)
     assert page.read_text() == "old"
     assert list(tmp_path.iterdir()) == [page]
 

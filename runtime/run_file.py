@@ -1,0 +1,58 @@
+"""RunFile: a file that one run writes again and again, such as its picture or its state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.whole_file import Output
+
+
+class RunFile:
+    """What ``Output`` claimed; once written it is the run's own to replace.
+
+    ``written`` says that it was; ``failure`` is why the latest ``try_write`` did not.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.written = False
+        self.failure: UserError | None = None
+
+    def write(self, data: bytes) -> None:
+        """The whole file at once; raises UserError where that fails."""
+        self.output.write(data)
+        self.output = replace(self.output, replaces=True)
+        self.written = True
+
+    def try_write(self, data: bytes) -> None:
+        """The same for a file the work goes on without: a failure waits for ``check``."""
+        if self._belongs_to_another():
+            return  # ``data`` of the first time lies beside it, and would again each time
+        try:
+            self.write(data)
+        except UserError as error:
+            self.failure = error
+        else:
+            self.failure = None
+
+    def check(self) -> None:
+        """Raise the failure that waits, if one does."""
+        if self.failure is not None:
+            raise self.failure
+
+    def _belongs_to_another(self) -> bool:
+        appeared = not self.output.replaces and self.output.path.exists()
+        return self.failure is not None and appeared
+
+
+@contextmanager
+def beside(main: Path) -> Iterator[None]:
+    """Where a file beside ``main`` cannot be written, say that ``main`` is all the same."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{main} is written, but {error}") from None
