@@ -104,9 +104,9 @@ def quantize_bundle(
     bundle is written, before the files beside it. Raises UserError.
     """
     contract = () if options.contract is None else parse_contract(options.contract)
-    files = QuantizeFiles(source, [pairs, *options.held_out], output, options, overwrite)
-    recordings = list_recordings(pairs)
     with open_bundle(source) as bundle:
+        files = QuantizeFiles(source, [pairs, *options.held_out], output, options, overwrite)
+        recordings = list_recordings(pairs)
         progress.step("looking at the pairs", 0)
         facts = look_at_pairs(read_pairs(recordings), progress.part)
         free, held_out = hold_out(options.held_out, recordings, facts)

@@ -15,7 +15,7 @@ from mgdn_edge.export.recipes import Recipe
 from mgdn_edge.export.recordings import recording_files
 from mgdn_edge.export.rounded_layers import FineTuning
 from mgdn_edge.export.training_data import DataOptions, TrainingData
-from mgdn_edge.export.training_state import Description
+from mgdn_edge.export.training_state import Description, refuse_missing
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.run_file import RunFile
 from mgdn_edge.runtime.whole_file import Outputs, Overwrite
@@ -85,6 +85,8 @@ class RunFiles:
         outputs = Outputs(inputs, overwrite)
         state_path = output.with_suffix(".state")
         unfinished = state_path.exists()
+        if options.resume:
+            refuse_missing(state_path)
         if unfinished and not (options.resume or options.restart):
             raise UserError(
                 f"{state_path} holds an unfinished run; add --resume to continue it or --restart "

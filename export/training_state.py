@@ -123,9 +123,14 @@ def restore_state(path: Path, state: TrainingState, description: Description) ->
     ]
 
 
-def _read(path: Path) -> tuple[StateFacts, dict[str, Tensor]]:
+def refuse_missing(path: Path) -> None:
+    """UserError where there is no state to continue from."""
     if not path.is_file():
         raise UserError(f"there is no {path} to resume; leave out --resume to start")
+
+
+def _read(path: Path) -> tuple[StateFacts, dict[str, Tensor]]:
+    refuse_missing(path)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(STATE_KEY)

@@ -74,6 +74,15 @@ def test_an_unfinished_run_is_no_file_to_overwrite(data_root, tmp_path, no_work,
     assert files(tmp_path) == {"out.state": b"theirs"}
 
 
+def test_a_run_without_a_state_is_not_resumed_over_a_picture(data_root, tmp_path, no_work):
+    (tmp_path / "out.png").write_text("theirs")
+    with pytest.raises(UserError, match=r"there is no .*out\.state to resume"):
+        run(data_root, tmp_path / "out.safetensors", RESUME)
+    with pytest.raises(UserError, match=r"out\.png exists; pass --overwrite"):
+        run(data_root, tmp_path / "out.safetensors", RESTART)
+    assert files(tmp_path) == {"out.png": b"theirs"}
+
+
 def test_weights_and_picture_are_replaced_when_told_so(data_root, tmp_path):
     for name in ("out.safetensors", "out.png"):
         (tmp_path / name).write_text("theirs")
