@@ -71,7 +71,6 @@ WRITERS = {
     "build_child.py": "/proc",
     "turns.py": "/proc",
     "engine_cache.py": "the cache's lock",
-    "export_network.py": "a staging folder of its own",
     "bench_published.py": "a scratch folder of its own",
 }
 
