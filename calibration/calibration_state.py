@@ -17,8 +17,8 @@ import msgspec
 from mgdn_edge.calibration.histogram import open_histogram
 from mgdn_edge.calibration.observation import Observer
 from mgdn_edge.calibration.pairs import FramePair
+from mgdn_edge.runtime.bundle.ranges import PairDigest, TensorRange
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.ranges import PairDigest, TensorRange
 from mgdn_edge.runtime.whole_file import write_whole
 
 SAVE_SECONDS = 30

@@ -10,12 +10,12 @@ import onnx_ir as ir
 from mgdn_edge.calibration.clip_points import ClipPoints
 from mgdn_edge.calibration.half import convert_to_half
 from mgdn_edge.calibration.qdq import Target, insert_qdq
-from mgdn_edge.runtime.backends.onnxruntime_cpu import BACKEND
-from mgdn_edge.runtime.bundle.extension import Candidate
 from mgdn_edge.runtime.bundle.manifest import Variant
+from mgdn_edge.runtime.bundle.onnx_file import rewrite_model
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.gate import CandidatePrecision, NodeDecision
-from mgdn_edge.runtime.onnx_file import rewrite_model
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND
+from mgdn_edge.runtime.packing.extension import Candidate
+from mgdn_edge.runtime.quality.gate import CandidatePrecision, NodeDecision
 
 BACKENDS: dict[Target, str] = {"cpu": BACKEND, "tensorrt": "tensorrt"}
 

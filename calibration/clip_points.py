@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.ranges import BINS, TensorRange
+from mgdn_edge.runtime.bundle.ranges import BINS, TensorRange
 
 MethodName = Literal["minmax", "percentile", "entropy", "mse"]
 METHODS: tuple[MethodName, ...] = ("minmax", "percentile", "entropy", "mse")

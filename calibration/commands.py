@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mgdn_edge.calibration.qdq import Target
     from mgdn_edge.calibration.quantize import Progress, QuantizeResult
     from mgdn_edge.calibration.search import SearchResult
-    from mgdn_edge.runtime.gate import NodeDecision
+    from mgdn_edge.runtime.quality.gate import NodeDecision
 
 EXTRA = "calibration"
 SCHEMA = "mgdn.quantize/1"
@@ -119,12 +119,13 @@ def quantize(
     from mgdn_edge.runtime.extras import require_extra
 
     require_extra(EXTRA)
+    from mgdn_edge.runtime.bundle.network_names import find_bundle
+
     from mgdn_edge.calibration.clip_points import Method
     from mgdn_edge.calibration.legacy_cache import parse_version, refuse_removed
     from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
-    from mgdn_edge.runtime.networks import find_bundle
-    from mgdn_edge.runtime.page_retention import retain_pages
-    from mgdn_edge.runtime.report.environment import command_text
+    from mgdn_edge.runtime.machine.environment import command_text
+    from mgdn_edge.runtime.machine.page_retention import retain_pages
 
     if not 0 < percentile <= 100:
         raise UserError(f"--percentile {percentile:g} is not above 0 and at most 100")
@@ -172,7 +173,7 @@ def print_json(output: Path, result: QuantizeResult) -> None:
     """The verdicts with every figure, as one object."""
     import msgspec
 
-    from mgdn_edge.runtime.ranges import ranges_digest
+    from mgdn_edge.runtime.bundle.ranges import ranges_digest
 
     report = {
         "schema": SCHEMA,
@@ -187,8 +188,8 @@ def print_json(output: Path, result: QuantizeResult) -> None:
 
 def print_verdicts(output: Path, result: QuantizeResult) -> None:
     """One paragraph for each target, and what stays float."""
-    from mgdn_edge.runtime.gate import describe_verdict
-    from mgdn_edge.runtime.ranges import ranges_digest
+    from mgdn_edge.runtime.bundle.ranges import ranges_digest
+    from mgdn_edge.runtime.quality.gate import describe_verdict
 
     print(f"calibrated on {result.ranges.selection}")
     print(f"ranges {ranges_digest(result.ranges)}")

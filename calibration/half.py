@@ -20,8 +20,8 @@ import numpy as np
 import onnx_ir as ir
 
 from mgdn_edge.calibration.policy import DELICATE, FILTER, OUR_DOMAIN, WEIGHTED, has_weights
-from mgdn_edge.runtime.gate import NodeDecision
-from mgdn_edge.runtime.ranges import TensorRange
+from mgdn_edge.runtime.bundle.ranges import TensorRange
+from mgdn_edge.runtime.quality.gate import NodeDecision
 
 MAX_HALF = 6.0e4
 SMALLEST_HALF = 2.0**-24

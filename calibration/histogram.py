@@ -11,7 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.ranges import BINS, TensorRange
+from mgdn_edge.runtime.bundle.ranges import BINS, TensorRange
 
 SMALLEST_SPAN = 2.0**-24  # below any activation that matters; doubling from here takes 24 steps
 HALF = BINS // 2

@@ -10,15 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from mgdn_edge.calibration.pairs import FramePair
-from mgdn_edge.runtime.backends.onnxruntime_cpu import OnnxRuntimeSession
-from mgdn_edge.runtime.frame import Plane
-from mgdn_edge.runtime.fusion_metrics import FusionMetrics, measure_fusion
-from mgdn_edge.runtime.gate import FrameQuality, SpeedFigures, compare_frame
-from mgdn_edge.runtime.latency import percentiles
-from mgdn_edge.runtime.processor import processor_class
-from mgdn_edge.runtime.report.environment import processor_name
-from mgdn_edge.runtime.session import Size
-from mgdn_edge.runtime.spec import FusionSpec
+from mgdn_edge.runtime.bundle.spec import FusionSpec
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
+from mgdn_edge.runtime.fusion.contract.session import Size
+from mgdn_edge.runtime.machine.environment import processor_name
+from mgdn_edge.runtime.machine.processor import processor_class
+from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.quality.fusion_metrics import FusionMetrics, measure_fusion
+from mgdn_edge.runtime.quality.gate import FrameQuality, SpeedFigures, compare_frame
+from mgdn_edge.runtime.stream.latency import percentiles
 
 SPEED_SIZE: Size = (480, 640)
 TURNS = 60
@@ -101,7 +101,7 @@ def measure_speed(
     ``static`` graphs have that size, others take any. A turn's ratio compares neighbours in time,
     so a busy machine slows both; the median over turns is what counts. Slow networks get fewer.
     """
-    from mgdn_edge.runtime.golden import draw_scene
+    from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
     scene = draw_scene(*size)
     times = np.zeros((len(models), WARMUP_TURNS + turns), np.int64)

@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mgdn_edge.runtime.bundle.ranges import PairDigest
+from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import Plane
-from mgdn_edge.runtime.pairing import Pairs
-from mgdn_edge.runtime.ranges import PairDigest
-from mgdn_edge.runtime.sources import open_infrared, open_visible
+from mgdn_edge.runtime.pairing.by_order import Pairs
+from mgdn_edge.runtime.picture.frame import Plane
 
 MANIFEST = "manifest.csv"
 VISIBLE_NAMES = ("vi", "vis", "visible")

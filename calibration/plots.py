@@ -11,7 +11,7 @@ import numpy as np
 from mgdn_edge.calibration.clip_points import HALF, ClipPoints, clipped_share
 from mgdn_edge.calibration.search import SearchResult
 from mgdn_edge.calibration.sensitivity import UnitLoss
-from mgdn_edge.runtime.ranges import TensorRange
+from mgdn_edge.runtime.bundle.ranges import TensorRange
 
 COLUMNS = 120  # of a histogram: more than a phone has pixels for
 MARGIN = 6.0  # percent beside the outermost points

@@ -27,8 +27,8 @@ from mgdn_edge.calibration.clip_points import (
     make_grid,
 )
 from mgdn_edge.calibration.policy import follow_relu, has_weights, is_residual, weight_axis
+from mgdn_edge.runtime.bundle.ranges import Ranges
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.ranges import Ranges
 
 Target = Literal["cpu", "tensorrt"]
 SCHEMES: dict[Target, Scheme] = {"cpu": Scheme.AFFINE, "tensorrt": Scheme.SYMMETRIC}

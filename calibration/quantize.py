@@ -29,14 +29,13 @@ from mgdn_edge.calibration.selection import (
 )
 from mgdn_edge.calibration.trial import TrialResult, list_trials, run_trial
 from mgdn_edge.calibration.tuning import read_tuning_frames, tune_trial
-from mgdn_edge.runtime.bundle.extension import Candidate, extend_bundle
 from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance, Manifest
+from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
-from mgdn_edge.runtime.gate import GateLimits
-from mgdn_edge.runtime.ranges import Ranges, encode_ranges, ranges_digest
-from mgdn_edge.runtime.run_file import beside
-from mgdn_edge.runtime.sources import source_files
-from mgdn_edge.runtime.whole_file import Output, Outputs, Overwrite
+from mgdn_edge.runtime.capture.sources import source_files
+from mgdn_edge.runtime.packing.extension import Candidate, extend_bundle
+from mgdn_edge.runtime.quality.gate import GateLimits
+from mgdn_edge.runtime.whole_file import Output, Outputs, Overwrite, beside
 
 RANGES_FILE = "ranges.json"
 DEFAULT_PAIRS = 64

@@ -8,12 +8,12 @@ from mgdn_edge.calibration.judging import KeptFrame
 from mgdn_edge.calibration.plots import RangePlot, draw_losses, plot_pareto, plot_range
 from mgdn_edge.calibration.quantize import QuantizeResult
 from mgdn_edge.calibration.trial import TrialResult
-from mgdn_edge.runtime.gate import describe_verdict
-from mgdn_edge.runtime.ranges import ranges_digest
+from mgdn_edge.runtime.bundle.ranges import ranges_digest
+from mgdn_edge.runtime.machine.environment import describe_environment
+from mgdn_edge.runtime.machine.versions import installed_versions
+from mgdn_edge.runtime.quality.gate import describe_verdict
 from mgdn_edge.runtime.report.document import write_document
-from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture
-from mgdn_edge.runtime.versions import installed_versions
 from mgdn_edge.runtime.whole_file import Output
 
 MOST_RANGES = 60  # tensors drawn for a target, the first of them

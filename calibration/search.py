@@ -32,7 +32,12 @@ from mgdn_edge.calibration.sensitivity import (
     order_by_worth,
 )
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.gate import NodeDecision, QualityFigures, SpeedFigures, summarise_quality
+from mgdn_edge.runtime.quality.gate import (
+    NodeDecision,
+    QualityFigures,
+    SpeedFigures,
+    summarise_quality,
+)
 from mgdn_edge.runtime.whole_file import write_whole
 
 KEY_DIGITS = 16  # of a search's key in its file's name; the file holds the whole key

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.calibration.pairs import FramePair, digest_pair
+from mgdn_edge.runtime.bundle.ranges import PairDigest
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import Plane
-from mgdn_edge.runtime.ranges import PairDigest
+from mgdn_edge.runtime.picture.frame import Plane
 
 DARK, BRIGHT = 50.0, 110.0  # mean visible level: night and dusk streets, daylight
 FLAT, RICH = 25.0, 45.0  # standard deviation of infrared levels: fog or low gain, hot targets

@@ -30,9 +30,10 @@ from mgdn_edge.calibration.judging import (
 from mgdn_edge.calibration.policy import ASKED, decide_nodes
 from mgdn_edge.calibration.qdq import Target, clip_tensors
 from mgdn_edge.calibration.rectified import cut_discarded
-from mgdn_edge.runtime.bundle.extension import Candidate
+from mgdn_edge.runtime.bundle.ranges import Ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.gate import (
+from mgdn_edge.runtime.packing.extension import Candidate
+from mgdn_edge.runtime.quality.gate import (
     CandidatePrecision,
     GateLimits,
     NodeDecision,
@@ -41,7 +42,6 @@ from mgdn_edge.runtime.gate import (
     refusals,
     summarise_quality,
 )
-from mgdn_edge.runtime.ranges import Ranges, ranges_digest
 
 WORST_KEPT = 3
 MUCH_CLIPPED = 0.01  # of a tensor's values: published cases of faded pictures begin here

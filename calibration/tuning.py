@@ -22,8 +22,8 @@ from mgdn_edge.calibration.search import (
 )
 from mgdn_edge.calibration.selection import only_chosen
 from mgdn_edge.calibration.trial import Trial, decide_target
+from mgdn_edge.runtime.bundle.ranges import Ranges
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.ranges import Ranges
 
 TUNING_PAIRS = 6  # each unit is judged on all of them
 

@@ -51,8 +51,8 @@ def filter_command(
     from mgdn_edge.export.bench_filter import bench_filter
     from mgdn_edge.export.progress import show_share
     from mgdn_edge.plugins.native import NativeLibraryError
-    from mgdn_edge.runtime.backends.onnxruntime_cpu import usable_cpus
     from mgdn_edge.runtime.errors import UserError
+    from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import usable_cpus
 
     try:
         with show_share("timing filters") as on_turn:
@@ -81,9 +81,9 @@ def published_command(
     """
     import msgspec
 
-    from mgdn_edge.runtime.backends.onnxruntime_cpu import usable_cpus
     from mgdn_edge.runtime.commands.options import parse_size
     from mgdn_edge.runtime.extras import require_extra
+    from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import usable_cpus
 
     require_extra("export")
     from mgdn_edge.export.bench_published import bench_published

@@ -13,8 +13,8 @@ from mgdn_edge.export.filter_contenders import (
     prepare_native,
     prepare_unfold,
 )
-from mgdn_edge.runtime.turns import Contender, TurnFigures, take_turns
-from mgdn_edge.runtime.versions import installed_versions
+from mgdn_edge.runtime.machine.versions import installed_versions
+from mgdn_edge.runtime.measure.turns import Contender, TurnFigures, take_turns
 
 SCHEMA = "mgdn.bench-filter/1"
 NATIVE, COPY, BODY, UNFOLD = "native", "copy", "function body", "unfold"

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.session import Size
-from mgdn_edge.runtime.turns import Contender, TurnFigures, take_turns
-from mgdn_edge.runtime.versions import installed_versions
+from mgdn_edge.runtime.fusion.contract.session import Size
+from mgdn_edge.runtime.machine.versions import installed_versions
+from mgdn_edge.runtime.measure.turns import Contender, TurnFigures, take_turns
 
 SCHEMA = "mgdn.bench-published/1"
 PUBLISHED, OURS = "published, eager PyTorch", "ONNX Runtime, native filter"
@@ -126,8 +126,8 @@ def prepare_published(variant: str, checkpoint: Path, size: Size, threads: int) 
 def prepare_onnx(model: Path, size: Size, threads: int) -> Run:
     """The exported frame graph in ONNX Runtime, as ``mgdn fuse`` runs it."""
     from mgdn_edge.plugins.native import find_library, load_library
-    from mgdn_edge.runtime.backends.onnxruntime_cpu import session_options
-    from mgdn_edge.runtime.backends.onnxruntime_graph import load_graph
+    from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options
+    from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
 
     load_library()
     options = session_options(threads)
@@ -143,7 +143,7 @@ def prepare_onnx(model: Path, size: Size, threads: int) -> Run:
 
 
 def _planes(size: Size) -> tuple[np.ndarray, np.ndarray]:
-    from mgdn_edge.runtime.bench import draw_pair
+    from mgdn_edge.runtime.measure.bench import draw_pair
 
     return draw_pair(size, SEED)
 

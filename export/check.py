@@ -16,12 +16,12 @@ from mgdn_edge.export.catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.checkpoint import file_digest
 from mgdn_edge.export.frame_network import FrameNetwork, PaddedNetwork, core_input
 from mgdn_edge.export.node_parity import NodeParity, compare_nodes
-from mgdn_edge.runtime.backends.onnxruntime_graph import load_graph
 from mgdn_edge.runtime.bundle.export_record import ExportRecord, read_export_record
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.frame import Plane
-from mgdn_edge.runtime.quality import Parity, measure_parity
-from mgdn_edge.runtime.session import Session
+from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
+from mgdn_edge.runtime.fusion.contract.session import Session
+from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.quality.parity import Parity, measure_parity
 
 CORE_TOLERANCE = 1e-5  # of 0..1: float32 sums in another order; measured 7e-7 on the mff weights
 FRAME_TOLERANCE = 1.0  # levels of 255: a value on a rounding boundary may fall either way

@@ -7,10 +7,10 @@ import numpy as np
 
 from mgdn_edge.export.check import FramePair
 from mgdn_edge.runtime.bundle.export_record import ExportRecord
+from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.golden import draw_scene
-from mgdn_edge.runtime.pairing import Pairs
-from mgdn_edge.runtime.sources import open_infrared, open_visible
+from mgdn_edge.runtime.pairing.by_order import Pairs
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 ODD_SIZE = (101, 131)  # a multiple of nothing, so padding and cropping are part of the check
 

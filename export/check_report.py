@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.export.check import CheckReport, CheckRow
+from mgdn_edge.runtime.machine.environment import describe_environment
+from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.report.document import write_document
-from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture
-from mgdn_edge.runtime.versions import installed_versions
 from mgdn_edge.runtime.whole_file import Output
 
 Array = npt.NDArray[np.generic]

@@ -113,7 +113,7 @@ def check(
     from mgdn_edge.runtime.extras import require_extra
 
     require_extra(EXTRA)
-    from mgdn_edge.runtime.page_retention import retain_pages
+    from mgdn_edge.runtime.machine.page_retention import retain_pages
 
     retain_pages()  # eager torch maps and unmaps every activation otherwise
     import msgspec
@@ -124,10 +124,10 @@ def check(
     from mgdn_edge.export.check_table import print_report
     from mgdn_edge.export.progress import show_steps
     from mgdn_edge.runtime.bundle.export_record import list_export_files, read_export_record
+    from mgdn_edge.runtime.capture.sources import source_files
     from mgdn_edge.runtime.errors import UserError
-    from mgdn_edge.runtime.networks import open_session
-    from mgdn_edge.runtime.report.environment import command_text
-    from mgdn_edge.runtime.sources import source_files
+    from mgdn_edge.runtime.fusion.open_session import open_session
+    from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.whole_file import Outputs
 
     if (visible is None) != (infrared is None):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mgdn_edge.runtime.capture.sources import source_files
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.sources import source_files
 
 Split = Literal["train", "val"]
 

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from mgdn_edge.export.catalogue import EDGE_WEIGHTS, load_edge
 from mgdn_edge.export.checkpoint import file_digest
+from mgdn_edge.runtime.bundle.ranges import Ranges, decode_ranges, ranges_digest
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.ranges import Ranges, decode_ranges, ranges_digest
 
 WEIGHT_LIMIT = 64  # of the CPU's files: two products of it and a byte fit 16 bits without VNNI
 BYTE = 255

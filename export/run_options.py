@@ -17,8 +17,7 @@ from mgdn_edge.export.rounded_layers import FineTuning
 from mgdn_edge.export.training_data import DataOptions, TrainingData
 from mgdn_edge.export.training_state import Description, refuse_missing
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.run_file import RunFile
-from mgdn_edge.runtime.whole_file import Outputs, Overwrite
+from mgdn_edge.runtime.whole_file import Outputs, Overwrite, RunFile
 
 DEVICES = ("cpu", "cuda")
 

@@ -49,8 +49,7 @@ from mgdn_edge.export.training_validation import (
     with_weights,
 )
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.run_file import beside
-from mgdn_edge.runtime.whole_file import Overwrite
+from mgdn_edge.runtime.whole_file import Overwrite, beside
 
 LOSS_EVERY = 100  # steps a loss line is the mean of
 

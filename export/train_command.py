@@ -106,9 +106,9 @@ def train(
     from mgdn_edge.export.train import TrainingStoppedError
     from mgdn_edge.export.train import train as run_training
     from mgdn_edge.export.training_data import DataOptions
-    from mgdn_edge.runtime.interrupt import stop_on_signal
-    from mgdn_edge.runtime.page_retention import retain_pages
-    from mgdn_edge.runtime.sources import InfraredOptions
+    from mgdn_edge.runtime.capture.sources import InfraredOptions
+    from mgdn_edge.runtime.commands.interrupt import stop_on_signal
+    from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.thermal.scale import parse_span
 
     if steps is not None and minutes is not None:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.export.recordings import NOT_STATED, Recording, list_recordings, manifests
+from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing import Pairs
-from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
+from mgdn_edge.runtime.pairing.by_order import Pairs
 
 FRAMES_PER_CLIP = 24  # neighbours in a clip differ little; these are spread evenly over it
 

@@ -12,7 +12,7 @@ from mgdn_edge.export.losses import LossWeights, fusion_loss
 from mgdn_edge.export.training_data import Plane, TrainingData, TrainingPair
 from mgdn_edge.export.training_record import FrameKind, ValidationLine
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion_metrics import mean_metrics, measure_fusion
+from mgdn_edge.runtime.quality.fusion_metrics import mean_metrics, measure_fusion
 
 FRAMES = 16
 PICTURE_ROWS = 4

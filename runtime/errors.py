@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from mgdn_edge.runtime.redaction import redact
+from mgdn_edge.runtime.secrets.redaction import redact
 
 # Of every command; the help and the README print this table.
 EXIT_CODES = {

@@ -17,15 +17,15 @@ from hypothesis import HealthCheck, given, seed, settings
 
 TESTS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TESTS / "runtime" / "bundle"))
-from bundle_mutations import KINDS, contents_of, damaged  # noqa: E402
-from bundle_oracle import judge  # noqa: E402
+from support.bundle_mutations import KINDS, contents_of, damaged  # noqa: E402
+from support.bundle_oracle import judge  # noqa: E402
 
 EXAMPLES = 400  # of one kind before the next has its turn
 
 
 def build_bundle(folder: Path) -> Path:
     """The tiny bundle of the tests."""
-    from mgdn_edge.runtime.bundle.creation import create_bundle
+    from mgdn_edge.runtime.packing.creation import create_bundle
 
     spec = importlib.util.spec_from_file_location("conftest", TESTS / "runtime" / "conftest.py")
     fixtures = importlib.util.module_from_spec(spec)

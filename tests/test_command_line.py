@@ -6,10 +6,10 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 
 from mgdn_edge.cli import main
 from mgdn_edge.runtime.errors import EXIT_CODES
-from mgdn_edge.runtime.networks import packaged_bundles
 
 # words -> what the line must say. Paths are those of the folder `wrong` makes; {x} is its file x.
 USAGE = {

@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import pytest
 
-from mgdn_edge.runtime import demo
+from mgdn_edge.runtime.capture.sources import open_visible
 from mgdn_edge.runtime.errors import EXIT_CODES
-from mgdn_edge.runtime.sources import open_visible
+from mgdn_edge.runtime.stream import demo
 from mgdn_edge.runtime.synthetic import open_rig
 
 CLIP_FRAMES = 12

@@ -18,13 +18,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.alignment.remap import Alignment, working_from_visible
-from mgdn_edge.runtime.alignment.rig_file import Matrix, is_usable
-from mgdn_edge.runtime.alignment.view import outline
-from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.alignment.apply.remap import Alignment, working_from_visible
+from mgdn_edge.runtime.alignment.apply.rig_file import Matrix, is_usable
+from mgdn_edge.runtime.alignment.apply.view import outline
+from mgdn_edge.runtime.picture.frame import Plane
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.pairing import Pair, Pairs
+    from mgdn_edge.runtime.pairing.by_order import Pair, Pairs
 
 Floats = npt.NDArray[np.float64]
 
@@ -91,8 +91,8 @@ def check_drift(visible: Plane, infrared: Plane) -> Check | None:
 
     None where there are too few edges to compare.
     """
-    from mgdn_edge.runtime.alignment.automatic import fit_once
-    from mgdn_edge.runtime.alignment.refine import Level
+    from mgdn_edge.runtime.alignment.measure.automatic import fit_once
+    from mgdn_edge.runtime.alignment.measure.refine import Level
 
     level = Level([(visible, infrared)], WIDTH)
     correction = np.eye(3)

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from mgdn_edge.runtime.bundle.spec import FusionSpec
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.spec import FusionSpec
 
 EXPORT_SCHEMA = 1
 EXPORT_FILE = "export.json"

@@ -13,10 +13,10 @@ from mgdn_edge.runtime.bundle.export_record import (
     TrainingProvenance,
     WeightsProvenance,
 )
+from mgdn_edge.runtime.bundle.ranges import PairDigest
+from mgdn_edge.runtime.bundle.spec import FusionSpec
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.gate import Verdict
-from mgdn_edge.runtime.ranges import PairDigest
-from mgdn_edge.runtime.spec import FusionSpec
+from mgdn_edge.runtime.quality.gate import Verdict
 
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "MANIFEST.sig"

@@ -57,14 +57,14 @@ def accept_command(
 ) -> None:
     """Try a bundle on this machine, doctor to soak; leave one JSON and one page to send back."""
     import msgspec
+    from mgdn_edge.runtime.bundle.network_names import find_bundle
 
-    from mgdn_edge.runtime.acceptance.accept import accept_bundle
-    from mgdn_edge.runtime.acceptance.place import choose_backend, choose_folder
-    from mgdn_edge.runtime.acceptance.wish import Wish
-    from mgdn_edge.runtime.networks import find_bundle
-    from mgdn_edge.runtime.page_retention import retain_pages
+    from mgdn_edge.runtime.machine.environment import command_text
+    from mgdn_edge.runtime.machine.page_retention import retain_pages
+    from mgdn_edge.runtime.measure.acceptance.accept import accept_bundle
+    from mgdn_edge.runtime.measure.acceptance.place import choose_backend, choose_folder
+    from mgdn_edge.runtime.measure.acceptance.wish import Wish
     from mgdn_edge.runtime.report.accept_report import PAGE_FILE, REPORT_FILE, AcceptanceFiles
-    from mgdn_edge.runtime.report.environment import command_text
 
     retain_pages()
     wish = Wish(

@@ -24,7 +24,7 @@ from mgdn_edge.runtime.commands.options import (
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.alignment.align import AlignReport
+    from mgdn_edge.runtime.alignment.measure.align import AlignReport
 
 EPILOG = """Examples:
 
@@ -110,7 +110,7 @@ def align_command(
     """Measure how two cameras lie to each other and write it as a rig file."""
     import msgspec
 
-    from mgdn_edge.runtime.alignment.align import (
+    from mgdn_edge.runtime.alignment.measure.align import (
         DEFAULT_FRAMES,
         TARGET_FRAMES,
         RigRequest,
@@ -118,7 +118,7 @@ def align_command(
         align_by_scene,
         align_by_target,
     )
-    from mgdn_edge.runtime.sources import InfraredOptions
+    from mgdn_edge.runtime.capture.sources import InfraredOptions
     from mgdn_edge.runtime.thermal.scale import parse_span
 
     if (points is not None) + (target is not None) + click > 1:
@@ -139,7 +139,7 @@ def align_command(
             overwrite=may_overwrite(overwrite),
         )
     elif click:
-        from mgdn_edge.runtime.alignment.click_page import align_by_clicks
+        from mgdn_edge.runtime.alignment.measure.click_page import align_by_clicks
 
         report = align_by_clicks(
             visible,

@@ -22,7 +22,7 @@ from mgdn_edge.runtime.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.bench import BenchReport
+    from mgdn_edge.runtime.measure.bench import BenchReport
 
 EPILOG = """Examples:
 
@@ -82,9 +82,9 @@ def bench_command(
     """Time fusion alone on drawn frames: no decoding, no encoding."""
     if context.invoked_subcommand is not None:
         return
-    from mgdn_edge.runtime.bench import bench_networks
-    from mgdn_edge.runtime.page_retention import retain_pages
-    from mgdn_edge.runtime.report.environment import command_text
+    from mgdn_edge.runtime.machine.environment import command_text
+    from mgdn_edge.runtime.machine.page_retention import retain_pages
+    from mgdn_edge.runtime.measure.bench import bench_networks
 
     chosen = choose_network(bundle, network)
     retain_pages()

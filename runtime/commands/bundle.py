@@ -34,8 +34,8 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a bundle from an export: models, digests, provenance and golden pairs."""
-    from mgdn_edge.runtime.bundle.creation import create_bundle
     from mgdn_edge.runtime.bundle.manifest import encode_manifest
+    from mgdn_edge.runtime.packing.creation import create_bundle
 
     manifest = create_bundle(
         export_folder,
@@ -69,7 +69,7 @@ def verify(bundle: BundleArgument, as_json: JsonOption = False) -> None:
     """Check every digest and fuse every golden pair on ONNX Runtime's CPU provider."""
     import msgspec
 
-    from mgdn_edge.runtime.bundle.verification import verify_bundle
+    from mgdn_edge.runtime.packing.verification import verify_bundle
 
     verdict = verify_bundle(bundle)
     if as_json:

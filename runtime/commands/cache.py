@@ -38,8 +38,8 @@ def list_command(cache: CacheOption = None, as_json: JsonOption = False) -> None
     """List the engines kept, what they were built for, and whether they are sound."""
     import msgspec
 
-    from mgdn_edge.runtime.engines.engine_cache import EngineCache, cache_folder
-    from mgdn_edge.runtime.engines.engine_list import list_engines
+    from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
+    from mgdn_edge.runtime.fusion.engines.engine_list import list_engines
 
     opened = EngineCache(cache_folder(cache))
     engines = list_engines(opened)
@@ -83,9 +83,9 @@ def why_command(
     """Say whether a bundle's engines are cached, and where not, which field differs."""
     import msgspec
 
-    from mgdn_edge.runtime.engines.bundle_engines import EngineWish, explain_engines
-    from mgdn_edge.runtime.engines.engine_cache import EngineCache, cache_folder
-    from mgdn_edge.runtime.engines.engine_key import BuildOptions
+    from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineWish, explain_engines
+    from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
+    from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
 
     wish = EngineWish(
         bundle,
@@ -122,8 +122,8 @@ def clean_command(
     """Remove broken files, and engines by age or size."""
     import msgspec
 
-    from mgdn_edge.runtime.engines.cache_cleaning import clean_cache
-    from mgdn_edge.runtime.engines.engine_cache import EngineCache, cache_folder
+    from mgdn_edge.runtime.fusion.engines.cache_cleaning import clean_cache
+    from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
 
     opened = EngineCache(cache_folder(cache))
     removals = clean_cache(

@@ -18,8 +18,8 @@ def cameras_command(
     """List cameras and print the command that fuses two of them."""
     import msgspec
 
-    from mgdn_edge.runtime.cameras import fuse_command_for, list_cameras
-    from mgdn_edge.runtime.redaction import redact
+    from mgdn_edge.runtime.capture.cameras.list_cameras import fuse_command_for, list_cameras
+    from mgdn_edge.runtime.secrets.redaction import redact
 
     found = list_cameras()
     if json:

@@ -23,8 +23,8 @@ def demo_command(
     """
     from mgdn_edge.runtime.commands.fuse import show_progress
     from mgdn_edge.runtime.commands.fuse_figures import print_table
-    from mgdn_edge.runtime.demo import run_demo
-    from mgdn_edge.runtime.page_retention import retain_pages
+    from mgdn_edge.runtime.machine.page_retention import retain_pages
+    from mgdn_edge.runtime.stream.demo import run_demo
 
     retain_pages()
     with show_progress(shown=True) as (on_start, on_frame):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.finding import Finding
+    from mgdn_edge.runtime.doctor.finding import Finding
 
 UNUSABLE_EXIT_CODE = 1
 NARROWEST = 40  # characters for the text, however narrow the terminal
@@ -31,11 +31,11 @@ def doctor_command(
     """Say what is installed, what is missing and the command that fixes it; exit 1 if unusable."""
     import msgspec
 
-    from mgdn_edge.runtime.doctor import examine_machine
+    from mgdn_edge.runtime.doctor.examine_machine import examine_machine
 
     report = examine_machine()
     if ceilings:
-        from mgdn_edge.runtime.machine.ceilings import measure_ceilings
+        from mgdn_edge.runtime.measure.ceilings import measure_ceilings
 
         report = msgspec.structs.replace(report, ceilings=measure_ceilings())
     if as_json:

@@ -11,8 +11,8 @@ from mgdn_edge.runtime.commands.options import BundleFile, NetworkName, choose_n
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.evaluate import EvaluateReport
-    from mgdn_edge.runtime.truth_quality import TruthQuality
+    from mgdn_edge.runtime.measure.evaluate import EvaluateReport
+    from mgdn_edge.runtime.measure.truth import TruthQuality
 
 MOST_SEEDS = 1000
 
@@ -48,8 +48,8 @@ def evaluate_command(
     """Judge networks on drawn scenes whose truth is known: contrast, noise, overshoot."""
     import msgspec
 
-    from mgdn_edge.runtime.evaluate import evaluate_networks
-    from mgdn_edge.runtime.page_retention import retain_pages
+    from mgdn_edge.runtime.machine.page_retention import retain_pages
+    from mgdn_edge.runtime.measure.evaluate import evaluate_networks
 
     chosen = choose_network(bundle, network)
     retain_pages()
@@ -81,7 +81,7 @@ def _print_table(report: EvaluateReport) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from mgdn_edge.runtime.evaluate import mean_quality
+    from mgdn_edge.runtime.measure.evaluate import mean_quality
 
     table = Table(
         title=f"{report.scene}, against truth",

@@ -184,14 +184,14 @@ def fuse_command(
     OUTPUT grows as NAME.part.mp4 or NAME.part/ and is renamed at the end. Ctrl-C or an error leaves
     it there, playable; live cameras have no other end, so Ctrl-C completes their recording.
     """
+    from mgdn_edge.runtime.capture.sources import InfraredOptions
     from mgdn_edge.runtime.commands.fuse_figures import print_json, print_table
-    from mgdn_edge.runtime.fuse import fuse_files
-    from mgdn_edge.runtime.interrupt import stop_on_signal
-    from mgdn_edge.runtime.page_retention import retain_pages
-    from mgdn_edge.runtime.report.environment import command_text
-    from mgdn_edge.runtime.sources import InfraredOptions
+    from mgdn_edge.runtime.commands.interrupt import stop_on_signal
+    from mgdn_edge.runtime.machine.environment import command_text
+    from mgdn_edge.runtime.machine.page_retention import retain_pages
+    from mgdn_edge.runtime.pairing.by_time import timed_options
+    from mgdn_edge.runtime.stream.fuse_files import fuse_files
     from mgdn_edge.runtime.thermal.scale import parse_scale, parse_span
-    from mgdn_edge.runtime.timing.timed_pairs import timed_options
 
     chosen = choose_network(bundle, network)
     retain_pages()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.fuse import Summary
+    from mgdn_edge.runtime.stream.fuse_files import Summary
 
 
 def print_json(summary: Summary) -> None:
@@ -19,7 +19,7 @@ def print_table(summary: Summary) -> None:
     """What was written, how fast, and each stage's latency."""
     from rich.console import Console
 
-    from mgdn_edge.runtime.latency import latency_table
+    from mgdn_edge.runtime.stream.latency import latency_table
 
     counts = summary.frames
     print(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mgdn_edge.runtime.whole_file import Overwrite
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.sources.camera_password import Role
+    from mgdn_edge.runtime.capture.cameras.camera_password import Role
 
 BundleFile = Annotated[
     Path | None, typer.Option("--bundle", metavar="FILE", help="Network as a .mgdn file.")
@@ -93,7 +93,7 @@ FilterChoice = Annotated[
 
 def choose_network(bundle: Path | None, network: str | None) -> Path | str:
     """What ``--bundle`` or ``--network`` names, else the default; UserError for both."""
-    from mgdn_edge.runtime.fuse import DEFAULT_NETWORK
+    from mgdn_edge.runtime.stream.fuse_files import DEFAULT_NETWORK
 
     if bundle is not None and network is not None:
         raise UserError("both --bundle and --network were given; pass one of them")
@@ -114,7 +114,7 @@ def _ask_to_replace(path: Path) -> bool:
 
 def give_password(address: str, role: "Role", file: Path | None) -> str:
     """``address`` with the password that ``file`` or the environment holds for ``role``."""
-    from mgdn_edge.runtime.sources.camera_password import with_password
+    from mgdn_edge.runtime.capture.cameras.camera_password import with_password
 
     return with_password(address, role, file, lambda notice: typer.echo(notice, err=True))
 

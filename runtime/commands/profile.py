@@ -22,7 +22,7 @@ from mgdn_edge.runtime.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.profiling.report import ProfileReport
+    from mgdn_edge.runtime.measure.profiling.report import ProfileReport
 
 EPILOG = """Examples:
 
@@ -62,10 +62,10 @@ def profile_command(
     """Say where a frame's milliseconds go, node by node, and what to do first."""
     import msgspec
 
-    from mgdn_edge.runtime.page_retention import retain_pages
-    from mgdn_edge.runtime.profiling.profile import profile_network
-    from mgdn_edge.runtime.profiling.terminal import print_profile
-    from mgdn_edge.runtime.report.environment import command_text
+    from mgdn_edge.runtime.machine.environment import command_text
+    from mgdn_edge.runtime.machine.page_retention import retain_pages
+    from mgdn_edge.runtime.measure.profiling.profile import profile_network
+    from mgdn_edge.runtime.measure.profiling.terminal import print_profile
 
     chosen = choose_network(bundle, network)
     retain_pages()

@@ -16,7 +16,7 @@ from mgdn_edge.runtime.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.timing.clock_fit import ClockFit
+    from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 
 EPILOG = """Examples:
 
@@ -61,12 +61,12 @@ def sync_command(
     """Measure how far the clocks of two aligned cameras are apart, from what moves in both."""
     import msgspec
 
+    from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
     from mgdn_edge.runtime.commands.fuse import show_progress
-    from mgdn_edge.runtime.redaction import redact
-    from mgdn_edge.runtime.sources import InfraredOptions, source_files
+    from mgdn_edge.runtime.pairing.clock_fit import write_clock
+    from mgdn_edge.runtime.secrets.redaction import redact
+    from mgdn_edge.runtime.sync.sync_sources import sync_sources
     from mgdn_edge.runtime.thermal.scale import parse_span
-    from mgdn_edge.runtime.timing.clock_fit import write_clock
-    from mgdn_edge.runtime.timing.sync import sync_sources
     from mgdn_edge.runtime.whole_file import Outputs
 
     inputs = [*source_files(visible, infrared), *([] if rig is None else [rig])]

@@ -27,7 +27,7 @@ def temperature_command(
     """Read what the infrared sensor measured at a pixel of a fused frame."""
     import msgspec
 
-    from mgdn_edge.runtime.thermal.counts_file import read_counts
+    from mgdn_edge.runtime.output.counts_file import read_counts
 
     found = re.fullmatch(r"(\d{1,5}),(\d{1,5})", at)
     if found is None:

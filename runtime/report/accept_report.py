@@ -9,17 +9,16 @@ import cv2
 import msgspec
 import numpy as np
 
-from mgdn_edge.runtime.acceptance.fidelity import Example
-from mgdn_edge.runtime.acceptance.report import AcceptReport, Kept, SubjectParity
-from mgdn_edge.runtime.acceptance.timing import Timing
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.conditions import describe_conditions
+from mgdn_edge.runtime.machine.environment import describe_environment
+from mgdn_edge.runtime.measure.acceptance.fidelity import Example
+from mgdn_edge.runtime.measure.acceptance.report import AcceptReport, Kept, SubjectParity
+from mgdn_edge.runtime.measure.acceptance.timing import Timing
 from mgdn_edge.runtime.report.document import render_document
-from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture
 from mgdn_edge.runtime.report.plots import plot_frames
-from mgdn_edge.runtime.run_file import RunFile, beside
-from mgdn_edge.runtime.whole_file import Output, Outputs, Overwrite
+from mgdn_edge.runtime.whole_file import Output, Outputs, Overwrite, RunFile, beside
 
 REPORT_FILE, PAGE_FILE = "accept.json", "accept.html"
 GAIN = 32  # of the difference picture: one level is seen, seven fill it

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.machine.conditions import describe_conditions
+from mgdn_edge.runtime.machine.environment import describe_environment
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.report.document import write_document
-from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.pictures import encode_picture
 from mgdn_edge.runtime.report.plots import draw_bars, plot_frames
 from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.bench import BenchReport, NetworkFigures
+    from mgdn_edge.runtime.measure.bench import BenchReport, NetworkFigures
 
 
 def write_bench_report(

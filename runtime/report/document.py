@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mgdn_edge.runtime.redaction import redact
+from mgdn_edge.runtime.secrets.redaction import redact
 from mgdn_edge.runtime.whole_file import Output
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mgdn_edge.runtime.latency import percentiles, warmup_frames
+from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.report.document import write_document
-from mgdn_edge.runtime.report.environment import describe_environment
-from mgdn_edge.runtime.report.frame_times import STAGE_WORDS, WORK_STAGES, frame_times_ns
 from mgdn_edge.runtime.report.pictures import colour_image, encode_picture
 from mgdn_edge.runtime.report.plots import draw_bars, plot_frames
+from mgdn_edge.runtime.stream.frame_times import STAGE_WORDS, WORK_STAGES, frame_times_ns
+from mgdn_edge.runtime.stream.latency import percentiles, warmup_frames
 from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.fuse import Summary
-    from mgdn_edge.runtime.latency import Percentiles
-    from mgdn_edge.runtime.ledger import Ledger
-    from mgdn_edge.runtime.report.kept_frames import KeptFrame
     from mgdn_edge.runtime.report.pictures import Picture
+    from mgdn_edge.runtime.stream.fuse_files import Summary
+    from mgdn_edge.runtime.stream.kept_frames import KeptFrame
+    from mgdn_edge.runtime.stream.latency import Percentiles
+    from mgdn_edge.runtime.stream.ledger import Ledger
     from mgdn_edge.runtime.whole_file import Output
 
 SHORTEST_BAR_MS = 0.01  # less reads 0.00 in the table

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.compose import bgr_from_planes, place_chroma
-from mgdn_edge.runtime.frame import Plane, VisibleFrame
+from mgdn_edge.runtime.picture.colour import bgr_from_planes, place_chroma
+from mgdn_edge.runtime.picture.frame import Plane, VisibleFrame
 
 MAX_WIDTH = 640  # a phone shows 360 CSS pixels at two or three device pixels each
 MIN_WIDTH = 160  # smaller frames are enlarged, each pixel to a block

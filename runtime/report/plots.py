@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.latency import Percentiles
+from mgdn_edge.runtime.stream.latency import Percentiles
 
 MAX_COLUMNS = 300  # more than a phone has pixels for: longer runs show each column's range
 TICK_STEPS = (1, 2, 5)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.profiling.terminal import UNBALANCED, describe_run, headline
+from mgdn_edge.runtime.machine.environment import describe_environment
+from mgdn_edge.runtime.measure.profiling.terminal import UNBALANCED, describe_run, headline
 from mgdn_edge.runtime.report.document import write_document
-from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.plots import Bar, plot_frames
 from mgdn_edge.runtime.report.roofline_plot import plot_roofline
 from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.profiling.report import Group, ProfileReport
+    from mgdn_edge.runtime.measure.profiling.report import Group, ProfileReport
 
 MOST_BARS = 10
 MOST_ROWS = 40  # parts in the table: what is shorter is in the JSON

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from mgdn_edge.runtime.compose import JPEG_TAGS
-from mgdn_edge.runtime.frame import InfraredFrame, InfraredPlane, Plane, VisibleFrame
+from mgdn_edge.runtime.picture.colour import JPEG_TAGS
+from mgdn_edge.runtime.picture.frame import InfraredFrame, InfraredPlane, Plane, VisibleFrame
 from mgdn_edge.runtime.synthetic import sensor
 from mgdn_edge.runtime.synthetic.camera import Camera, infrared_camera, visible_camera
 from mgdn_edge.runtime.synthetic.clock import Clocks, random_stream

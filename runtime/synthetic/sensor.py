@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.frame import InfraredPlane, Plane
+from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane
 from mgdn_edge.runtime.synthetic.texture import Floats
 
 READ_NOISE = 3.5  # electrons

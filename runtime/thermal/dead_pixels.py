@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.frame import InfraredPlane
+from mgdn_edge.runtime.picture.frame import InfraredPlane
 
 # An outlier is this many robust deviations from the median of its neighbours. Lenses blur over
 # more than a pixel, so a real point of heat reaches into its neighbours' median.

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane
 
 SMALL = (48, 64)  # (rows, columns) on which frames are compared: movement matters less
 JUMP_LEVELS = 4.0  # a mean change below this passes for the scene's own

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.frame import InfraredPlane, Plane
+from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane
 
 Curve = npt.NDArray[np.float32]
 AgcKind = Literal["percentile", "plateau"]

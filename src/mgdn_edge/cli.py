@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import typer
 
 from mgdn_edge.runtime.errors import EXIT_CODES, INTERRUPTED, UserError, printable
-from mgdn_edge.runtime.redaction import redact, remember_secrets
+from mgdn_edge.runtime.secrets.redaction import redact, remember_secrets
 
 # Each module holds thin commands and imports nothing heavy at its top, so --help is instant.
 COMMAND_MODULES = (

@@ -12,10 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mgdn_edge.runtime.bundle.golden_pair import check_golden
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.golden import draw_scene
-from mgdn_edge.runtime.networks import open_session, start_variant
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import start_variant
+from mgdn_edge.runtime.fusion.contract.golden_check import check_golden
+from mgdn_edge.runtime.fusion.open_session import open_session
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 NETWORK = "mgdn-edge"
 SIZES = [(480, 640), (61, 83), (1, 1)]  # the static variant, the dynamic one, its smallest frame

@@ -89,6 +89,6 @@ emulate tests/aarch64/fused_frames.py write-lowered "$build/emulated8.npz" "$bui
 step 'the tests of the native library and its ONNX Runtime operation'
 emulate -m pytest -q -p no:cacheprovider -r fE \
   -m 'not compiler and not nvcc and not network and not avx2 and not avx512' \
-  tests/plugins tests/runtime/backends tests/runtime/test_golden.py \
+  tests/plugins tests/runtime/backends tests/runtime/picture/test_drawn_scene.py \
   tests/runtime/bundle/test_reader.py
 step 'done'

@@ -2,7 +2,7 @@
 
 Prints one line a pair and a summary a set. ``landmarks``, ``warp`` and ``unrelated`` need the
 shared images, ``rig`` draws its own. Nothing of these sets was used to choose a constant or to
-fit the confidence (runtime/alignment/automatic.py says what was).
+fit the confidence (runtime/alignment/measure/automatic.py says what was).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mgdn_edge.runtime.alignment.automatic import LEAST, Found, find_alignment
-from mgdn_edge.runtime.alignment.points import fit_points, read_points, transfer_errors
+from mgdn_edge.runtime.alignment.measure.automatic import LEAST, Found, find_alignment
+from mgdn_edge.runtime.alignment.measure.points import fit_points, read_points, transfer_errors
 from mgdn_edge.runtime.synthetic import open_rig
 
 SHARED = Path(os.environ.get("MGDN_SHARED", Path(__file__).resolve().parents[3] / "shared"))

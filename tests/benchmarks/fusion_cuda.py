@@ -27,12 +27,12 @@ from mgdn_edge.export.catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.export_network import export_network
 from mgdn_edge.export.frame_network import FrameNetwork
 from mgdn_edge.export.published import published_formulation
-from mgdn_edge.runtime.backends.onnxruntime_cuda import OnnxRuntimeCudaSession
-from mgdn_edge.runtime.bench import SEED, draw_pair
 from mgdn_edge.runtime.commands.options import parse_size
-from mgdn_edge.runtime.latency import Percentiles, percentiles
-from mgdn_edge.runtime.report.environment import describe_environment
-from mgdn_edge.runtime.versions import installed_versions
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cuda import OnnxRuntimeCudaSession
+from mgdn_edge.runtime.machine.environment import describe_environment
+from mgdn_edge.runtime.machine.versions import installed_versions
+from mgdn_edge.runtime.measure.bench import SEED, draw_pair
+from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 
 WARMUP = 20
 PRECISIONS = ("fp32", "fp16")

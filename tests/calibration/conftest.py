@@ -5,13 +5,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 
 from mgdn_edge.calibration.candidate import dynamic_variant
 from mgdn_edge.calibration.observation import Observer
 from mgdn_edge.calibration.pairs import list_recordings, read_pairs
+from mgdn_edge.runtime.bundle.ranges import Ranges
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.networks import packaged_bundles
-from mgdn_edge.runtime.ranges import Ranges
 
 STREET = "synthetic://{scene}?seed={seed}&frames={frames}&size=160x128"
 
@@ -88,8 +88,8 @@ def pair_writer():
 @pytest.fixture(scope="session")
 def engine_builder():
     """ONNX bytes of 640x480 -> NVIDIA's builder's Construction, ahead of time; only for ``rtx``."""
-    from mgdn_edge.runtime.engines.build_process import run_build
-    from mgdn_edge.runtime.engines.build_protocol import BuildRequest
+    from mgdn_edge.runtime.fusion.engines.build_process import run_build
+    from mgdn_edge.runtime.fusion.engines.build_protocol import BuildRequest
 
     request = BuildRequest(
         "tensorrt_rtx_bindings", 480, 640, 1 << 30, tf32=False, optimization_level=3

@@ -13,10 +13,10 @@ from mgdn_edge.calibration.half import convert_to_half, decide_half
 from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.calibration.rectified import cut_discarded
 from mgdn_edge.calibration.trial import list_trials
-from mgdn_edge.runtime.gate import GateLimits
-from mgdn_edge.runtime.golden import draw_scene
-from mgdn_edge.runtime.quality import psnr
-from mgdn_edge.runtime.ranges import TensorRange
+from mgdn_edge.runtime.bundle.ranges import TensorRange
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
+from mgdn_edge.runtime.quality.gate import GateLimits
+from mgdn_edge.runtime.quality.parity import psnr
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from mgdn_edge.calibration.histogram import Histogram, open_histogram
-from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.ranges import (
+from mgdn_edge.runtime.bundle.ranges import (
     BINS,
     PairDigest,
     Ranges,
@@ -11,6 +10,7 @@ from mgdn_edge.runtime.ranges import (
     encode_ranges,
     ranges_digest,
 )
+from mgdn_edge.runtime.errors import UserError
 
 
 def drawn(seed, spread):

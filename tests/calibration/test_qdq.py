@@ -14,9 +14,9 @@ from mgdn_edge.calibration.qdq import clip_tensors, insert_qdq
 from mgdn_edge.calibration.rectified import cut_discarded
 from mgdn_edge.plugins.native import find_library
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.gate import NodeDecision
-from mgdn_edge.runtime.golden import draw_scene
-from mgdn_edge.runtime.quality import psnr
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
+from mgdn_edge.runtime.quality.gate import NodeDecision
+from mgdn_edge.runtime.quality.parity import psnr
 
 FILES = ("models/640x480.onnx", "models/dynamic.onnx", "models/640x480.plugin.onnx")
 TARGETS = ("cpu", "tensorrt")
@@ -104,7 +104,7 @@ def test_the_picture_is_float32s_and_integer_kernels_give_it(quantised, edge_mod
     wanted = run(edge_models["models/640x480.onnx"])
     got, in_float = run(data), run(data, optimise=False)
     assert psnr(got, wanted, 255) > 45
-    # The bound of runtime/bundle/extension.py's tolerance, with room.
+    # The bound of runtime/packing/extension.py's tolerance, with room.
     assert np.abs(got.astype(int) - in_float).max() <= 4
 
 

@@ -6,18 +6,19 @@ import sys
 import msgspec
 import numpy as np
 import pytest
+from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 
 from mgdn_edge.calibration.clip_points import Method
 from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
 from mgdn_edge.cli import main
-from mgdn_edge.runtime import networks
 from mgdn_edge.runtime.bundle.description import print_manifest
+from mgdn_edge.runtime.bundle.ranges import decode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.bundle.verification import verify_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.networks import choose_variant, open_session
-from mgdn_edge.runtime.processor import processor_class
-from mgdn_edge.runtime.ranges import decode_ranges, ranges_digest
+from mgdn_edge.runtime.fusion import open_session as networks
+from mgdn_edge.runtime.fusion.open_session import open_session
+from mgdn_edge.runtime.machine.processor import processor_class
+from mgdn_edge.runtime.packing.verification import verify_bundle
 
 CPU, TENSORRT = 0, 1
 TURNS = 2  # its figures are not asserted

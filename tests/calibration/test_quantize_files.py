@@ -7,8 +7,8 @@ import pytest
 from mgdn_edge.calibration import quantize as quantizing
 from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
 from mgdn_edge.cli import main
-from mgdn_edge.runtime.bundle.verification import verify_bundle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.packing.verification import verify_bundle
 
 NAMES = ("a.mgdn", "a.cache", "a.html")
 

@@ -13,7 +13,7 @@ from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
 from mgdn_edge.calibration.quantize_report import headline, write_quantize_report
 from mgdn_edge.calibration.search import Point, SearchResult
 from mgdn_edge.calibration.sensitivity import UnitLoss
-from mgdn_edge.runtime.gate import QualityFigures, SpeedFigures
+from mgdn_edge.runtime.quality.gate import QualityFigures, SpeedFigures
 from mgdn_edge.runtime.whole_file import Output
 
 

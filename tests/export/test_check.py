@@ -9,10 +9,10 @@ import pytest
 
 from mgdn_edge.export.check import FramePair, check_export
 from mgdn_edge.export.check_frames import draw_frames, read_frames
-from mgdn_edge.runtime.backends.baselines import BaselineSession
 from mgdn_edge.runtime.bundle.export_record import read_export_record
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.golden import draw_scene
+from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.export
 

@@ -6,7 +6,7 @@ from mgdn_edge.cli import build_app
 from mgdn_edge.export import check, check_frames
 from mgdn_edge.export.catalogue import EDGE_WEIGHTS
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.golden import draw_scene
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.export
 

@@ -11,7 +11,7 @@ from mgdn_edge.export.check_report import (
     write_check_report,
 )
 from mgdn_edge.export.node_parity import NodeParity
-from mgdn_edge.runtime.quality import Parity, measure_parity
+from mgdn_edge.runtime.quality.parity import Parity, measure_parity
 from mgdn_edge.runtime.whole_file import Output
 
 pytestmark = pytest.mark.export

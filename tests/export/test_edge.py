@@ -134,7 +134,7 @@ def test_training_saw_no_pair_outside_the_train_split(shared) -> None:  # type: 
 def test_fusion_of_unseen_scenes_is_at_the_expected_level(shared, trained) -> None:  # type: ignore[no-untyped-def]
     import cv2
 
-    from mgdn_edge.runtime.fusion_metrics import mean_metrics, measure_fusion
+    from mgdn_edge.runtime.quality.fusion_metrics import mean_metrics, measure_fusion
 
     measured = []
     for path in sorted((shared / "data" / "tno" / "vi").iterdir()):

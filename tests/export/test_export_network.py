@@ -12,10 +12,10 @@ from mgdn_edge.export.catalogue import load_edge, load_network
 from mgdn_edge.export.export_network import export_network
 from mgdn_edge.export.frame_network import FrameNetwork
 from mgdn_edge.runtime.bundle.export_record import read_export_record
+from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
+from mgdn_edge.runtime.bundle.spec import METADATA_KEY, decode_spec
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.golden import draw_scene
-from mgdn_edge.runtime.graph_facts import decode_graph_facts
-from mgdn_edge.runtime.spec import METADATA_KEY, decode_spec
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.export
 
@@ -144,8 +144,8 @@ def test_the_published_network_costs_what_the_specification_counts(
 def test_a_network_that_does_not_fuse_luma_gets_its_core_graph_only(
     shared: Path, tmp_path: Path
 ) -> None:
-    import mgdn_golden
     from safetensors.torch import save_file
+    from support import mgdn_golden
 
     weights = tmp_path / "gdsr.safetensors"
     tensors = mgdn_golden.hashed_tensors(shared / "golden", "gdsr-x4")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mgdn_edge.export.losses import LossWeights, fusion_loss, sobel_magnitude, ssim
-from mgdn_edge.runtime.quality import ssim as reference_ssim
+from mgdn_edge.runtime.quality.parity import ssim as reference_ssim
 
 pytestmark = pytest.mark.export
 

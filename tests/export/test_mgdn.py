@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import mgdn_golden
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from mgdn_golden import CROPS, HASHED
 from safetensors.torch import load_file
+from support import mgdn_golden
+from support.mgdn_golden import CROPS, HASHED
 
 from mgdn_edge.export import dynamic_filter
 from mgdn_edge.export.catalogue import CORE_INPUTS, load_network

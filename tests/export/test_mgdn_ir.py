@@ -16,8 +16,8 @@ from mgdn_edge.export.networks.mgdn_ir import MGDN_IR, build_mgdn_ir
 from mgdn_edge.export.recipes import RECIPES, Recipe
 from mgdn_edge.export.train import count_parameters
 from mgdn_edge.export.training_record import read_record
+from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.graph_facts import decode_graph_facts
 
 pytestmark = pytest.mark.export
 

@@ -6,15 +6,15 @@ TensorRT-RTX, ahead of time, without a GPU; no plugins, so filters are function 
 from pathlib import Path
 
 import pytest
-from engine_samples import STANDIN
-from graph_precisions import with_float16, with_quantized_convolutions
+from support.engine_samples import STANDIN
+from support.graph_precisions import with_float16, with_quantized_convolutions
 
 from mgdn_edge.export.export_network import export_network
-from mgdn_edge.runtime.engines.build_process import Construction, run_build
-from mgdn_edge.runtime.engines.build_progress import BuildProgress
-from mgdn_edge.runtime.engines.build_protocol import BuildRequest, Event
-from mgdn_edge.runtime.engines.memory_need import MIB
 from mgdn_edge.runtime.errors import DeviceError, printable
+from mgdn_edge.runtime.fusion.engines.build_process import Construction, run_build
+from mgdn_edge.runtime.fusion.engines.build_progress import BuildProgress
+from mgdn_edge.runtime.fusion.engines.build_protocol import BuildRequest, Event
+from mgdn_edge.runtime.fusion.engines.memory_need import MIB
 
 pytestmark = [pytest.mark.export, pytest.mark.rtx]
 

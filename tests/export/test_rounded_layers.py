@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from rich.console import Console
 from torch import nn
 
@@ -43,11 +44,10 @@ from mgdn_edge.export.run_options import RunOptions
 from mgdn_edge.export.train import TrainingStoppedError, train
 from mgdn_edge.export.training_data import DataOptions
 from mgdn_edge.export.training_record import TrainingRecord, read_record
+from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.golden import draw_scene
-from mgdn_edge.runtime.networks import packaged_bundles
-from mgdn_edge.runtime.ranges import Ranges, encode_ranges, ranges_digest
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.export
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cuda_on_host import build_library, filter_with, open_library
+from support.cuda_on_host import build_library, filter_with, open_library
 
 from mgdn_edge.plugins import native
 

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from compile_gate import ARCHITECTURES, KERNEL, compile_usage, describe, known_architectures
+from support.compile_gate import ARCHITECTURES, KERNEL, compile_usage, describe, known_architectures
 
 pytestmark = [pytest.mark.nvcc, pytest.mark.slow]
 

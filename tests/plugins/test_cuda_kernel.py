@@ -4,10 +4,10 @@ import os
 import subprocess
 import sys
 
-import cuda_on_host
 import numpy as np
 import pytest
-from cuda_on_host import build_library, enqueue, open_library
+from support import cuda_on_host
+from support.cuda_on_host import build_library, enqueue, open_library
 
 from mgdn_edge.plugins import reference
 
@@ -100,7 +100,7 @@ def test_a_barrier_not_every_thread_reaches_is_noticed(tmp_path, capfd):
 SANITIZED_RUN = """
 import sys
 import numpy as np
-from cuda_on_host import filter_with, open_library
+from support.cuda_on_host import filter_with, open_library
 library = open_library(sys.argv[1])
 rng = np.random.default_rng(8)
 for shape in (1, 1, 1, 1), (2, 5, 9, 17), (1, 2, 8, 64), (1, 2, 17, 136):

@@ -17,8 +17,13 @@ from mgdn_edge.runtime.bundle.export_record import (
     WeightsProvenance,
     encode_export_record,
 )
-from mgdn_edge.runtime.graph_facts import GraphFacts, NodeFacts, TensorFacts, encode_graph_facts
-from mgdn_edge.runtime.spec import METADATA_KEY, FusionSpec, InputSpec, encode_spec
+from mgdn_edge.runtime.bundle.graph_facts import (
+    GraphFacts,
+    NodeFacts,
+    TensorFacts,
+    encode_graph_facts,
+)
+from mgdn_edge.runtime.bundle.spec import METADATA_KEY, FusionSpec, InputSpec, encode_spec
 
 TINY_SPEC = FusionSpec(
     network="tiny",
@@ -108,7 +113,7 @@ def export_folder(tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory) -> Path:
     """Read-only: tests that damage a bundle copy its bytes."""
-    from mgdn_edge.runtime.bundle.creation import create_bundle
+    from mgdn_edge.runtime.packing.creation import create_bundle
 
     folder = tmp_path_factory.mktemp("tiny")
     create_bundle(write_export(folder / "export"), folder / "tiny.mgdn")

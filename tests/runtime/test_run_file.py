@@ -3,8 +3,7 @@
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.run_file import RunFile, beside
-from mgdn_edge.runtime.whole_file import Output, Outputs
+from mgdn_edge.runtime.whole_file import Output, Outputs, RunFile, beside
 
 
 def names(folder):

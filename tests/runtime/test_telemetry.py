@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from mgdn_edge.runtime import doctor
+from mgdn_edge.runtime.doctor import examine_machine as doctor
 
 VARIABLE = doctor.TELEMETRY
 WHERE_THINGS_ARE = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
@@ -46,8 +46,8 @@ atexit.register(tell)
 """.replace("VARIABLE", VARIABLE)
 
 FUSE_FRAME = """
-from mgdn_edge.runtime.golden import draw_scene
-from mgdn_edge.runtime.networks import open_session
+from mgdn_edge.runtime.picture.drawn_scene import draw_scene
+from mgdn_edge.runtime.fusion.open_session import open_session
 with open_session("mgdn-edge", backend="onnxruntime-cpu") as session:
     assert session.fuse(*draw_scene(48, 64)).shape == (48, 64)
 """

@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
-from engine_samples import STANDIN
+from support.engine_samples import STANDIN
 
-from mgdn_edge.runtime.engines.build_process import run_build
-from mgdn_edge.runtime.engines.build_protocol import BuildRequest, StageBegun
 from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.engines.build_process import run_build
+from mgdn_edge.runtime.fusion.engines.build_protocol import BuildRequest, StageBegun
 
 pytestmark = pytest.mark.lean
 

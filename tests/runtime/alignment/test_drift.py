@@ -5,8 +5,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from alignment_rigs import mean_error, rig_for, visible_frame
+from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
+from support.alignment_rigs import mean_error, rig_for, visible_frame
 
+from mgdn_edge.runtime.alignment.apply.remap import Alignment
 from mgdn_edge.runtime.alignment.drift import (
     Check,
     DriftFigures,
@@ -15,10 +17,8 @@ from mgdn_edge.runtime.alignment.drift import (
     check_drift,
     drift_sentence,
 )
-from mgdn_edge.runtime.alignment.remap import Alignment
-from mgdn_edge.runtime.frame import InfraredFrame
-from mgdn_edge.runtime.ledger import FrameStamps
-from mgdn_edge.runtime.pairing import Pair
+from mgdn_edge.runtime.pairing.by_order import Pair
+from mgdn_edge.runtime.picture.frame import InfraredFrame
 
 
 def moved_by(x, y):

@@ -3,9 +3,9 @@
 import datetime
 
 import pytest
-from bundle_mutations import KINDS, contents_of, damaged
-from bundle_oracle import judge
 from hypothesis import HealthCheck, given, settings
+from support.bundle_mutations import KINDS, contents_of, damaged
+from support.bundle_oracle import judge
 
 pytestmark = pytest.mark.export  # the tiny bundle is built with onnx
 

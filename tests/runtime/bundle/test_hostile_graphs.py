@@ -7,13 +7,13 @@ import pytest
 
 from mgdn_edge.runtime.bundle.archive import encode_archive
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.bundle.verification import verify_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.networks import open_session
+from mgdn_edge.runtime.fusion.open_session import open_session
+from mgdn_edge.runtime.packing.verification import verify_bundle
 
 pytest.importorskip("onnx", reason="needs onnx: pip install 'mgdn-edge[export]'")
-from bundle_mutations import contents_of
-from onnx_forgeries import decode, encode, messages
+from support.bundle_mutations import contents_of
+from support.onnx_forgeries import decode, encode, messages
 
 pytestmark = pytest.mark.export
 

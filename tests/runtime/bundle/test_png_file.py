@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.bundle.golden_pair import encode_plane
 from mgdn_edge.runtime.bundle.png_file import PNG_SIGNATURE, is_bounded_grey_png
+from mgdn_edge.runtime.fusion.contract.golden_check import encode_plane
 
 PLANE = np.arange(12 * 16, dtype=np.uint8).reshape(12, 16)
 

@@ -10,7 +10,7 @@ from mgdn_edge.runtime.bundle.archive import encode_archive, read_directory, rea
 from mgdn_edge.runtime.bundle.manifest import FileRef
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.networks import open_session
+from mgdn_edge.runtime.fusion.open_session import open_session
 
 pytestmark = pytest.mark.export  # the tiny bundle is built with onnx
 

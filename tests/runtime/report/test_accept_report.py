@@ -6,10 +6,10 @@ import re
 import msgspec
 import numpy as np
 import pytest
-from accept_samples import sample_acceptance
+from support.accept_samples import sample_acceptance
 
-from mgdn_edge.runtime.acceptance.report import judge
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.measure.acceptance.report import judge
 from mgdn_edge.runtime.report.accept_report import AcceptanceFiles, draw_example
 
 

@@ -1,12 +1,12 @@
 """The pages in a real browser: quiet console, no requests, nothing wider than a phone."""
 
 import pytest
-from accept_samples import sample_acceptance
+from support.accept_samples import sample_acceptance
 
-from mgdn_edge.runtime.bench import bench_networks
-from mgdn_edge.runtime.fuse import fuse_files
-from mgdn_edge.runtime.profiling.profile import profile_network
+from mgdn_edge.runtime.measure.bench import bench_networks
+from mgdn_edge.runtime.measure.profiling.profile import profile_network
 from mgdn_edge.runtime.report.accept_report import AcceptanceFiles
+from mgdn_edge.runtime.stream.fuse_files import fuse_files
 
 pytestmark = pytest.mark.browser
 

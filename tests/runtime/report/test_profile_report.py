@@ -4,11 +4,11 @@ import math
 import re
 
 import pytest
-
 from mgdn_edge.runtime.machine.ceilings import Ceilings
-from mgdn_edge.runtime.profiling.profile import profile_network
-from mgdn_edge.runtime.profiling.report import Group
-from mgdn_edge.runtime.profiling.roofline import PartFigures
+
+from mgdn_edge.runtime.measure.profiling.profile import profile_network
+from mgdn_edge.runtime.measure.profiling.report import Group
+from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
 from mgdn_edge.runtime.report.profile_report import MOST_ROWS, group_bars, verdict
 from mgdn_edge.runtime.report.roofline_plot import plot_roofline
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from mgdn_edge.runtime import bench
-from mgdn_edge.runtime.profiling import profile
+from mgdn_edge.runtime.measure import bench
+from mgdn_edge.runtime.measure.profiling import profile
 
 SMALL = {
     "bench": ("bench", "--network", "average", "--size", "32x32", "--frames", 2, "--warmup", 0),

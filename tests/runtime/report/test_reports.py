@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.bench import bench_networks
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fuse import fuse_files
+from mgdn_edge.runtime.measure.bench import bench_networks
+from mgdn_edge.runtime.stream.fuse_files import fuse_files
 from mgdn_edge.runtime.whole_file import Output
 
 VOID = {"meta", "link", "img", "br"}
@@ -174,10 +174,12 @@ def test_a_failed_write_leaves_the_old_page(tmp_path, monkeypatch):
 
 
 def test_dropped_frames_are_marked(tmp_path, report_clips):
-    from mgdn_edge.runtime.fuse import FrameCounts, Summary
-    from mgdn_edge.runtime.latency import measure_stages
-    from mgdn_edge.runtime.ledger import FrameStamps, Ledger
+    from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
+
     from mgdn_edge.runtime.report.fuse_report import write_fuse_report
+    from mgdn_edge.runtime.stream.fuse_files import FrameCounts, Summary
+    from mgdn_edge.runtime.stream.latency import measure_stages
+    from mgdn_edge.runtime.stream.ledger import Ledger
 
     ledger = Ledger()
     for seq in range(0, 2000, 2):
@@ -204,9 +206,9 @@ def test_dropped_frames_are_marked(tmp_path, report_clips):
 
 
 def test_a_stream_without_a_finished_frame_still_has_a_page(tmp_path):
-    from mgdn_edge.runtime.fuse import FrameCounts, Summary
-    from mgdn_edge.runtime.ledger import Ledger
     from mgdn_edge.runtime.report.fuse_report import write_fuse_report
+    from mgdn_edge.runtime.stream.fuse_files import FrameCounts, Summary
+    from mgdn_edge.runtime.stream.ledger import Ledger
 
     summary = Summary(
         "s", "n", "b", "v", "p", None, "none", None, "o.mp4", FrameCounts(0, 0, 0),
@@ -217,10 +219,11 @@ def test_a_stream_without_a_finished_frame_still_has_a_page(tmp_path):
 
 
 def test_kept_frames_are_first_middle_and_slowest():
-    from mgdn_edge.runtime.frame import ColourTags, InfraredFrame, VisibleFrame
-    from mgdn_edge.runtime.ledger import FrameStamps
-    from mgdn_edge.runtime.pairing import Pair
-    from mgdn_edge.runtime.report.kept_frames import KeptFrames
+    from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
+
+    from mgdn_edge.runtime.pairing.by_order import Pair
+    from mgdn_edge.runtime.picture.frame import ColourTags, InfraredFrame, VisibleFrame
+    from mgdn_edge.runtime.stream.kept_frames import KeptFrames
 
     kept = KeptFrames(40, "source")
     for seq in range(40):

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.measure.truth import contrast, surroundings
 from mgdn_edge.runtime.synthetic import Rig, open_rig
-from mgdn_edge.runtime.truth_quality import contrast, surroundings
 
 DIGEST = """
 import hashlib

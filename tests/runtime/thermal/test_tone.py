@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.sources import InfraredOptions, open_infrared
 from mgdn_edge.runtime.thermal.dead_pixels import FRAMES_TO_CONVICT, DeadPixels
 from mgdn_edge.runtime.thermal.gain_jumps import GainJumps
 from mgdn_edge.runtime.thermal.tone import COUNTS, ToneCurve, linear_curve, percentile_curve

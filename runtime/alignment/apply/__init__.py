@@ -1,0 +1,1 @@
+"""What a rig file says, and the remapping of frames by it."""

@@ -1,0 +1,1 @@
+"""How two cameras lie to each other, measured: scene, points, clicks, targets."""

@@ -1,0 +1,296 @@
+"""align_cameras: two recordings and a way to measure in, a rig file and its overlay out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from mgdn_edge.runtime.alignment.apply.rig_file import (
+    SCHEMA,
+    Area,
+    CameraModel,
+    CameraRig,
+    Matrix,
+    Method,
+    PlaneHomography,
+    Pose,
+    Quality,
+    Rows,
+    find_fault,
+    read_rig,
+)
+from mgdn_edge.runtime.alignment.apply.rig_text import rig_text
+from mgdn_edge.runtime.alignment.apply.view import choose_view, covered_share
+from mgdn_edge.runtime.alignment.measure.frames import FramePair, read_pairs
+from mgdn_edge.runtime.alignment.measure.overlay import encode_overlay
+from mgdn_edge.runtime.alignment.measure.points import fit_points, read_points
+from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.whole_file import Outputs, Overwrite, RunFile, beside
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What a way of measuring found, before a view is chosen.
+
+    ``error_px`` in visible pixels was measured on ``error_from``; ``notes`` are sentences for
+    the user. Lens models and pose are there where a target gave them.
+    """
+
+    method: Method
+    homography: Rows
+    error_px: float
+    error_from: str
+    evidence: int
+    confidence: float | None = None
+    notes: list[str] = []
+    visible: CameraModel | None = None
+    infrared: CameraModel | None = None
+    pose: Pose | None = None
+
+
+class RigRequest(msgspec.Struct, frozen=True):
+    """What the rig is wanted for: area, working (width, height), distance in metres.
+
+    ``add`` keeps the rig there is and adds the homography of this distance.
+    """
+
+    area: Area = "fill"
+    working_size: tuple[int, int] | None = None
+    distance_m: float | None = None
+    add: bool = False
+
+    def __post_init__(self) -> None:
+        if self.distance_m is not None and not 0 < self.distance_m < np.inf:
+            raise UserError(f"--distance {self.distance_m:g} is not a distance; metres above 0")
+        if self.add and self.distance_m is None:
+            raise UserError("--add adds a homography for another distance; say --distance METRES")
+
+
+class AlignReport(msgspec.Struct, frozen=True):
+    """What ``mgdn align`` wrote and how good it is believed to be."""
+
+    schema: str
+    rig: str
+    overlay: str
+    method: Method
+    working_size: tuple[int, int]
+    view: tuple[int, int, int, int]
+    error_px: float
+    error_from: str
+    evidence: int
+    confidence: float | None
+    coverage: float
+    notes: list[str]
+
+
+DEFAULT_FRAMES = 8
+TARGET_FRAMES = 40
+REPORT_SCHEMA = "mgdn.align/1"
+
+
+def align_by_points(
+    visible: str,
+    infrared: str,
+    output: Path,
+    points: Path,
+    *,
+    request: RigRequest = RigRequest(),  # noqa: B008 - frozen
+    infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
+    overwrite: Overwrite = False,
+) -> AlignReport:
+    """Recordings, rig file to write, file of point pairs -> what was written."""
+    files = RigFiles(output, [*source_files(visible, infrared), points], request, overwrite)
+    pairs = read_pairs(visible, infrared, infrared_options, 1)
+    return finish(files, pairs, measure_points(*read_points(points)), request)
+
+
+def align_by_scene(
+    visible: str,
+    infrared: str,
+    output: Path,
+    *,
+    frames: int = DEFAULT_FRAMES,
+    request: RigRequest = RigRequest(),  # noqa: B008 - frozen
+    infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
+    on_step: Callable[[str], None] = lambda step: None,
+    overwrite: Overwrite = False,
+) -> AlignReport:
+    """Recordings of any scene, rig file to write -> what was written.
+
+    ``on_step`` is told what begins to take time. Raises UserError "not aligned: ..." where the
+    scene does not prove an alignment.
+    """
+    files = RigFiles(output, source_files(visible, infrared), request, overwrite)
+    on_step("comparing the two pictures")
+    pairs = read_pairs(visible, infrared, infrared_options, frames)
+    return finish(files, pairs, measure_scene(pairs), request)
+
+
+def align_by_target(
+    visible: str,
+    infrared: str,
+    output: Path,
+    target: str,
+    *,
+    frames: int = TARGET_FRAMES,
+    request: RigRequest = RigRequest(),  # noqa: B008 - frozen
+    infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
+    on_step: Callable[[str], None] = lambda step: None,
+    overwrite: Overwrite = False,
+) -> AlignReport:
+    """Recordings of a board or circles both cameras see, rig file to write -> what was written.
+
+    ``on_step`` is told what begins to take time.
+    """
+    from mgdn_edge.runtime.alignment.measure.target import measure_target, parse_target
+
+    parsed = parse_target(target)
+    files = RigFiles(output, source_files(visible, infrared), request, overwrite)
+    on_step("looking for the target")
+    pairs = read_pairs(visible, infrared, infrared_options, frames)
+    return finish(files, pairs, measure_target(pairs, parsed), request)
+
+
+def measure_scene(pairs: list[FramePair]) -> Measured:
+    """Frames over time -> Measured; raises UserError "not aligned: ..."."""
+    from mgdn_edge.runtime.alignment.measure.automatic import align_frames
+
+    found = align_frames([(pair.visible.y, pair.infrared) for pair in pairs])
+    evidence = found.evidence
+    return Measured(
+        method="automatic",
+        homography=homography_rows(found.homography),
+        error_px=found.error_px,
+        error_from=f"two halves of {evidence.parts} picture parts in {len(pairs)} frames",
+        evidence=round(evidence.agreement * evidence.parts),
+        confidence=round(evidence.confidence, 3),
+    )
+
+
+def measure_points(visible: Matrix, infrared: Matrix) -> Measured:
+    """(N, 2) visible, (N, 2) infrared pixels -> Measured; raises UserError."""
+    fit = fit_points(visible, infrared)
+    notes = [
+        f"point {index + 1} does not fit the others and was left out" for index in fit.outliers
+    ]
+    return Measured(
+        method="points",
+        homography=homography_rows(fit.homography),
+        error_px=fit.error_px,
+        error_from=f"{fit.used} points, each predicted by the others ({fit.model})",
+        evidence=fit.used,
+        notes=notes,
+    )
+
+
+class RigFiles:
+    """RIG.toml, the overlay RIG.png beside it and, with ``clicks``, the points RIG.csv."""
+
+    def __init__(
+        self,
+        output: Path,
+        inputs: Sequence[Path],
+        request: RigRequest,
+        overwrite: Overwrite,
+        *,
+        clicks: bool = False,
+    ) -> None:
+        """Claim them; UserError where one cannot be written, or there is no rig to add to."""
+        outputs = Outputs(inputs, overwrite)
+        # The picture of the rig that is added to was made with it; points are somebody's work.
+        self.rig = RunFile(outputs.claim(output, "RIG", ".toml", updates=request.add))
+        self.overlay = RunFile(outputs.claim(output.with_suffix(".png"), "RIG", ours=request.add))
+        self.points: RunFile | None = None
+        if clicks:
+            self.points = RunFile(outputs.claim(output.with_suffix(".csv"), "RIG"))
+        if request.add:
+            read_rig(output)
+
+
+def finish(
+    files: RigFiles, pairs: list[FramePair], measured: Measured, request: RigRequest
+) -> AlignReport:
+    """Choose the view, write the rig and its overlay, report."""
+    rig = make_rig(measured, pairs[0], request)
+    output, overlay = files.rig.output.path, files.overlay.output.path
+    if request.add:
+        rig = with_plane(read_rig(output), rig)
+    picture = encode_overlay(rig, pairs[0])  # what may fail comes before either file
+    files.rig.write(rig_text(rig).encode())
+    with beside(output):
+        files.overlay.write(picture)
+    return AlignReport(
+        schema=REPORT_SCHEMA,
+        rig=str(output),
+        overlay=str(overlay),
+        method=rig.method,
+        working_size=rig.working_size,
+        view=rig.view,
+        error_px=rig.quality.error_px,
+        error_from=rig.quality.error_from,
+        evidence=rig.quality.evidence,
+        confidence=rig.quality.confidence,
+        coverage=rig.quality.coverage,
+        notes=measured.notes,
+    )
+
+
+def with_plane(rig: CameraRig, new: CameraRig) -> CameraRig:
+    """``rig`` with the plane of ``new``, instead of its own for that distance."""
+    if (rig.visible.size, rig.infrared.size) != (new.visible.size, new.infrared.size):
+        raise UserError("--add needs the rig of these cameras, whose picture sizes it was made for")
+    if rig.pose is not None:
+        raise UserError("this rig has a pose, which serves every distance; leave --add out")
+    (plane,) = new.plane
+    kept = tuple(each for each in rig.plane if each.distance_m != plane.distance_m)
+    return msgspec.structs.replace(rig, plane=(*kept, plane))
+
+
+def make_rig(measured: Measured, pair: FramePair, request: RigRequest) -> CameraRig:
+    """A measurement of cameras that take frames like ``pair`` -> the rig; raises UserError."""
+    visible_size = (pair.visible.y.shape[1], pair.visible.y.shape[0])
+    infrared_size = (pair.infrared.shape[1], pair.infrared.shape[0])
+    homography = np.array(measured.homography)
+    view, working = choose_view(
+        homography, visible_size, infrared_size, request.area, request.working_size
+    )
+    coverage = covered_share(homography, view, infrared_size)
+    rig = CameraRig(
+        schema=SCHEMA,
+        method=measured.method,
+        area=request.area,
+        working_size=working,
+        view=view,
+        visible=measured.visible or CameraModel(visible_size),
+        infrared=measured.infrared or CameraModel(infrared_size),
+        plane=(PlaneHomography(measured.homography, request.distance_m),),
+        pose=measured.pose,
+        quality=Quality(
+            error_px=round(measured.error_px, 3),
+            error_from=measured.error_from,
+            evidence=measured.evidence,
+            coverage=round(coverage, 4),
+            confidence=measured.confidence,
+        ),
+    )
+    wrong = find_fault(rig)
+    if wrong is None and coverage == 0:
+        wrong = "the infrared picture lies outside the visible one"
+    if wrong is not None:
+        raise UserError(f"not aligned: {wrong}; give more or better point pairs: --points FILE")
+    return rig
+
+
+def rows_of(matrix: Matrix) -> Rows:
+    """(3, 3) float64 -> rows of plain floats."""
+    first, second, third = ((float(a), float(b), float(c)) for a, b, c in matrix)
+    return first, second, third
+
+
+def homography_rows(homography: Matrix) -> Rows:
+    """(3, 3) float64 -> rows of plain floats, the last one 1 where it can be."""
+    last = homography[2, 2]
+    return rows_of(homography / last if abs(last) > 1e-12 else homography)

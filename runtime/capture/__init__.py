@@ -1,0 +1,1 @@
+"""URI -> frames: files, cameras, and the clocks they are stamped by."""

@@ -1,0 +1,1 @@
+"""RTSP, V4L2 and GStreamer cameras, looped recordings and drawn scenes."""

@@ -1,0 +1,1 @@
+"""When a frame was taken, by whatever clock its camera has."""

@@ -1,0 +1,186 @@
+"""build_engines and explain_engines: all engines of one bundle on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from mgdn_edge.runtime.bundle.network_names import BUNDLE_SUFFIX, packaged_bundles
+from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant, default_precisions
+
+from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
+from mgdn_edge.runtime.bundle.reader import open_bundle
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.contract.session import Size
+from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, Miss, Verification
+from mgdn_edge.runtime.fusion.engines.engine_key import DEFAULT_OPTIONS, BuildOptions, EngineKey
+from mgdn_edge.runtime.fusion.engines.engine_plan import (
+    DEFAULT_BUILDER,
+    EnginePlan,
+    FilterChoice,
+    find_builder,
+    plan_engine,
+    target_device,
+)
+from mgdn_edge.runtime.fusion.engines.obtain_engine import (
+    Engine,
+    Origin,
+    free_memory,
+    obtain_engine,
+)
+from mgdn_edge.runtime.machine.device import Device
+
+BACKEND = "tensorrt"  # as variants name it
+
+
+class EngineWish(msgspec.Struct, frozen=True):
+    """What to build: ``bundle`` is a path or a packaged network's name.
+
+    Without ``variant`` and ``size`` ((height, width)) every variant with a size of its own.
+    """
+
+    bundle: str
+    variant: str | None = None
+    precision: str | None = None
+    size: Size | None = None
+    builder: str = DEFAULT_BUILDER
+    filter_choice: FilterChoice = "plugin"
+    options: BuildOptions = DEFAULT_OPTIONS
+
+
+class EngineSummary(msgspec.Struct, frozen=True):
+    """An engine without its bytes, for a person or a script; ``path`` null where not kept."""
+
+    network: str
+    variant: str
+    origin: Origin
+    path: str | None
+    bytes: int
+    build_seconds: float
+    verified: Verification | None
+    key: EngineKey
+    notes: tuple[str, ...]
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """What a start would do for one variant: ``reason`` says why, in one clause."""
+
+    network: str
+    variant: str
+    state: Literal["cached", "would build"]
+    path: str
+    reason: str
+    key: EngineKey
+
+
+def build_engines(
+    wish: EngineWish,
+    cache: EngineCache,
+    *,
+    cached_only: bool = False,
+    ignore_memory: bool = False,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Iterator[EngineSummary]:
+    """Obtain every engine wished for, one after the other; UserError or DeviceError."""
+    plans, device = plan_bundle(wish)
+    free = free_memory(device.integrated or not device.gpu)
+    for plan in plans:
+        yield _summarise(
+            obtain_engine(
+                plan,
+                cache,
+                free=free,
+                cached_only=cached_only,
+                ignore_memory=ignore_memory,
+                tell=tell,
+            )
+        )
+
+
+def explain_engines(wish: EngineWish, cache: EngineCache) -> list[Explanation]:
+    """Whether each engine wished for is cached, and where not, which field differs."""
+    explanations = []
+    for plan in plan_bundle(wish)[0]:
+        found = cache.find(plan.network, plan.variant, plan.key)
+        explanations.append(
+            Explanation(
+                network=plan.network,
+                variant=plan.variant,
+                state="would build" if isinstance(found, Miss) else "cached",
+                path=str(cache.path_of(plan.network, plan.variant, plan.key)),
+                reason=found.reason if isinstance(found, Miss) else "every field fits",
+                key=plan.key,
+            )
+        )
+    return explanations
+
+
+def plan_bundle(wish: EngineWish) -> tuple[list[EnginePlan], Device]:
+    """The plans of a wish and the device they are for. UserError or DeviceError."""
+    builder = find_builder(wish.builder)
+    with open_bundle(bundle_path(wish.bundle)) as bundle:
+        variants = _choose_variants(bundle.manifest, wish)
+        device = target_device(builder)
+        plans = [
+            plan_engine(
+                bundle,
+                variant,
+                builder=builder,
+                device=device,
+                size=wish.size,
+                options=wish.options,
+                filter_choice=wish.filter_choice,
+            )
+            for variant in variants
+        ]
+    return plans, device
+
+
+def bundle_path(name: str) -> Path:
+    """The path of a bundle, or of the packaged one of that name; UserError for neither."""
+    if name.endswith(BUNDLE_SUFFIX):
+        return Path(name)
+    bundles = packaged_bundles()
+    if name not in bundles:
+        raise UserError(
+            f"{name} is no {BUNDLE_SUFFIX} file and no packaged network; "
+            f"packaged: {', '.join(sorted(bundles))}"
+        )
+    return bundles[name]
+
+
+def _choose_variants(manifest: Manifest, wish: EngineWish) -> list[Variant]:
+    if wish.variant is not None or wish.size is not None:
+        asked = {"variant": wish.variant, "precision": wish.precision}
+        size = wish.size if wish.variant is None else None
+        return [choose_variant(manifest, **asked, size=size, backend=BACKEND)]
+    precisions = [wish.precision] if wish.precision else default_precisions(manifest, BACKEND)
+    chosen = [
+        variant
+        for variant in manifest.variants
+        if BACKEND in variant.backends and variant.precision in precisions
+    ]
+    if not chosen:
+        offered = ", ".join(f"{each.name} ({each.precision})" for each in manifest.variants)
+        raise UserError(
+            f"{manifest.name} has no variant for {BACKEND} with a size of its own"
+            f"{f' in {wish.precision}' if wish.precision else ''}; it has: {offered}; "
+            "pass --size WIDTHxHEIGHT for the dynamic one"
+        )
+    return chosen
+
+
+def _summarise(engine: Engine) -> EngineSummary:
+    return EngineSummary(
+        network=engine.network,
+        variant=engine.variant,
+        origin=engine.origin,
+        path=str(engine.path) if engine.path else None,
+        bytes=len(engine.data),
+        build_seconds=engine.build_seconds,
+        verified=engine.verified,
+        key=engine.key,
+        notes=engine.notes,
+    )

@@ -1,0 +1,100 @@
+"""open_engine_session: variant -> engine, plugin, session, parity; in this order and no other."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from types import ModuleType
+from typing import cast
+
+from mgdn_edge.plugins.tensorrt_plugin import Tensorrt, TensorrtPluginError, load_plugin
+from mgdn_edge.runtime.bundle.manifest import Variant
+from mgdn_edge.runtime.bundle.reader import Bundle
+from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.contract.session import Session, Size
+from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache
+from mgdn_edge.runtime.fusion.engines.engine_parity import open_verified
+from mgdn_edge.runtime.fusion.engines.engine_plan import (
+    DEFAULT_BUILDER,
+    FilterChoice,
+    find_builder,
+    plan_engine,
+    target_device,
+)
+from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine, free_memory, obtain_engine
+
+StartSession = Callable[[Engine, ModuleType], Session]
+
+
+def open_engine_session(
+    bundle: Bundle,
+    variant: Variant,
+    start: StartSession,
+    *,
+    cache: EngineCache,
+    size: Size | None = None,
+    filter_choice: FilterChoice = "plugin",
+    cached_only: bool = False,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> tuple[Session, Engine]:
+    """A session on the device whose first picture agreed with the bundle's; the caller closes it.
+
+    ``start(engine, tensorrt)`` deserialises; the rest as for prepare_engine.
+    """
+    engine, tensorrt = prepare_engine(
+        bundle,
+        variant,
+        cache=cache,
+        size=size,
+        filter_choice=filter_choice,
+        cached_only=cached_only,
+        tell=tell,
+    )
+    return open_verified(engine, cache, bundle, variant, lambda given: start(given, tensorrt))
+
+
+def prepare_engine(
+    bundle: Bundle,
+    variant: Variant,
+    *,
+    cache: EngineCache,
+    size: Size | None = None,
+    filter_choice: FilterChoice = "plugin",
+    cached_only: bool = False,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> tuple[Engine, ModuleType]:
+    """The engine, its plugin registered, and the module that can deserialise it.
+
+    The engine is built where none is cached, see obtain_engine for the options. UserError or
+    DeviceError.
+    """
+    builder = find_builder(DEFAULT_BUILDER)
+    device = target_device(builder)
+    plan = plan_engine(
+        bundle,
+        variant,
+        builder=builder,
+        device=device,
+        size=size,
+        filter_choice=filter_choice,
+    )
+    engine = obtain_engine(
+        plan,
+        cache,
+        free=free_memory(device.integrated),
+        cached_only=cached_only,
+        tell=tell,
+    )
+    tensorrt = importlib.import_module(builder.module)
+    if engine.plugin is not None:
+        register_plugin(tensorrt, engine)
+    return engine, tensorrt
+
+
+def register_plugin(tensorrt: ModuleType, engine: Engine) -> None:
+    """Register the library the engine was built with, of that very digest, in this process."""
+    try:
+        # A module has what the protocol asks for; mypy cannot see into it.
+        load_plugin(cast(Tensorrt, tensorrt), engine.plugin, engine.key.plugin_sha256)
+    except TensorrtPluginError as error:
+        raise DeviceError(f"the engine's plugin cannot be loaded: {error}") from error

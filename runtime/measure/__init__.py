@@ -1,0 +1,1 @@
+"""Measurements: bench, evaluation on truth, profiles, acceptance."""

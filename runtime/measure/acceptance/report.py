@@ -1,0 +1,100 @@
+"""AcceptReport: everything one acceptance measured, as it is sent back."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from mgdn_edge.runtime.doctor.finding import Finding
+from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
+from mgdn_edge.runtime.measure.acceptance.clause import (
+    INTERRUPTED,
+    Clause,
+    exit_code,
+    is_accepted,
+    verdict,
+)
+from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
+from mgdn_edge.runtime.measure.acceptance.soak import Soak
+from mgdn_edge.runtime.measure.acceptance.timing import Timing
+from mgdn_edge.runtime.quality.parity import Parity
+
+SCHEMA = "mgdn.accept/1"
+
+
+class SubjectParity(msgspec.Struct, frozen=True):
+    """One opened subject and how far its picture is from its ``reference``, in levels of 0..255."""
+
+    precision: str
+    size: str
+    variant: str
+    filter_implementation: FilterImplementation | None
+    reference: str
+    parity: Parity
+
+
+class AcceptReport(msgspec.Struct, frozen=True):
+    """``complete`` is false while it runs and where it was interrupted.
+
+    ``stated_quality`` and ``stated_verdicts``, of lower precisions, are what the bundle's manifest
+    holds. ``made`` is the start,
+    in UTC. What was not reached is among ``clauses`` as not measured.
+    """
+
+    schema: str
+    verdict: str
+    accepted: bool
+    complete: bool
+    network: str
+    bundle_sha256: str
+    backend: str
+    host: str
+    made: str
+    command: str
+    clauses: tuple[Clause, ...]
+    findings: tuple[Finding, ...]
+    stated_quality: dict[str, float | str] | None
+    stated_verdicts: tuple[str, ...]
+    parity: tuple[SubjectParity, ...]
+    fidelity: tuple[Fidelity, ...]
+    timings: tuple[Timing, ...]
+    soak: Soak | None
+    versions: dict[str, str]
+
+    @property
+    def exit_code(self) -> int:
+        """0 accepted, 1 not, 3 where the device could not do something needed."""
+        return exit_code(self.clauses)
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A report as far as it is; the example and the soak's (N,) nanoseconds are its page's only."""
+
+    report: AcceptReport
+    example: Example | None
+    soak_ns: npt.NDArray[np.int64]
+
+
+def judge(report: AcceptReport) -> AcceptReport:
+    """The report with its verdict: accepted only where it is complete and all needed passed."""
+    clauses = report.clauses
+    subject = f"{report.network} on {report.backend}"
+    base = [timing for timing in report.timings if timing.size == "640x480"]
+    fastest = min(base, key=lambda timing: timing.with_copies.p50, default=None)
+    speed = ""
+    if fastest is not None:
+        p50 = fastest.with_copies.p50
+        speed = f", {p50:.1f} ms a {fastest.size} frame in {fastest.precision}"
+    if report.complete:
+        told = verdict(clauses, subject, speed)
+    else:
+        passed = sum(clause.needed and clause.state == "passed" for clause in clauses)
+        count = sum(clause.needed for clause in clauses)
+        told = (
+            f"NOT ACCEPTED: {subject}; incomplete, {INTERRUPTED} when {passed} of {count} needed "
+            "clauses had passed"
+        )
+    return msgspec.structs.replace(
+        report, verdict=told, accepted=report.complete and is_accepted(clauses)
+    )

@@ -1,0 +1,189 @@
+"""soak: frames without pause for a minute; what changes between its beginning and its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from mgdn_edge.runtime.fusion.contract.session import Session
+from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions, throttled
+from mgdn_edge.runtime.machine.text_file import read_text
+from mgdn_edge.runtime.measure.acceptance.clause import ClauseFailed, NotMeasured
+from mgdn_edge.runtime.measure.acceptance.subjects import Subject
+from mgdn_edge.runtime.measure.acceptance.timing import choose_clock, draw_pairs, fuse_once
+from mgdn_edge.runtime.measure.bench import SCENES
+from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
+
+WINDOWS = 12  # five seconds each of a minute
+LEAST_WINDOWS = 3  # a first third, a last third and something between
+THIRD = 3
+# A clock that a board lowers when hot falls by a fifth or more; p95 of a quiet board stays.
+MOST_DRIFT = 1.25
+MOST_GROWTH_MIB = 16.0  # a leak of one 640x480 plane a second; allocators settle below it
+MIB = 1 << 20
+
+
+class Window(msgspec.Struct, frozen=True):
+    """Frames of one part of the soak: their end in seconds, times in ms, memory, temperature."""
+
+    second: float
+    times: Percentiles
+    resident_mib: float
+    hottest: float | None
+
+
+class Soak(msgspec.Struct, frozen=True):
+    """``drift`` is p95 of the last third's windows over that of the first third's, by medians.
+
+    ``growth_mib`` is this process's resident memory from the first window's end to the last's.
+    ``throttled`` counts events by kind, None where this machine shows none to count.
+    """
+
+    subject: str
+    asked_seconds: float
+    seconds: float
+    frames: int
+    fps: float
+    windows: tuple[Window, ...]
+    drift: float | None
+    growth_mib: float | None
+    throttled: dict[str, int] | None
+    gpu_reasons: tuple[str, ...]
+    conditions: tuple[Conditions, Conditions]
+    complete: bool
+
+
+def run_soak(
+    session: Session, subject: Subject, seconds: float, advance: Callable[[float], None]
+) -> tuple[Soak, npt.NDArray[np.int64]]:
+    """Fuse without pause -> figures, and (N,) nanoseconds of every frame with its copies.
+
+    ``advance`` gets the seconds gone. Ctrl-C ends it early: what was measured stays, with
+    ``complete`` false.
+    """
+    pairs, (read_alone, _) = draw_pairs(subject), choose_clock(session)
+    before = read_conditions()
+    windows: list[Window] = []
+    times: list[int] = []
+    reasons: set[str] = set()
+    begin, first, complete = time.monotonic(), 0, True
+    try:
+        while (gone := time.monotonic() - begin) < seconds:
+            times.append(fuse_once(session, *pairs[len(times) % SCENES], read_alone)[0])
+            if gone >= seconds * (len(windows) + 1) / WINDOWS and len(times) > first:
+                now = read_conditions()
+                reasons.update(reason for gpu in now.gpus for reason in gpu.throttle_reasons)
+                windows.append(_close_window(gone, times[first:], now))
+                first = len(times)
+            advance(gone)
+        if len(times) > first:
+            windows.append(_close_window(seconds, times[first:], read_conditions()))
+    except KeyboardInterrupt:
+        complete = False
+    after, gone = read_conditions(), time.monotonic() - begin
+    counts = throttled(before, after) if after.throttle_counts else None
+    reasons.update(reason for gpu in after.gpus for reason in gpu.throttle_reasons)
+    soak = Soak(
+        subject=subject.label,
+        asked_seconds=seconds,
+        seconds=gone,
+        frames=len(times),
+        fps=len(times) / gone if gone > 0 else 0.0,
+        windows=tuple(windows),
+        drift=measure_drift([window.times.p95 for window in windows]),
+        growth_mib=measure_growth([window.resident_mib for window in windows]),
+        throttled=counts if counts is not None or not after.gpus else {},
+        gpu_reasons=tuple(sorted(reasons)),
+        conditions=(before, after),
+        complete=complete,
+    )
+    return soak, np.array(times, np.int64)
+
+
+def measure_drift(values: Sequence[float]) -> float | None:
+    """Median of the last third over that of the first; None for too few windows."""
+    third = len(values) // THIRD
+    if len(values) < LEAST_WINDOWS:
+        return None
+    return float(np.median(values[-third:]) / np.median(values[:third]))
+
+
+def measure_growth(mib: Sequence[float]) -> float | None:
+    """Last window's memory less the first's, after which allocators have what they reuse."""
+    return mib[-1] - mib[0] if len(mib) >= LEAST_WINDOWS else None
+
+
+def judge_latency(soak: Soak) -> str:
+    """What is told of the drift; ClauseFailed where it is too large."""
+    drift = _measured(soak, soak.drift)
+    told = (
+        f"p95 of the last third is {drift:.2f} times that of the first, "
+        f"{soak.frames} frames in {soak.seconds:.0f} s, {soak.fps:.1f} fps"
+    )
+    if drift > MOST_DRIFT:
+        raise ClauseFailed(f"{told}; {MOST_DRIFT} is allowed")
+    return told
+
+
+def judge_memory(soak: Soak) -> str:
+    """What is told of this process's memory; ClauseFailed where it grew too much."""
+    growth = _measured(soak, soak.growth_mib)
+    told = f"resident memory changed by {growth:+.1f} MiB"
+    if growth > MOST_GROWTH_MIB:
+        raise ClauseFailed(f"{told}; {MOST_GROWTH_MIB:.0f} is allowed")
+    return told
+
+
+def judge_throttling(soak: Soak) -> str:
+    """What is told of clocks held back and of heat; ClauseFailed where anything throttled."""
+    heat = describe_heat(soak)
+    if soak.throttled is None:
+        raise NotMeasured(f"this machine shows no throttling counters; {heat}")
+    _measured(soak, 0.0)
+    events = [f"{name} {count} times" for name, count in soak.throttled.items()]
+    events += soak.gpu_reasons
+    if events:
+        raise ClauseFailed(f"{', '.join(events)}; {heat}; cool the board or lower its power mode")
+    return f"none; {heat}"
+
+
+def describe_heat(soak: Soak) -> str:
+    """The hottest sensor's way from beginning to end."""
+    seen = [window.hottest for window in soak.windows if window.hottest is not None]
+    if not seen:
+        return "no temperature is readable here"
+    return f"the hottest sensor went from {seen[0]:.0f} to {seen[-1]:.0f} °C, {max(seen):.0f} most"
+
+
+def resident_bytes(root: Path = Path("/")) -> int:
+    """Resident memory of this process; ``root`` is where /proc is."""
+    for line in read_text(root / "proc/self/status").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024  # the file's kB are KiB
+    return 0
+
+
+def _close_window(second: float, times: Sequence[int], now: Conditions) -> Window:
+    heat = [*now.temperatures.values(), *(gpu.celsius for gpu in now.gpus)]
+    return Window(
+        second=second,
+        times=percentiles(np.array(times, np.int64), 0),
+        resident_mib=resident_bytes() / MIB,
+        hottest=max(heat, default=None),
+    )
+
+
+def _measured(soak: Soak, value: float | None) -> float:
+    if not soak.complete:
+        raise NotMeasured(f"interrupted after {soak.seconds:.0f} of {soak.asked_seconds:.0f} s")
+    if value is None:
+        raise NotMeasured(
+            f"{soak.asked_seconds:.0f} s gave {len(soak.windows)} windows with a frame in them, "
+            f"{LEAST_WINDOWS} are needed; pass a longer --soak"
+        )
+    return value

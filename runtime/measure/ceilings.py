@@ -1,0 +1,115 @@
+"""measure_ceilings: what this machine's memory and arithmetic give at most, in about two seconds.
+
+Bandwidth is a copy of arrays larger than the caches, spread over the threads; the bytes read and
+the bytes written both count. Arithmetic is a float32 matrix product by ONNX Runtime on as many
+threads: the library that runs the networks, and one that keeps to the threads it was given, which
+numpy's BLAS decides for itself. Nothing is cached: clocks and neighbours change by the minute.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options, usable_cpus
+from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
+from mgdn_edge.runtime.machine.text_file import read_text
+from mgdn_edge.runtime.measure.small_onnx import encode_model
+
+MIB = 1 << 20
+LEAST_COPY, MOST_COPY = 64 * MIB, 256 * MIB  # of each of two arrays
+CACHES = 4  # an array is this many times the last cache, so that hardly any of it stays there
+SIDE = 1024  # of the matrices: 2 GFLOP, 12 MB
+SECONDS = 0.8  # for each of the two
+LEAST_RUNS = 3
+
+
+class Ceilings(msgspec.Struct, frozen=True):
+    """The best of several runs on ``threads`` threads, in GB/s and GFLOP/s (1e9).
+
+    ``gflops`` is None where ONNX Runtime is not installed. ``copy_mib`` is the size of each array.
+    """
+
+    threads: int
+    gbps: float
+    gflops: float | None
+    copy_mib: int
+
+    @property
+    def ridge(self) -> float | None:
+        """FLOP a byte above which arithmetic is the limit."""
+        return None if self.gflops is None else self.gflops / self.gbps
+
+    def sentence(self) -> str:
+        """Both in one line."""
+        gflops = "no ONNX Runtime to measure arithmetic with"
+        if self.gflops is not None:
+            gflops = f"{self.gflops:.0f} GFLOP/s (float32 matrix product)"
+        return (
+            f"{self.gbps:.1f} GB/s (copy of {self.copy_mib} MiB, read and written), {gflops}, "
+            f"on {self.threads} {'thread' if self.threads == 1 else 'threads'}"
+        )
+
+
+def measure_ceilings(threads: int | None = None, root: Path = Path("/")) -> Ceilings:
+    """Measure on ``threads`` threads, None takes every usable CPU; ``root`` is where /sys is."""
+    threads = threads or usable_cpus()
+    size = copy_bytes(root)
+    return Ceilings(
+        threads=threads,
+        gbps=round(2 * size / best_seconds(_copy(size, threads)) / 1e9, 2),
+        gflops=_measure_gflops(threads),
+        copy_mib=size // MIB,
+    )
+
+
+def copy_bytes(root: Path) -> int:
+    """Bytes of one array: a multiple of the largest cache of /sys, capped for small boards."""
+    largest = 0
+    for path in (root / "sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
+        text = read_text(path)
+        if text.endswith("K") and text[:-1].isdecimal():
+            largest = max(largest, int(text[:-1]) * 1024)
+    return min(max(CACHES * largest, LEAST_COPY), MOST_COPY)
+
+
+def best_seconds(run: Callable[[], object], seconds: float = SECONDS) -> float:
+    """The shortest of as many runs as fit ``seconds``: what else runs only makes runs longer."""
+    run()  # first touch of the pages, first start of the threads
+    best, begun, runs = float("inf"), time.perf_counter(), 0
+    while runs < LEAST_RUNS or time.perf_counter() - begun < seconds:
+        start = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - start)
+        runs += 1
+    return best
+
+
+def _copy(size: int, threads: int) -> Callable[[], object]:
+    """A copy of ``size`` bytes by ``threads`` threads; numpy releases the interpreter in it."""
+    source, target = (np.zeros(size, np.uint8) for _ in range(2))
+    source += 1  # zeros may all be one page
+    parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
+    pool = ThreadPoolExecutor(threads)
+
+    def run() -> object:
+        return list(pool.map(lambda pair: np.copyto(*pair), parts))
+
+    return run
+
+
+def _measure_gflops(threads: int) -> float | None:
+    model = encode_model([("MatMul", "ab", "c")], "ab", "c", (SIDE, SIDE))
+    try:
+        session = load_graph(model, "the measured graph", session_options(threads))
+    except ImportError:
+        return None
+    generator = np.random.default_rng(0)
+    feeds = {name: generator.random((SIDE, SIDE), np.float32) for name in ("a", "b")}
+    seconds = best_seconds(lambda: session.run(None, feeds))
+    return round(2 * SIDE**3 / seconds / 1e9, 1)

@@ -1,0 +1,93 @@
+"""evaluate_networks: networks judged on the truth of synthetic scenes, seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.open_session import open_session
+from mgdn_edge.runtime.machine.versions import installed_versions
+from mgdn_edge.runtime.measure.truth import TruthQuality, measure_truth
+from mgdn_edge.runtime.synthetic import Rig
+from mgdn_edge.runtime.synthetic.options import parse_rig
+
+SCHEMA = "mgdn.evaluate/1"
+
+
+class SeedQuality(msgspec.Struct, frozen=True):
+    """One network on one seed."""
+
+    network: str
+    seed: int
+    quality: TruthQuality
+
+
+class EvaluateReport(msgspec.Struct, frozen=True):
+    """Rows by network, then by seed."""
+
+    schema: str
+    scene: str
+    rows: list[SeedQuality]
+    versions: dict[str, str]
+
+
+def evaluate_networks(
+    uri: str,
+    networks: list[str | Path],
+    *,
+    seeds: list[int] | None = None,
+    frames: int = 6,
+    on_row: Callable[[], None] = lambda: None,
+) -> EvaluateReport:
+    """``frames`` frames spread over the scene, every network on each of ``seeds``.
+
+    ``seeds`` None takes the URI's. Raises UserError for a wrong URI or network, or a rig that
+    ``measure_truth`` refuses. ``on_row`` is called after each row.
+    """
+    options = parse_rig(uri)
+    if not 1 <= frames <= options.frames:
+        raise UserError(
+            f"--frames {frames} of a scene of {options.frames} frames; "
+            f"give 1 to {options.frames}, or frames=N in the URI"
+        )
+    # The middle of each of ``frames`` equal parts: people and cars have moved on in each.
+    numbers = [(2 * part + 1) * options.frames // (2 * frames) for part in range(frames)]
+    rows: dict[tuple[int, int], SeedQuality] = {}
+    opened = [open_session(network, size=options.size) for network in networks]
+    try:
+        for turn, seed in enumerate(seeds or [options.seed]):
+            rig = Rig(replace(options, seed=seed))
+            for index, session in enumerate(opened):
+                quality = measure_truth(session, rig, numbers)
+                rows[index, turn] = SeedQuality(session.network, seed, quality)
+                on_row()
+    finally:
+        for session in opened:
+            session.close()
+    return EvaluateReport(SCHEMA, uri, [rows[key] for key in sorted(rows)], installed_versions())
+
+
+def mean_quality(qualities: list[TruthQuality]) -> TruthQuality:
+    """Figures averaged over seeds, counts added up."""
+
+    def mean(name: str) -> float | None:
+        values = [getattr(each, name) for each in qualities]
+        measured = [value for value in values if value is not None]
+        return sum(measured) / len(measured) if measured else None
+
+    return TruthQuality(
+        frames=sum(each.frames for each in qualities),
+        persons=sum(each.persons for each in qualities),
+        words=sum(each.words for each in qualities),
+        person_contrast=mean("person_contrast"),
+        text_contrast=mean("text_contrast"),
+        noise_gain=mean("noise_gain"),
+        overshoot=mean("overshoot"),
+        overshoot_p95=mean("overshoot_p95"),
+        psnr=sum(each.psnr for each in qualities) / len(qualities),
+        ssim=sum(each.ssim for each in qualities) / len(qualities),
+    )

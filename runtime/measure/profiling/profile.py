@@ -1,0 +1,236 @@
+"""profile_network: where the milliseconds of one network on one machine go.
+
+Two sessions fuse the same frames in turns: one as it always runs, one with the runtime's profiler.
+The first says how long a frame truly takes, the second which kernels take it; what profiling adds
+is in the open. Everything else (load, clocks) meets both alike.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from mgdn_edge.runtime.bundle.network_names import find_bundle
+from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
+from mgdn_edge.runtime.machine.ceilings import Ceilings
+from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
+
+from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, decode_graph_facts
+from mgdn_edge.runtime.bundle.reader import open_bundle
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND, start_variant, usable_cpus
+from mgdn_edge.runtime.fusion.contract.session import Session, Size
+from mgdn_edge.runtime.fusion.open_session import open_variant
+from mgdn_edge.runtime.machine.conditions import read_conditions
+from mgdn_edge.runtime.machine.power import EnergyMeter
+from mgdn_edge.runtime.machine.versions import installed_versions
+from mgdn_edge.runtime.measure.bench import SCENES, SEED, draw_pair
+from mgdn_edge.runtime.measure.ceilings import measure_ceilings
+from mgdn_edge.runtime.measure.profiling.advice import advise
+from mgdn_edge.runtime.measure.profiling.join import join_timeline
+from mgdn_edge.runtime.measure.profiling.onnxruntime_trace import read_trace
+from mgdn_edge.runtime.measure.profiling.profiler_cost import measure_profiler_cost
+from mgdn_edge.runtime.measure.profiling.report import (
+    SCHEMA,
+    Account,
+    ProfileReport,
+    group_modules,
+    group_parts,
+)
+from mgdn_edge.runtime.measure.profiling.roofline import PartFigures, measure_part
+from mgdn_edge.runtime.measure.profiling.timeline import Timeline
+from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
+from mgdn_edge.runtime.stream.ledger import Ledger, span_ns
+from mgdn_edge.runtime.whole_file import Outputs, Overwrite
+
+WARMUP = 5
+# The ledger's stages that a session alone has, and all of them together.
+STAGES = ("copy_in", "infer_wait", "infer", "writer_wait", "copy_out")
+FUSE = "fuse"
+
+
+def profile_network(
+    network: str | Path,
+    *,
+    size: Size = (480, 640),
+    frames: int = 60,
+    variant: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+    native: bool | None = None,
+    report: Path | None = None,
+    command: str = "",
+    on_step: Callable[[str, int], None] = lambda what, done: None,
+    on_result: Callable[[ProfileReport], None] = lambda result: None,
+    overwrite: Overwrite = False,
+) -> ProfileReport:
+    """Fuse ``frames`` drawn frames of ``size`` (height, width) twice each -> ProfileReport.
+
+    ``variant`` to ``native`` as in ``open_session``; ``report`` becomes an HTML file that states
+    ``command``, ``on_result`` gets the figures before; ``on_step(what, frames done)`` says how far
+    it is. UserError where the network is a baseline, which has no graph, or anything asked for is
+    not to be had.
+    """
+    found, page = find_bundle(network), None
+    if report is not None:
+        page = Outputs([found], overwrite).claim(report, "--report", ".html")
+    if frames < 1:
+        raise UserError(f"--frames {frames} measures nothing; give --frames 1 or more")
+    pairs = [draw_pair(size, SEED + scene) for scene in range(SCENES)]
+    with ExitStack() as opened:
+        bundle = opened.enter_context(open_bundle(found))
+        chosen = choose_variant(bundle.manifest, variant=variant, precision=precision, size=size)
+        facts = decode_graph_facts(bundle.read_graph_facts())
+        on_step("opening", 0)
+        folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="mgdn-profile-"))
+        plain = open_variant(bundle, chosen, threads=threads, native=native)
+        opened.enter_context(plain)
+        trace = Path(folder) / "trace"
+        profiled = start_variant(bundle, chosen, threads=threads, native=native, trace=trace)
+        opened.enter_context(profiled)
+        on_step("measuring the machine", 0)
+        ceilings = measure_ceilings(threads)
+        cost = measure_profiler_cost(ceilings.threads)
+        before = read_conditions()
+        ledgers = {plain: Ledger(), profiled: Ledger()}
+        for turn in range(-WARMUP, 0):
+            for session in ledgers:
+                _fuse(session, *pairs[turn % SCENES])
+        with EnergyMeter() as meter:
+            for turn in range(frames):
+                on_step("frames", turn)
+                # Each goes first in every other turn: what the first leaves in the caches.
+                for session in list(ledgers)[:: 1 if turn % 2 else -1]:
+                    ledgers[session].add(_fuse(session, *pairs[turn % SCENES]))
+        after = read_conditions()
+        rows = ledgers[plain].rows
+        plain_ns, calls_ns = (span_ns(each.rows, "infer") for each in ledgers.values())
+        keep = middle_half(plain_ns + calls_ns)
+        trace_text = profiled.end_trace().read_bytes()
+        timeline = read_trace(trace_text, [WARMUP + i for i in keep], cost)
+        parts = figure_parts(timeline, facts, size, ceilings)
+        result = ProfileReport(
+            schema=SCHEMA,
+            network=plain.network,
+            backend=BACKEND,
+            variant=plain.variant,
+            precision=plain.precision,
+            filter_implementation=plain.filter_implementation,
+            size=f"{size[1]}x{size[0]}",
+            facts_size=f"{facts.width}x{facts.height}",
+            threads=ceilings.threads,
+            usable_cpus=usable_cpus(),
+            frames=frames,
+            account=balance(timeline, plain_ns[keep], calls_ns[keep], parts),
+            stages=measure_stages(rows),
+            inside=split_adapter(parts, facts),
+            parts=parts,
+            modules=group_modules(parts),
+            operators=group_parts(parts, lambda part: part.operator),
+            ceilings=ceilings,
+            conditions=(before, after),
+            energy=meter.energy,
+            versions=installed_versions(),
+        )
+        result = msgspec.structs.replace(result, advice=advise(result))
+        on_result(result)
+        if page is not None:
+            from mgdn_edge.runtime.report.profile_report import write_profile_report
+
+            write_profile_report(page, result, plain_ns, command)
+    return result
+
+
+def figure_parts(
+    timeline: Timeline, facts: GraphFacts, size: Size, ceilings: Ceilings
+) -> list[PartFigures]:
+    """A backend's kernels at ``size`` (height, width) -> figures of the parts they compute."""
+    pixels = size[0] * size[1] / (facts.height * facts.width)
+    parts = join_timeline(timeline, facts)
+    return [measure_part(part, max(1.0, timeline.total_ns), ceilings, pixels) for part in parts]
+
+
+def middle_half(times_ns: npt.NDArray[np.int64]) -> list[int]:
+    """(N,) durations -> indices of those between the quartiles: slow frames do not move a mean."""
+    order = np.argsort(times_ns, kind="stable")
+    quarter = len(order) // 4
+    return sorted(int(i) for i in order[quarter : len(order) - quarter])
+
+
+def balance(
+    timeline: Timeline,
+    plain_ns: npt.NDArray[np.int64],
+    calls_ns: npt.NDArray[np.int64],
+    parts: list[PartFigures],
+) -> Account:
+    """What the profile adds up to, beside the same frames fused without the profiler.
+
+    ``plain_ns`` and ``calls_ns`` (N,) are the frames of ``timeline``, timed from outside without
+    and with it; what the latter have beyond the profile is the call.
+    """
+    measured = float(plain_ns.mean())
+    call = max(0.0, float(calls_ns.mean()) - timeline.total_ns - timeline.profiler_ns)
+    unknown = sum(part.ms for part in parts if part.how == "unknown")
+    total = timeline.total_ns + call
+    return Account(
+        kernels_ms=round(timeline.kernels_ns / 1e6, 4),
+        between_ms=round(timeline.between_ns / 1e6, 4),
+        session_ms=round(timeline.session_ns / 1e6, 4),
+        call_ms=round(call / 1e6, 4),
+        sum_ms=round(total / 1e6, 4),
+        profiler_ms=round(timeline.profiler_ns / 1e6, 4),
+        measured_ms=round(measured / 1e6, 4),
+        of_measured=round(total / measured, 4),
+        # Kernels of a few pixels take no more than the profiler itself, which leaves zero.
+        unknown_share=round(unknown / max(timeline.kernels_ns / 1e6, 1e-6), 4),
+    )
+
+
+def measure_stages(rows: npt.NDArray[np.void]) -> dict[str, Percentiles]:
+    """(N,) ledger rows of warm frames -> percentiles of a session's stages and of all, ``fuse``."""
+    found = {name: percentiles(span_ns(rows, name), 0) for name in STAGES}
+    return {**found, FUSE: percentiles(rows["copied_out_ns"] - rows["aligned_ns"], 0)}
+
+
+def split_adapter(parts: list[PartFigures], facts: GraphFacts) -> dict[str, float]:
+    """Milliseconds of kernels before the network's first node, of the network, and after it.
+
+    What has no module adapts uint8 luma to the network and back; an exporter's nodes without a
+    module among the network's own count as the network. Parts without a node count by their time.
+    """
+    place = {node.name: i for i, node in enumerate(facts.nodes)}
+    core = [i for i, node in enumerate(facts.nodes) if node.module]
+    first, last = (core[0], core[-1]) if core else (0, len(facts.nodes))
+    split = {"frame to network": 0.0, "network": 0.0, "network to frame": 0.0}
+    inner = [i for i, part in enumerate(parts) if part.module] or [0, len(parts)]
+    for i, part in enumerate(parts):
+        at = [place[name] for name in part.nodes]
+        before = max(at) < first if at else i < inner[0]
+        after = min(at) > last if at else i > inner[-1]
+        key = "frame to network" if before else "network to frame" if after else "network"
+        split[key] += part.ms
+    return {name: round(ms, 4) for name, ms in split.items()}
+
+
+def _fuse(session: Session, visible: Plane, infrared: Plane) -> FrameStamps:
+    """One frame as ``Session.fuse`` does it, with the ledger's stamps."""
+    stamps, now = FrameStamps(), time.perf_counter_ns
+    with session.acquire((visible.shape[0], visible.shape[1])) as slot:
+        stamps.aligned_ns = now()
+        slot.visible[...] = visible
+        slot.infrared[...] = infrared
+        stamps.copied_in_ns = now()
+        session.submit(slot)
+        session.collect(slot)
+        stamps.collected_ns = now()
+        slot.fused.copy()
+        stamps.copied_out_ns = now()
+        stamps.infer_begin_ns, stamps.infer_end_ns = slot.started_ns, slot.finished_ns
+    return stamps

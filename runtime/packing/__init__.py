@@ -1,0 +1,1 @@
+"""Bundles made, extended and verified."""

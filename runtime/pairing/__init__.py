@@ -1,0 +1,1 @@
+"""Two streams of frames -> pairs of the same moment: by order, or by time."""

@@ -1,0 +1,1 @@
+"""What frames are made of: planes, colour arithmetic, the drawn test scene."""

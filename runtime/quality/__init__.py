@@ -1,0 +1,1 @@
+"""How far pictures are apart, how good a fused one is, and the gate that decides on both."""

@@ -1,0 +1,1 @@
+"""One stream from two URIs to an output: request, threads, ledger, result."""

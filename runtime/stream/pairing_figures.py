@@ -1,0 +1,45 @@
+"""PairingFigures: what pairing by time did, for the summary."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from mgdn_edge.runtime.pairing.by_order import Pairs
+from mgdn_edge.runtime.pairing.by_time import TimedPairs
+from mgdn_edge.runtime.pairing.nearest import PairPolicy
+from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
+
+
+class PairingFigures(msgspec.Struct, frozen=True):
+    """``skew`` is how far the frames of a pair lie apart, in milliseconds either way.
+
+    ``unpaired`` visible frames had no partner and were left out, ``overtaken`` ones of a live
+    camera were replaced by newer ones before they were paired; ``resets`` counts restarts of
+    either camera's clock.
+    """
+
+    policy: PairPolicy
+    offset_ms: float
+    skew_ppm: float
+    unpaired: int
+    overtaken: int
+    resets: int
+    skew: Percentiles | None
+
+
+def pairing_figures(pairs: Pairs, rows: npt.NDArray[np.void]) -> PairingFigures | None:
+    """Figures of a finished stream's (N,) ledger rows; None where pairs go by order."""
+    if not isinstance(pairs, TimedPairs):
+        return None
+    clock = pairs.options.clock
+    return PairingFigures(
+        policy=pairs.options.policy,
+        offset_ms=clock.offset_ms,
+        skew_ppm=clock.skew_ppm,
+        unpaired=pairs.unpaired,
+        overtaken=pairs.overtaken,
+        resets=pairs.resets,
+        skew=percentiles(np.abs(rows["pair_skew_ns"]), 0) if len(rows) else None,
+    )

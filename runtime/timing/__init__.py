@@ -1,1 +1,0 @@
-"""Two cameras, two clocks: measuring how they differ, pairing frames by time."""

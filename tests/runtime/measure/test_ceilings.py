@@ -1,0 +1,86 @@
+import sys
+
+import numpy as np
+import pytest
+from mgdn_edge.runtime.machine.ceilings import Ceilings
+
+from mgdn_edge.runtime.measure import ceilings
+from mgdn_edge.runtime.measure.ceilings import MIB, copy_bytes, measure_ceilings
+from mgdn_edge.runtime.measure.small_onnx import encode_model
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(ceilings, "SECONDS", 0.0)
+    monkeypatch.setattr(ceilings, "LEAST_COPY", MIB)
+    monkeypatch.setattr(ceilings, "MOST_COPY", MIB)
+    monkeypatch.setattr(ceilings, "SIDE", 64)
+
+
+def test_both_are_measured_on_the_threads_asked_for(quick):
+    found = measure_ceilings(threads=1)
+    assert (found.threads, found.copy_mib) == (1, 1)
+    assert found.gbps > 0 and found.gflops > 0
+    assert found.ridge == pytest.approx(found.gflops / found.gbps)
+
+
+def test_figures_are_operations_and_bytes_over_seconds(quick, monkeypatch):
+    monkeypatch.setattr(ceilings, "best_seconds", lambda run: 0.001)
+    found = measure_ceilings(threads=2)
+    assert found.gbps == round(2 * MIB / 0.001 / 1e9, 2)
+    assert found.gflops == round(2 * 64**3 / 0.001 / 1e9, 1)
+
+
+def test_the_copy_copies_every_byte():
+    run = ceilings._copy(1001, 3)
+    run()
+    parts = run.__closure__
+    pairs = next(cell.cell_contents for cell in parts if isinstance(cell.cell_contents, list))
+    assert sum(len(target) for target, _ in pairs) == 1001
+    assert all((target == 1).all() for target, _ in pairs)
+
+
+def test_without_onnxruntime_arithmetic_is_unknown(quick, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    found = measure_ceilings(1)
+    assert found.gflops is None and found.ridge is None
+    assert "no ONNX Runtime" in found.sentence()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [((), 64), (("32K", "1024K"), 64), (("48K", "32768K"), 128), (("1048576K",), 256)],
+)
+def test_arrays_outgrow_the_caches_and_stay_small(tmp_path, sizes, expected):
+    for index, size in enumerate((*sizes, "broken")):
+        folder = tmp_path / f"sys/devices/system/cpu/cpu0/cache/index{index}"
+        folder.mkdir(parents=True)
+        (folder / "size").write_text(f"{size}\n")
+    assert copy_bytes(tmp_path) == expected * MIB
+
+
+def test_the_sentence_says_threads():
+    assert "on 1 thread" in Ceilings(1, 10.0, 20.0, 64).sentence()
+    assert "10.0 GB/s" in Ceilings(2, 10.0, 20.0, 64).sentence()
+
+
+@pytest.mark.export
+def test_the_encoded_model_is_what_onnx_reads():
+    import onnx
+
+    data = encode_model([("Add", "ab", "t"), ("MatMul", ("t", "b"), "c")], "ab", "c", (300, 300))
+    model = onnx.load_from_string(data)
+    onnx.checker.check_model(model, full_check=True)
+    assert [node.op_type for node in model.graph.node] == ["Add", "MatMul"]
+    assert [node.name for node in model.graph.node] == ["t", "c"]
+
+
+def test_onnxruntime_computes_the_encoded_model():
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        encode_model([("MatMul", "ab", "c")], "ab", "c", (3, 3)),
+        providers=["CPUExecutionProvider"],
+    )
+    a, b = np.arange(9, dtype=np.float32).reshape(3, 3), np.eye(3, dtype=np.float32) * 2
+    assert (session.run(None, {"a": a, "b": b})[0] == a @ b).all()
