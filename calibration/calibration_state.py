@@ -1,7 +1,7 @@
 """CalibrationState: an observation that an interruption costs at most half a minute of.
 
-The file beside the output holds the histograms so far; the same network and the same pairs go on
-from it, anything else begins anew. It goes when the observation is complete.
+The file beside the output holds the histograms so far. Its name tells the network and the pairs:
+the same go on from it, anything else has another file. It goes when the observation is complete.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.whole_file import write_whole
 
 SAVE_SECONDS = 30
+KEY_DIGITS = 16  # of a key in a file's name; the file holds the whole key
 
 
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,9 +38,10 @@ class CalibrationState:
         digest = hashlib.sha256(model)
         digest.update(msgspec.json.encode(pairs))
         self.key = digest.hexdigest()
-        self.path = output.with_name(f".{output.name}.calibration")
+        self.path = output.with_name(f".{output.name}.{self.key[:KEY_DIGITS]}.calibration")
         self.observer = Observer(model)
         self.done = self._resume()
+        self._ours = self.done > 0 or not self.path.exists()
 
     def observe(self, pairs: Iterable[FramePair], on_pair: Callable[[], None]) -> None:
         """Add the pairs from number ``done`` on; saved now and then, and when interrupted."""
@@ -48,16 +51,24 @@ class CalibrationState:
                 self.observer.add(pair)
                 self.done += 1
                 if time.monotonic() - saved > SAVE_SECONDS:
-                    self._save()
+                    with suppress(OSError):  # costs nothing unless it is interrupted too
+                        self._save()
                     saved = time.monotonic()
                 on_pair()
         except KeyboardInterrupt:
-            self._save()
+            try:
+                self._save()
+            except OSError as error:
+                raise UserError(
+                    f"interrupted, and cannot keep the observation in {self.path} "
+                    f"({error.strerror}); it begins anew next time"
+                ) from None
             raise
 
     def finish(self) -> dict[str, TensorRange]:
         """Every tensor's range; the file goes."""
-        self.path.unlink(missing_ok=True)
+        if self._ours:
+            self.path.unlink(missing_ok=True)
         return self._ranges()
 
     def _ranges(self) -> dict[str, TensorRange]:
@@ -66,7 +77,7 @@ class CalibrationState:
     def _resume(self) -> int:
         try:
             stored = msgspec.json.decode(self.path.read_bytes(), type=_Stored)
-        except (OSError, msgspec.DecodeError):  # none, or one cut short: begin anew
+        except (OSError, msgspec.DecodeError):  # none, or not of an observation: begin anew
             return 0
         if stored.key != self.key:
             return 0
@@ -75,11 +86,6 @@ class CalibrationState:
         return stored.done
 
     def _save(self) -> None:
-        if not self.done:
-            return
-        try:
-            write_whole(
-                self.path, msgspec.json.encode(_Stored(self.key, self.done, self._ranges()))
-            )
-        except OSError as error:
-            raise UserError(f"cannot write {self.path}: {error.strerror}") from error
+        if self.done and self._ours:
+            stored = _Stored(self.key, self.done, self._ranges())
+            write_whole(self.path, msgspec.json.encode(stored))

@@ -11,6 +11,7 @@ from mgdn_edge.calibration.clip_points import ClipPoints
 from mgdn_edge.calibration.half import convert_to_half
 from mgdn_edge.calibration.qdq import Target, insert_qdq
 from mgdn_edge.runtime.bundle.manifest import Variant
+from mgdn_edge.runtime.bundle.onnx_file import rewrite_model
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND
 from mgdn_edge.runtime.packing.extension import Candidate
@@ -40,8 +41,8 @@ def lower_model(
 
 
 def read_model(model: bytes) -> ir.Model:
-    """ONNX bytes -> graph."""
-    return ir.from_proto(onnx.load_model_from_string(model))
+    """ONNX bytes, strictly read -> graph."""
+    return ir.from_proto(onnx.load_model_from_string(rewrite_model(model, "the frame graph")))
 
 
 def lower_variants(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def quantize(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Also write a page to look at.")
     ] = None,
+    overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="Verdicts as one JSON object.")] = False,
 ) -> None:
     """Calibrate, quantise to 8 bits, and judge on held-out pairs: accepted or refused, and why."""
@@ -118,18 +120,11 @@ def quantize(
 
     require_extra(EXTRA)
     from mgdn_edge.calibration.clip_points import Method
-    from mgdn_edge.calibration.legacy_cache import (
-        encode_calibration_cache,
-        parse_version,
-        refuse_removed,
-    )
-    from mgdn_edge.calibration.qdq import clip_tensors
+    from mgdn_edge.calibration.legacy_cache import parse_version, refuse_removed
     from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
-    from mgdn_edge.calibration.quantize_report import write_quantize_report
     from mgdn_edge.runtime.bundle.network_names import find_bundle
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
-    from mgdn_edge.runtime.whole_file import check_side_file, write_whole
 
     if not 0 < percentile <= 100:
         raise UserError(f"--percentile {percentile:g} is not above 0 and at most 100")
@@ -137,6 +132,8 @@ def quantize(
     if target is not TargetChoice.BOTH:
         targets = tuple(each for each in targets if each == target.value)
     name: MethodName = method.value
+    version = parse_version(tensorrt)
+    refuse_removed(version)
     options = QuantizeOptions(
         method=Method(name, percentile),
         pairs=count,
@@ -146,22 +143,27 @@ def quantize(
         keep=tuple(keep or ()),
         contract=contract,
         sensitivity=sensitivity or report is not None,
+        calibration_cache=calibration_cache,
+        cache_version=version,
+        report=report,
+        command=command_text(sys.argv[1:]),
     )
-    version = parse_version(tensorrt)
-    refuse_removed(version)
-    if calibration_cache is not None:
-        check_side_file(calibration_cache, "--calibration-cache", ".cache", [output])
-    if report is not None:
-        check_side_file(report, "--report", ".html", [output])
     retain_pages()
-    with show_progress() as progress:
-        result = quantize_bundle(find_bundle(source), pairs, output, options, progress)
-    if calibration_cache is not None:
-        clips = clip_tensors(result.ranges, options.method, "tensorrt")
-        write_whole(calibration_cache, encode_calibration_cache(clips, version))
-    if report is not None:
-        write_quantize_report(report, result, command_text(sys.argv[1:]))
-    print_json(output, result) if json else print_verdicts(output, result)
+    made: list[QuantizeResult] = []
+    try:
+        with show_progress() as progress:
+            result = quantize_bundle(
+                find_bundle(source),
+                pairs,
+                output,
+                options,
+                progress,
+                on_result=made.append,
+                overwrite=may_overwrite(overwrite),
+            )
+    finally:  # the verdicts are shown, whatever comes of the files beside the bundle
+        for each in made:
+            print_json(output, each) if json else print_verdicts(output, each)
     if not any(each.accepted for each in result.manifest.verdicts if each.precision == "int8"):
         raise typer.Exit(1)
 
@@ -256,10 +258,14 @@ def show_progress() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import Progress as Bars
 
-    with Bars(console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("", total=None)
+    bars = Bars(console=Console(stderr=True), transient=True)
+    task = bars.add_task("", total=None)
 
-        def step(what: str, total: int) -> None:
-            bars.reset(task, description=what, total=total or None)
+    def step(what: str, total: int) -> None:
+        bars.reset(task, description=what, total=total or None)
+        bars.start()  # not before: a question may be asked until then
 
+    try:
         yield Progress(step, lambda: bars.advance(task))
+    finally:
+        bars.stop()

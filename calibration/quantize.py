@@ -16,8 +16,9 @@ from mgdn_edge.calibration.contract import parse_contract
 from mgdn_edge.calibration.exchange import looks_exchanged
 from mgdn_edge.calibration.held_out import HeldOut, hold_out, refuse_seen
 from mgdn_edge.calibration.judging import TURNS, fuse_in_float
-from mgdn_edge.calibration.pairs import Recording, list_recordings, read_pairs
-from mgdn_edge.calibration.qdq import Target
+from mgdn_edge.calibration.legacy_cache import JETPACK_6, Version, encode_calibration_cache
+from mgdn_edge.calibration.pairs import MANIFEST, Recording, list_recordings, read_pairs
+from mgdn_edge.calibration.qdq import Target, clip_tensors
 from mgdn_edge.calibration.search import SearchResult
 from mgdn_edge.calibration.selection import (
     PairFacts,
@@ -31,9 +32,10 @@ from mgdn_edge.calibration.tuning import read_tuning_frames, tune_trial
 from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance, Manifest
 from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.capture.sources import source_files
 from mgdn_edge.runtime.packing.extension import Candidate, extend_bundle
 from mgdn_edge.runtime.quality.gate import GateLimits
+from mgdn_edge.runtime.whole_file import Output, Outputs, Overwrite, beside
 
 RANGES_FILE = "ranges.json"
 DEFAULT_PAIRS = 64
@@ -48,6 +50,8 @@ class QuantizeOptions(msgspec.Struct, frozen=True):
     """How to quantise: ``held_out`` are arguments as ``pairs``, ``int8`` and ``keep`` patterns.
 
     A ``contract`` decides which layers are in 8 bits; ``sensitivity`` measures each without one.
+    ``calibration_cache`` is also written, for TensorRT ``cache_version``, and ``report`` as a page
+    that states ``command``.
     """
 
     method: Method = Method()
@@ -60,6 +64,10 @@ class QuantizeOptions(msgspec.Struct, frozen=True):
     turns: int = TURNS
     contract: str | None = None
     sensitivity: bool = False
+    calibration_cache: Path | None = None
+    cache_version: Version = JETPACK_6
+    report: Path | None = None
+    command: str = ""
 
 
 class Progress(NamedTuple):
@@ -84,18 +92,19 @@ def quantize_bundle(
     output: Path,
     options: QuantizeOptions = QuantizeOptions(),  # noqa: B008 - frozen
     progress: Progress = Progress(),  # noqa: B008 - frozen
+    *,
+    on_result: Callable[[QuantizeResult], None] = lambda result: None,
+    overwrite: Overwrite = False,
 ) -> QuantizeResult:
     """Calibrate on ``pairs``, judge on held-out pairs, write ``output`` with the verdicts.
 
     A refused candidate leaves its verdict and its ranges in the bundle and no model. Interrupted
-    observation goes on when the same command is given again. Raises UserError.
+    observation goes on when the same command is given again. ``on_result`` is called once the
+    bundle is written, before the files beside it. Raises UserError.
     """
-    if output.suffix != ".mgdn":
-        raise UserError(f"output {output} must end in .mgdn")
-    if not output.parent.is_dir():
-        raise UserError(f"cannot write {output}: the folder {output.parent} does not exist")
     contract = () if options.contract is None else parse_contract(options.contract)
     with open_bundle(source) as bundle:
+        files = QuantizeFiles(source, [pairs, *options.held_out], output, options, overwrite)
         recordings = list_recordings(pairs)
         progress.step("looking at the pairs", 0)
         facts = look_at_pairs(read_pairs(recordings), progress.part)
@@ -138,20 +147,62 @@ def quantize_bundle(
                     on_measured=progress.part,
                 )
             progress.step(f"judging {trial.precision} for {trial.target}", len(frames))
-            result, made = run_trial(bundle, trial, ranges, frames, warnings, progress.part)
+            result, tried = run_trial(bundle, trial, ranges, frames, warnings, progress.part)
             results.append(result)
-            candidates += made if result.verdict.accepted else []
+            candidates += tried if result.verdict.accepted else []
         progress.step("writing the bundle", 0)
         manifest = extend_bundle(
             bundle,
-            output,
+            files.bundle,
             candidates,
             [result.verdict for result in results],
             describe_calibration(ranges, options.method, held_out),
             files={RANGES_FILE: encode_ranges(ranges)},
             tools={name: version(name) for name in TOOLS},
         )
-    return QuantizeResult(manifest, ranges, results, searches)
+    made = QuantizeResult(manifest, ranges, results, searches)
+    on_result(made)
+    with beside(output):
+        files.write_others(made, options)
+    return made
+
+
+class QuantizeFiles:
+    """The bundle, and beside it the calibration cache and the page where they are asked for."""
+
+    def __init__(
+        self,
+        source: Path,
+        pairs: Sequence[str],
+        output: Path,
+        options: QuantizeOptions,
+        overwrite: Overwrite,
+    ) -> None:
+        """Claim them; UserError where one cannot be written."""
+        recordings = [each for text in pairs for each in list_recordings(text)]
+        inputs = source_files(*(uri for each in recordings for uri in each[1:]))
+        inputs += [Path(text.partition("#")[0]) / MANIFEST for text in pairs]
+        outputs = Outputs([source, *inputs], overwrite)
+        self.bundle = outputs.claim(output, "OUT", ".mgdn")
+        self.cache: Output | None = None
+        if options.calibration_cache is not None:
+            cache = options.calibration_cache
+            self.cache = outputs.claim(cache, "--calibration-cache", ".cache")
+        self.report: Output | None = None
+        if options.report is not None:
+            self.report = outputs.claim(options.report, "--report", ".html")
+
+    def write_others(self, result: QuantizeResult, options: QuantizeOptions) -> None:
+        """Write what stands beside the bundle, each whatever comes of the other."""
+        try:
+            if self.cache is not None:
+                clips = clip_tensors(result.ranges, options.method, "tensorrt")
+                self.cache.write(encode_calibration_cache(clips, options.cache_version))
+        finally:
+            if self.report is not None:
+                from mgdn_edge.calibration.quantize_report import write_quantize_report
+
+                write_quantize_report(self.report, result, options.command)
 
 
 def observe(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from mgdn_edge.calibration.judging import KeptFrame
@@ -16,16 +14,17 @@ from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.quality.gate import describe_verdict
 from mgdn_edge.runtime.report.document import write_document
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture
+from mgdn_edge.runtime.whole_file import Output
 
 MOST_RANGES = 60  # tensors drawn for a target, the first of them
 AMPLIFIED = 16  # of a difference in levels: one level is seen, sixteen are white
 
 
-def write_quantize_report(path: Path, result: QuantizeResult, command: str) -> None:
+def write_quantize_report(output: Output, result: QuantizeResult, command: str) -> None:
     """Everything one run measured -> an HTML file; UserError where it cannot be written."""
     verdicts = result.manifest.verdicts
     write_document(
-        path,
+        output,
         "quantize.html",
         verdict=headline(result),
         flawed=not all(each.accepted for each in verdicts),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -39,6 +40,7 @@ from mgdn_edge.runtime.quality.gate import (
 )
 from mgdn_edge.runtime.whole_file import write_whole
 
+KEY_DIGITS = 16  # of a search's key in its file's name; the file holds the whole key
 FEW_UNITS = 8  # up to here the whole way to float32 is measured, for the plot
 
 Decide = Callable[[Sequence[str]], tuple[NodeDecision, ...]]
@@ -63,8 +65,17 @@ class SearchResult(msgspec.Struct, frozen=True):
     chosen: int | None
 
 
+class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    key: str
+    judged: dict[str, QualityFigures]
+
+
 class Measurements:
-    """Pictures and times of a network with some units in 8 bits; pictures outlive a restart."""
+    """Pictures and times of a network with some units in 8 bits; pictures outlive a restart.
+
+    They are kept in a file beside ``output`` whose name tells the search, so that no other search
+    goes on from it or removes it.
+    """
 
     def __init__(
         self,
@@ -73,18 +84,21 @@ class Measurements:
         decide: Decide,
         clips: dict[str, ClipPoints],
         frames: Sequence[JudgedFrame],
-        path: Path,
+        output: Path,
         turns: int,
         on_measured: Callable[[], None],
     ) -> None:
         self.bundle, self.target, self.decide, self.clips = bundle, target, decide, clips
-        self.frames, self.path, self.turns, self.on_measured = frames, path, turns, on_measured
+        self.frames, self.turns, self.on_measured = frames, turns, on_measured
         self.model = bundle.read(dynamic_variant(bundle).file)
         self.units = list_units(decide(()))
         names = [frame.pair.name for frame in frames]
         told = msgspec.json.encode((target, clips, names, self.units), order="deterministic")
         self.key = hashlib.sha256(self.model + told).hexdigest()
+        name = f".{output.name}.{target}.{self.key[:KEY_DIGITS]}.search"
+        self.path = output.with_name(name)
         self.judged = self._resume()
+        self._ours = bool(self.judged) or not self.path.exists()
 
     def decisions(self, low: Sequence[Unit]) -> tuple[NodeDecision, ...]:
         """Every node's precision with only ``low`` in 8 bits."""
@@ -99,8 +113,9 @@ class Measurements:
             spec = self.bundle.manifest.spec
             qualities, _ = judge_pictures(model, spec, self.frames)
             self.judged[key] = summarise_quality(qualities)
-            stored = {"key": self.key, "judged": self.judged}
-            write_whole(self.path, msgspec.json.encode(stored))
+            if self._ours:
+                with suppress(OSError):  # costs nothing unless it is interrupted too
+                    write_whole(self.path, msgspec.json.encode(_Stored(self.key, self.judged)))
         self.on_measured()
         return self.judged[key]
 
@@ -123,16 +138,15 @@ class Measurements:
 
     def forget(self) -> None:
         """Remove what a restart would go on from."""
-        self.path.unlink(missing_ok=True)
+        if self._ours:
+            self.path.unlink(missing_ok=True)
 
     def _resume(self) -> dict[str, QualityFigures]:
         try:
-            stored = msgspec.json.decode(self.path.read_bytes())
-            if stored["key"] != self.key:
-                return {}
-            return msgspec.convert(stored["judged"], dict[str, QualityFigures])
-        except (OSError, msgspec.DecodeError, KeyError):  # none, or of another search: begin anew
+            stored = msgspec.json.decode(self.path.read_bytes(), type=_Stored)
+        except (OSError, msgspec.DecodeError):  # none, or not of a search: begin anew
             return {}
+        return stored.judged if stored.key == self.key else {}
 
 
 def search_precisions(

@@ -64,7 +64,7 @@ def tune_trial(
         lambda kept: decide_target(model, ranges, target, int8=int8, keep=(*keep, *kept)),
         clips,
         frames,
-        output.with_name(f".{output.name}.{target}.search"),
+        output,
         trial.turns,
         on_measured,
     )

@@ -18,6 +18,7 @@ from mgdn_edge.export.frame_network import FrameNetwork, PaddedNetwork, core_inp
 from mgdn_edge.export.node_parity import NodeParity, compare_nodes
 from mgdn_edge.runtime.bundle.export_record import ExportRecord, read_export_record
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.parity import Parity, measure_parity
@@ -179,7 +180,7 @@ def run_graph(path: Path, feed: Mapping[str, npt.NDArray[np.generic]]) -> npt.ND
     """ONNX file and named inputs -> its one output, on ONNX Runtime's CPU provider."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = load_graph(path.read_bytes(), str(path), onnxruntime.SessionOptions())
     output: npt.NDArray[np.generic] = session.run(None, dict(feed))[0]
     return output
 

@@ -1,6 +1,5 @@
 """What `mgdn check --report` shows: parities, nodes, and where the worst frame differs."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -12,6 +11,7 @@ from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.report.document import write_document
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture
+from mgdn_edge.runtime.whole_file import Output
 
 Array = npt.NDArray[np.generic]
 LEVELS = 255
@@ -38,11 +38,11 @@ class WorstFrame:
             self.worst = Worst(row, got.copy(), wanted.copy())
 
 
-def write_check_report(path: Path, report: CheckReport, kept: WorstFrame, command: str) -> None:
+def write_check_report(output: Output, report: CheckReport, kept: WorstFrame, command: str) -> None:
     """All rows, the nodes where there are some, and the worst frame's pictures."""
     worst = kept.worst
     write_document(
-        path,
+        output,
         "check.html",
         verdict=verdict(report),
         flawed=not report.passed,

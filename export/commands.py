@@ -9,6 +9,7 @@ import typer
 from mgdn_edge.export import bench_commands
 from mgdn_edge.export.train_command import EPILOG as TRAIN_EPILOG
 from mgdn_edge.export.train_command import train
+from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
 
 EXTRA = "export"
 
@@ -44,6 +45,7 @@ def export(
     note: Annotated[
         list[str] | None, typer.Option(help="Provenance note; may be repeated.")
     ] = None,
+    overwrite: OverwriteFiles = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a checkpoint's ONNX graphs, ready for `mgdn bundle create`.
@@ -71,6 +73,7 @@ def export(
             licence=licence,
             notes=note or (),
             report=report,
+            overwrite=may_overwrite(overwrite),
         )
     if as_json:
         typer.echo(encode_export_record(record).decode(), nl=False)
@@ -100,6 +103,7 @@ def check(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Also write a page to look at.")
     ] = None,
+    overwrite: OverwriteFiles = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare torch with every ONNX graph of an export; exit code 1 where they differ.
@@ -119,19 +123,24 @@ def check(
     from mgdn_edge.export.check_report import WorstFrame, write_check_report
     from mgdn_edge.export.check_table import print_report
     from mgdn_edge.export.progress import show_steps
-    from mgdn_edge.runtime.bundle.export_record import read_export_record
+    from mgdn_edge.runtime.bundle.export_record import list_export_files, read_export_record
+    from mgdn_edge.runtime.capture.sources import source_files
     from mgdn_edge.runtime.errors import UserError
     from mgdn_edge.runtime.fusion.open_session import open_session
     from mgdn_edge.runtime.machine.environment import command_text
-    from mgdn_edge.runtime.whole_file import check_side_file
+    from mgdn_edge.runtime.whole_file import Outputs
 
-    if report is not None:
-        check_side_file(report, "--report", ".html", [])
-    kept = WorstFrame()
     if (visible is None) != (infrared is None):
         raise UserError("only one recording was given; give VISIBLE and INFRARED, or neither")
+    record, page = read_export_record(folder), None
+    if report is not None:
+        inputs = [folder / name for name in list_export_files(record)]
+        inputs += [*source_files(visible or "", infrared or ""), *(bundle or ())]
+        inputs += [] if checkpoint is None else [checkpoint]
+        page = Outputs(inputs, may_overwrite(overwrite)).claim(report, "--report", ".html")
+    kept = WorstFrame()
     pairs = (
-        draw_frames(read_export_record(folder))
+        draw_frames(record)
         if visible is None or infrared is None
         else read_frames(visible, infrared, frames)
     )
@@ -150,11 +159,11 @@ def check(
     finally:
         for session in sessions:
             session.close()
-    if report is not None:
-        write_check_report(report, result, kept, command_text(sys.argv[1:]))
     if as_json:
         typer.echo(msgspec.json.encode(result).decode())
     else:
         print_report(result)
+    if page is not None:
+        write_check_report(page, result, kept, command_text(sys.argv[1:]))
     if not result.passed:
         raise typer.Exit(1)

@@ -1,18 +1,16 @@
 """``export_network``: checkpoint -> a folder of ONNX files, graph facts and their record."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-import onnx
 import onnx_ir as ir
 import torch
 
 from mgdn_edge import __version__
 from mgdn_edge.export.catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.checkpoint import file_digest
+from mgdn_edge.export.export_folder import claim_export, staged_export
 from mgdn_edge.export.facts import measure_graph_facts
 from mgdn_edge.export.fixed_size import fix_size
 from mgdn_edge.export.frame_network import FrameNetwork, PaddedNetwork
@@ -35,8 +33,8 @@ from mgdn_edge.runtime.bundle.export_record import (
 )
 from mgdn_edge.runtime.bundle.graph_facts import encode_graph_facts
 from mgdn_edge.runtime.bundle.spec import METADATA_KEY, encode_spec
-from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.session import Size
+from mgdn_edge.runtime.whole_file import Overwrite, write_whole
 
 DEFAULT_SIZES: tuple[Size, ...] = ((480, 640), (512, 640))  # what thermal cores and boards use
 CORE_FILE = "core.onnx"
@@ -55,8 +53,9 @@ def export_network(
     licence: str | None = None,
     notes: Sequence[str] = (),
     report: Callable[[str], None] = lambda step: None,
+    overwrite: Overwrite = False,
 ) -> ExportRecord:
-    """Write the export folder ``output``, which must not exist or be empty; returns its record.
+    """Write the export folder ``output``, in place of an earlier export alone; returns its record.
 
     Every network gets its core graph (float32 images in, float32 image out, dynamic size).
     Those that fuse two luma planes also get the dynamic frame graph, a static one per size of
@@ -64,15 +63,12 @@ def export_network(
     with the function body of DynamicFilter and, as ``NAME.plugin.onnx``, without. ``report`` is
     told what is being done. The folder appears whole or not at all. Raises UserError.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"{output} exists and is not an empty folder; give a new folder")
-    if not output.parent.is_dir():
-        raise UserError(f"cannot write {output}: the folder {output.parent} does not exist")
+    claimed = claim_export(output, [] if checkpoint is None else [checkpoint], overwrite)
     report("reading the checkpoint")
     loaded = load_network(variant, checkpoint, release_padding)
     weights = checkpoint or PACKAGED[variant]
-    staging = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    try:
+    sha256 = file_digest(weights)
+    with staged_export(claimed) as staging:
         report("tracing the core graph")
         write_graph(staging / CORE_FILE, trace_core(loaded), loaded)
         models = export_frames(loaded, staging, sizes, report) if loaded.fuses else ()
@@ -84,7 +80,7 @@ def export_network(
             models=models,
             weights=WeightsProvenance(
                 file=weights.name,
-                sha256=file_digest(weights),
+                sha256=sha256,
                 licence=licence or ("Apache-2.0" if training else LICENCE_UNKNOWN),
                 notes=tuple(notes),
             ),
@@ -92,12 +88,7 @@ def export_network(
             training=training,
             tools={"mgdn-edge": __version__} | {name: version(name) for name in TOOLS},
         )
-        (staging / EXPORT_FILE).write_bytes(encode_export_record(record))
-        staging.chmod(0o755)  # mkdtemp's is private
-        staging.replace(output)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
+        write_whole(staging / EXPORT_FILE, encode_export_record(record))
     return record
 
 
@@ -122,7 +113,7 @@ def export_frames(
         models.append(write_frame(folder, name, fixed, loaded, (height, width)))
         if position == 0:
             facts = measure_graph_facts(to_proto(fixed, {}), loaded.network, loaded.variant)
-            (folder / GRAPH_FILE).write_bytes(encode_graph_facts(facts))
+            write_whole(folder / GRAPH_FILE, encode_graph_facts(facts))
     return tuple(models)
 
 
@@ -139,8 +130,9 @@ def write_frame(
 def write_graph(path: Path, model: ir.Model, loaded: LoadedNetwork) -> None:
     """Graph -> ``path`` with function bodies and its twin without them."""
     proto = to_proto(model, {METADATA_KEY: encode_spec(loaded.spec)})
-    onnx.save(proto, path)
-    onnx.save(without_bodies(proto), path.with_name(plugin_name(path.name)))
+    write_whole(path, proto.SerializeToString())
+    twin = path.with_name(plugin_name(path.name))
+    write_whole(twin, without_bodies(proto).SerializeToString())
 
 
 def plugin_name(file: str) -> str:

@@ -16,12 +16,16 @@ def show_steps() -> Iterator[Callable[[str], None]]:
         yield lambda step: None
         return
     started = time.monotonic()
-    with console.status("starting") as status:
+    status = console.status("")
 
-        def report(step: str) -> None:
-            status.update(f"{step} ({time.monotonic() - started:.0f} s so far)")
+    def report(step: str) -> None:
+        status.update(f"{step} ({time.monotonic() - started:.0f} s so far)")
+        status.start()  # not before: a question may be asked until then
 
+    try:
         yield report
+    finally:
+        status.stop()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mgdn_edge.runtime.capture.sources import source_files
 from mgdn_edge.runtime.errors import UserError
 
 Split = Literal["train", "val"]
@@ -75,6 +76,14 @@ def list_recordings(data: tuple[str, ...], split: Split, licence: str | None) ->
                 "two paths joined with a comma, such as vi.mp4,ir.mp4"
             )
     return found
+
+
+def recording_files(data: tuple[str, ...], splits: tuple[Split, ...]) -> list[Path]:
+    """Every file that reading these arguments opens; raises UserError as ``list_recordings``."""
+    # Terms matter to those who read; here a set without any is listed all the same.
+    found = [each for split in splits for each in list_recordings(data, split, NOT_STATED)]
+    uris = [str(path) for each in found for path in (each.visible, each.infrared)]
+    return [*source_files(*uris), *(Path(text) / MANIFEST for text in manifests(data))]
 
 
 def manifests(data: tuple[str, ...]) -> tuple[str, ...]:

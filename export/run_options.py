@@ -1,7 +1,6 @@
 """How a training run goes on this machine: refused where it cannot, described for its state."""
 
 import math
-import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,12 @@ import torch
 
 from mgdn_edge import __version__
 from mgdn_edge.export.recipes import Recipe
+from mgdn_edge.export.recordings import recording_files
+from mgdn_edge.export.rounded_layers import FineTuning
 from mgdn_edge.export.training_data import DataOptions, TrainingData
-from mgdn_edge.export.training_state import Description
+from mgdn_edge.export.training_state import Description, refuse_missing
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.whole_file import Outputs, Overwrite, RunFile
 
 DEVICES = ("cpu", "cuda")
 
@@ -36,18 +38,14 @@ class RunOptions:
     save_minutes: float = 5.0
 
 
-def check_run(output: Path, recipe: Recipe, options: RunOptions) -> Path:
-    """Refuse what cannot work before the work -> where the state is kept."""
+def check_run(recipe: Recipe, options: RunOptions) -> None:
+    """Refuse what cannot work before the work."""
     if options.minutes is not None and not 0 < options.minutes < math.inf:
         raise UserError(f"minutes={options.minutes}; a length above zero is wanted")
     if recipe.steps < 1:
         raise UserError(f"steps={recipe.steps}; a length above zero is wanted")
     if not options.save_minutes >= 0:
         raise UserError(f"save_minutes={options.save_minutes}; zero or more is wanted")
-    if output.suffix != ".safetensors":
-        raise UserError(f"{output} must end in .safetensors; that is what is written")
-    if not os.access(output.parent, os.W_OK) or output.is_dir():
-        raise UserError(f"cannot write {output}; give a file in a folder that exists")
     if options.threads < 1:
         raise UserError(f"threads={options.threads}; at least 1 is needed")
     if options.device not in DEVICES:
@@ -60,15 +58,48 @@ def check_run(output: Path, recipe: Recipe, options: RunOptions) -> Path:
             )
         torch.backends.cudnn.benchmark = False  # it picks kernels by their speed that day
         torch.backends.cudnn.deterministic = True
-    state_path = output.with_suffix(".state")
     if options.resume and options.restart:
         raise UserError("--resume continues a run and --restart starts again; give one of them")
-    if state_path.exists() and not (options.resume or options.restart):
-        raise UserError(
-            f"{state_path} holds an unfinished run; add --resume to continue it or --restart to "
-            "start again"
-        )
-    return state_path
+
+
+class RunFiles:
+    """OUT.safetensors, and beside it the picture OUT.png and the state OUT.state.
+
+    Where ``options`` continue or restart an unfinished run, its state and its picture are replaced
+    unasked: they are that run's. Weights that exist are not, as a run writes them only at its end.
+    """
+
+    def __init__(
+        self,
+        output: Path,
+        data: DataOptions,
+        tuning: FineTuning | None,
+        options: RunOptions,
+        overwrite: Overwrite,
+    ) -> None:
+        """Claim them; UserError where one cannot be written or an unfinished run would be lost."""
+        inputs = recording_files(data.data, ("train", "val"))
+        inputs += recording_files(data.validation, ("val",))
+        inputs += [] if tuning is None else [tuning.ranges, tuning.start]
+        outputs = Outputs(inputs, overwrite)
+        state_path = output.with_suffix(".state")
+        unfinished = state_path.exists()
+        if options.resume:
+            refuse_missing(state_path)
+        if unfinished and not (options.resume or options.restart):
+            raise UserError(
+                f"{state_path} holds an unfinished run; add --resume to continue it or --restart "
+                "to start again"
+            )
+        self.weights = outputs.claim(output, "OUT", ".safetensors")
+        self.picture = RunFile(outputs.claim(output.with_suffix(".png"), "OUT", ours=unfinished))
+        self.state = RunFile(outputs.claim(state_path, "OUT", ours=unfinished))
+        self._unfinished = unfinished
+
+    def remove_state(self) -> None:
+        """Remove the state of the run, or of the one it continued; none of anybody else's."""
+        if self._unfinished or self.state.written:
+            self.state.output.path.resolve().unlink(missing_ok=True)
 
 
 def describe_run(

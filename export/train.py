@@ -24,7 +24,7 @@ from mgdn_edge.export.catalogue import build_network
 from mgdn_edge.export.losses import fusion_loss
 from mgdn_edge.export.recipes import Recipe, learning_rate
 from mgdn_edge.export.rounded_layers import FineTuning, begin_fine_tuning
-from mgdn_edge.export.run_options import RunOptions, check_run, describe_run
+from mgdn_edge.export.run_options import RunFiles, RunOptions, check_run, describe_run
 from mgdn_edge.export.training_crops import Batch, draw_batches
 from mgdn_edge.export.training_data import (
     DataOptions,
@@ -37,18 +37,19 @@ from mgdn_edge.export.training_record import LossLine, TrainingRecord, write_che
 from mgdn_edge.export.training_state import (
     Description,
     TrainingState,
+    encode_state,
     restore_state,
-    write_state,
 )
 from mgdn_edge.export.training_validation import (
     FixedFrames,
     choose_frames,
+    encode_picture,
     measure_frames,
     plain_average,
     with_weights,
-    write_picture,
 )
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.whole_file import Overwrite, beside
 
 LOSS_EVERY = 100  # steps a loss line is the mean of
 
@@ -71,14 +72,17 @@ def train(
     tuning: FineTuning | None = None,
     stop: threading.Event | None = None,
     console: Console | None = None,
+    overwrite: Overwrite = False,
 ) -> TrainingRecord:
     """Recordings -> ``output`` (.safetensors, written whole) and its record.
 
     With ``tuning`` it begins with trained weights and computes as their 8-bit file will.
-    Raises UserError for unusable arguments, data, state or a diverged loss; once ``stop`` is set
-    it raises TrainingStoppedError after the step being made.
+    Raises UserError for unusable arguments, data, state or a diverged loss, and for a picture that
+    could not be written once the weights are; once ``stop`` is set it raises TrainingStoppedError
+    after the step being made.
     """
-    state_path = check_run(output, recipe, options)
+    check_run(recipe, options)
+    files = RunFiles(output, data_options, tuning, options, overwrite)
     console = console or Console(stderr=True)
     device = torch.device(options.device)
     torch.set_num_threads(options.threads)
@@ -103,14 +107,14 @@ def train(
         f"{count_parameters(network)} parameters, seed {recipe.seed}"
     )
     if options.resume:
-        notes += restore_state(state_path, state, description)
+        notes += restore_state(files.state.output.path, state, description)
         console.print(f"resumed at step {state.step}")
     for note in notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
     plain, _ = measure_frames(plain_average, frames, 0, recipe.weights, device)
     console.print(f"average of both inputs: {describe_frames(plain)}", soft_wrap=True)
 
-    _run(state, recipe, options, data, frames, description, output, stop, console)
+    _run(state, recipe, options, data, frames, description, files, stop, console)
 
     record = TrainingRecord(
         network=recipe.network,
@@ -133,8 +137,10 @@ def train(
         tuning=tuned,
     )
     weights = {name: value.cpu() for name, value in state.average.items()}
-    write_checkpoint(output, weights, record)
-    state_path.unlink(missing_ok=True)
+    write_checkpoint(files.weights, weights, record)
+    files.remove_state()
+    with beside(output):
+        files.picture.check()
     return record
 
 
@@ -150,11 +156,15 @@ def _run(
     data: TrainingData,
     frames: FixedFrames,
     description: Description,
-    output: Path,
+    files: RunFiles,
     stop: threading.Event | None,
     console: Console,
 ) -> None:
-    """Steps from ``state`` to the end, with loss lines, validation, pictures and state files."""
+    """Steps from ``state`` to the end, with loss lines, validation, pictures and state files.
+
+    A picture or a state that cannot be written costs no training: the picture's failure waits, and
+    the state is tried again.
+    """
     batches = draw_batches(
         data.training.pairs,
         batch=recipe.batch,
@@ -176,17 +186,19 @@ def _run(
         line, fused = measure_frames(fuse, frames, state.step, recipe.weights, device)
         state.validation.append(line)
         console.print(f"step {line.step}  {describe_frames(line)}", soft_wrap=True)
-        write_picture(output.with_suffix(".png"), frames, fused)
+        files.picture.try_write(encode_picture(frames, fused))
 
     with show_progress(console) as progress:
         task = progress.add_task("training", total=1.0)
         while (done := share_done()) < 1:
-            asked = stop is not None and stop.is_set()
-            if asked or time.monotonic() - saved > 60 * options.save_minutes:
-                write_state(output.with_suffix(".state"), state, description)
+            if stop is not None and stop.is_set():
+                files.state.write(encode_state(state, description))
+                raise TrainingStoppedError(state.step, files.state.output.path)
+            if time.monotonic() - saved > 60 * options.save_minutes:
+                files.state.try_write(encode_state(state, description))
                 saved = time.monotonic()
-            if asked:
-                raise TrainingStoppedError(state.step, output.with_suffix(".state"))
+                if files.state.failure is not None:
+                    console.print(f"note: {files.state.failure}", markup=False, soft_wrap=True)
             for group in state.optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, done, state.step)
             state.recent.append(_train_step(state, next(batches).to(device), recipe))

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-EXTRA = "export"
-INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
+from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
 
+EXTRA = "export"
 EPILOG = """Examples:
 
   mgdn train data mine.safetensors
@@ -85,6 +85,7 @@ def train(
     save_minutes: Annotated[
         float, typer.Option(min=0, help="Minutes between writing OUT.state.")
     ] = 5.0,
+    overwrite: OverwriteFiles = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the training record.")] = False,
 ) -> None:
     """Train a network without ground truth on pairs of images and clips.
@@ -92,7 +93,7 @@ def train(
     Writes OUT.safetensors, and OUT.png: visible, infrared and fused of fixed frames. Ctrl-C
     keeps OUT.state for --resume.
     """
-    from mgdn_edge.runtime.errors import UserError
+    from mgdn_edge.runtime.errors import INTERRUPTED, UserError
     from mgdn_edge.runtime.extras import require_extra
 
     require_extra(EXTRA)
@@ -131,6 +132,7 @@ def train(
                 RunOptions(minutes, threads, device, resume, restart, save_minutes),
                 tuning=None if qat is None else FineTuning(qat, start or EDGE_WEIGHTS),
                 stop=stop,
+                overwrite=may_overwrite(overwrite),
             )
     except TrainingStoppedError as stopped:
         typer.echo(
@@ -138,7 +140,7 @@ def train(
             f"from {stopped.state}",
             err=True,
         )
-        raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(msgspec.json.encode(record).decode())
         return

@@ -128,7 +128,9 @@ def _read_recording(
         wanted = set(np.linspace(0, count - 1, min(limit, count)).round().astype(int).tolist())
         if stems is not None and of_images:
             chosen = [stem for index, stem in enumerate(stems) if index in wanted]
-            pairs = OrderedPairs(pairs.visible.only(chosen), pairs.infrared.only(chosen), resize=True)
+            pairs = OrderedPairs(
+                pairs.visible.only(chosen), pairs.infrared.only(chosen), resize=True
+            )
             wanted = set(range(len(chosen)))
         for source, key in (
             (pairs.visible, recording.visible_key),

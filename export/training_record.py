@@ -10,7 +10,7 @@ import safetensors.torch
 from torch import Tensor
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import Output
 
 METADATA_KEY = "mgdn.training_record"  # in the checkpoint's safetensors metadata
 
@@ -78,10 +78,10 @@ class TrainingRecord(msgspec.Struct, frozen=True):
     tuning: dict[str, str] = {}
 
 
-def write_checkpoint(path: Path, weights: Mapping[str, Tensor], record: TrainingRecord) -> None:
-    """Weights and record -> ``path``, whole or not at all; the record as JSON metadata."""
+def write_checkpoint(output: Output, weights: Mapping[str, Tensor], record: TrainingRecord) -> None:
+    """Weights and record -> ``output``, whole or not at all; the record as JSON metadata."""
     metadata = {"format": "pt", METADATA_KEY: msgspec.json.encode(record).decode()}
-    write_whole(path, safetensors.torch.save(dict(weights), metadata))
+    output.write(safetensors.torch.save(dict(weights), metadata))
 
 
 def read_record(path: Path) -> TrainingRecord:

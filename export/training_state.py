@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from mgdn_edge.export.training_record import LossLine, ValidationLine
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.whole_file import write_whole
 
 STATE_KEY = "mgdn.training_state"
 STATE_SCHEMA = 1
@@ -63,8 +62,8 @@ class TrainingState:
     resumed: int = 0
 
 
-def write_state(path: Path, state: TrainingState, description: Description) -> None:
-    """State -> ``path``, whole or not at all."""
+def encode_state(state: TrainingState, description: Description) -> bytes:
+    """State -> the bytes of its file."""
     tensors = {f"network.{name}": value for name, value in state.network.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in state.average.items()}
     for index, moments in state.optimizer.state_dict()["state"].items():
@@ -82,7 +81,8 @@ def write_state(path: Path, state: TrainingState, description: Description) -> N
     )
     on_cpu = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     metadata = {STATE_KEY: msgspec.json.encode(facts).decode()}
-    write_whole(path, safetensors.torch.save(on_cpu, metadata))
+    encoded: bytes = safetensors.torch.save(on_cpu, metadata)
+    return encoded
 
 
 def restore_state(path: Path, state: TrainingState, description: Description) -> list[str]:
@@ -123,9 +123,14 @@ def restore_state(path: Path, state: TrainingState, description: Description) ->
     ]
 
 
-def _read(path: Path) -> tuple[StateFacts, dict[str, Tensor]]:
+def refuse_missing(path: Path) -> None:
+    """UserError where there is no state to continue from."""
     if not path.is_file():
         raise UserError(f"there is no {path} to resume; leave out --resume to start")
+
+
+def _read(path: Path) -> tuple[StateFacts, dict[str, Tensor]]:
+    refuse_missing(path)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(STATE_KEY)

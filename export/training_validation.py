@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,7 +13,6 @@ from mgdn_edge.export.training_data import Plane, TrainingData, TrainingPair
 from mgdn_edge.export.training_record import FrameKind, ValidationLine
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.quality.fusion_metrics import mean_metrics, measure_fusion
-from mgdn_edge.runtime.whole_file import write_whole
 
 FRAMES = 16
 PICTURE_ROWS = 4
@@ -99,8 +97,8 @@ def measure_frames(
     return ValidationLine(step, frames.kind, *(round(float(value), 5) for value in values)), planes
 
 
-def write_picture(path: Path, frames: FixedFrames, fused: list[Plane]) -> None:
-    """Rows of visible | infrared | fused for a few of the frames -> a grey PNG, written whole."""
+def encode_picture(frames: FixedFrames, fused: list[Plane]) -> bytes:
+    """Rows of visible | infrared | fused for a few of the frames -> a grey PNG file."""
     count = min(PICTURE_ROWS, len(fused))
     rows = [
         np.hstack([*frames.pairs[place], fused[place]])
@@ -108,5 +106,4 @@ def write_picture(path: Path, frames: FixedFrames, fused: list[Plane]) -> None:
     ]
     widest = max(row.shape[1] for row in rows)
     picture = np.vstack([np.pad(row, ((0, 0), (0, widest - row.shape[1]))) for row in rows])
-    encoded = cv2.imencode(".png", picture)[1]
-    write_whole(path, encoded.tobytes())
+    return cv2.imencode(".png", picture)[1].tobytes()

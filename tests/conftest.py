@@ -1,15 +1,19 @@
 """Markers say what a test needs; a skip says what is missing and how to get it."""
 
 import ctypes
+import errno
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+import mgdn_edge  # noqa: F401 - before a test imports ONNX Runtime: its telemetry is then off
 
 pytest_plugins = ["support.browser", "support.clips", "support.drawn_street"]
 
@@ -258,6 +262,28 @@ def tensorrt_root() -> Path:
 def nvcc() -> str | None:
     """The CUDA compiler; only for tests marked ``nvcc``."""
     return find_nvcc()
+
+
+@pytest.fixture
+def fill_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``fill_disk(".html")``: from now on there is no room for files of these kinds; () ends it."""
+    from mgdn_edge.runtime import whole_file
+
+    write = whole_file._write
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fill(*suffixes: str) -> None:
+        def write_or_fail(path: Path, data: bytes, *, replace: bool) -> None:
+            with monkeypatch.context() as patch:
+                if path.suffix in suffixes:
+                    patch.setattr(os, "fsync", fail)
+                write(path, data, replace=replace)
+
+        monkeypatch.setattr(whole_file, "_write", write_or_fail)
+
+    return fill
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 
 from mgdn_edge.cli import main
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
+from mgdn_edge.runtime.errors import EXIT_CODES
 
 # words -> what the line must say. Paths are those of the folder `wrong` makes; {x} is its file x.
 USAGE = {
@@ -112,6 +113,11 @@ FUSE = {
     "fuse {vi} {ir} {out} --trace {vi}": "does not end in .json",
     "fuse {vi} {ir} {out} --trace {folder}/no/t.json": "mkdir -p",
     "fuse gopher://x {ir} {out}": "gopher://x",
+    "fuse {vi} {ir} gst:fakesink": "is a source; give a file",
+    "fuse {vi} {ir} {out} --visible-password x": "no such option: --visible-password",
+    "fuse {vi} {ir} {out} --visible-password-file {text}": "leave out --visible-password-file",
+    "fuse {vi} {ir} {out} --output-password-file {text}": "leave out --output-password-file",
+    "fuse {vi} rtsp://a@cam {out} --infrared-password-file nowhere": "nowhere (No such file",
 }
 OTHERS = {
     "bench --size 640": "WIDTHxHEIGHT",
@@ -137,7 +143,7 @@ OTHERS = {
     "profile --report {folder}/no/r.html": "mkdir -p",
     "bundle create nowhere {new}.mgdn": "export.json",
     "bundle create {empty} {new}.mgdn": "export.json",
-    "bundle create {empty} {new}.zip": "must end in .mgdn",
+    "bundle create {empty} {new}.zip": "export.json",
     "bundle inspect nowhere.mgdn": "nowhere.mgdn",
     "bundle inspect {text}": "not a usable bundle",
     "bundle inspect {empty}": "cannot open bundle",
@@ -165,7 +171,7 @@ EXPORT = {
     "check {empty}": "export.json",
     "check {empty} {vi}": "give VISIBLE and INFRARED",
     "check {empty} {vi} {ir}": "export.json",
-    "check {empty} --report r.txt": "does not end in .html",
+    "check {empty} --report r.txt": "export.json",
     "check {empty} --bundle {cutbundle}": "",
     "train nowhere {new}.safetensors": "nowhere",
     "train {empty} {new}.safetensors": "empty",
@@ -185,8 +191,8 @@ QUANTIZE = {
     "quantize {bundle} {vi},{ir} {new}.mgdn --held-out {vi},{ir}": "is calibration pair",
     "quantize {bundle} {vi},{ir} {new}.mgdn --pairs 0 --held-out {vi},{ir}": "--pairs 0",
     "quantize {bundle} {empty}#x {new}.mgdn": "manifest.csv",
-    "quantize {bundle} {vi},{ir} {new}.onnx": "must end in .mgdn",
-    "quantize {bundle} {vi},{ir} {folder}/no/a.mgdn": "does not exist",
+    "quantize {bundle} {vi},{ir} {new}.onnx": "does not end in .mgdn",
+    "quantize {bundle} {vi},{ir} {folder}/no/a.mgdn": "mkdir -p",
     "quantize {bundle} {vi},{ir} {new}.mgdn --percentile 0": "--percentile 0 is not above 0",
     "quantize {bundle} {vi},{ir} {new}.mgdn --contract fast": "--contract clause 'fast'",
     "quantize {bundle} {vi},{ir} {new}.mgdn --tensorrt 11.0.0": "removed them",
@@ -273,6 +279,15 @@ def test_help_is_no_error(monkeypatch, capfd, words):
     out, err = capfd.readouterr()
     assert (end.value.code, err) == (0, "")
     assert "Usage: mgdn" in out
+
+
+def test_the_help_lists_the_exit_codes(monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["mgdn", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    lines = [line.split(maxsplit=1) for line in capfd.readouterr().out.splitlines() if line.strip()]
+    for code, told in EXIT_CODES.items():
+        assert [str(code), told] in lines
 
 
 def test_names_that_are_no_text_are_shown_as_escapes(monkeypatch, capfd, tmp_path):

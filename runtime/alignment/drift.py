@@ -11,21 +11,18 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.alignment.apply.registration import RegisteredPair
 from mgdn_edge.runtime.alignment.apply.remap import Alignment, working_from_visible
 from mgdn_edge.runtime.alignment.apply.rig_file import Matrix, is_usable
 from mgdn_edge.runtime.alignment.apply.view import outline
+from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.picture.frame import Plane
-
-if TYPE_CHECKING:
-    from mgdn_edge.runtime.pairing.pairs import Pairs
-    from mgdn_edge.runtime.pairing.pairs import Pair
 
 Floats = npt.NDArray[np.float64]
 
@@ -182,20 +179,24 @@ def _distance(first: Floats, second: Floats) -> float:
 
 
 class DriftMonitor:
-    """Checks the newest pair offered on its own thread; a busy monitor takes none.
+    """Observes a stream: checks the newest pair on its own thread; a busy monitor takes none.
 
-    The stream pays for a comparison of time stamps. Corrected alignments are put into ``pairs``.
+    The stream pays for a comparison of time stamps. ``alignment`` is the one to use now: a new
+    object after each correction.
     """
 
-    def __init__(self, pairs: Pairs, *, realign: bool, period_ns: int = PERIOD_NS) -> None:
-        assert pairs.alignment is not None
-        self._pairs = pairs
-        self._tracker = DriftTracker(pairs.alignment, realign=realign)
+    def __init__(self, alignment: Alignment, *, realign: bool, period_ns: int = PERIOD_NS) -> None:
+        self._tracker = DriftTracker(alignment, realign=realign)
         self._period_ns = period_ns
         self._due_ns: int | None = None
         self._worker: threading.Thread | None = None
 
-    def offer(self, pair: Pair) -> None:
+    @property
+    def alignment(self) -> Alignment:
+        """The rig's, or its latest correction; from any thread."""
+        return self._tracker.alignment
+
+    def see_pair(self, pair: Pair) -> None:
         """Check this pair if it is time and the last check is done."""
         now = pair.stamps.pts_ns
         if self._due_ns is not None and now < self._due_ns:
@@ -205,6 +206,12 @@ class DriftMonitor:
         self._due_ns = now + self._period_ns
         self._worker = threading.Thread(target=self._check, args=(pair,), name="mgdn-drift")
         self._worker.start()
+
+    def see_fused(self, fused: Plane) -> None:
+        """Nothing to see here."""
+
+    def see_written(self, pair: RegisteredPair) -> None:
+        """Nor here."""
 
     def finish(self) -> DriftFigures:
         """Wait for the check in progress; what all of them found."""
@@ -217,5 +224,4 @@ class DriftMonitor:
         visible = alignment.align_visible(pair.visible).y
         infrared = np.zeros_like(visible)
         alignment.align_infrared(pair.infrared.plane, np.zeros_like(visible), infrared)
-        if self._tracker.update(check_drift(visible, infrared)):
-            self._pairs.alignment = self._tracker.alignment
+        self._tracker.update(check_drift(visible, infrared))

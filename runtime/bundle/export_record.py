@@ -81,6 +81,12 @@ class ExportRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: int = EXPORT_SCHEMA
 
 
+def list_export_files(record: ExportRecord) -> list[str]:
+    """Every file an export of this record consists of, relative to its folder."""
+    models = [file for model in record.models for file in (model.file, model.file_without_body)]
+    return [EXPORT_FILE, GRAPH_FILE, *record.core_files, *models]
+
+
 def encode_export_record(record: ExportRecord) -> bytes:
     """ExportRecord -> the indented JSON of ``export.json``, ending in a newline."""
     return msgspec.json.format(msgspec.json.encode(record, order="deterministic"), indent=1) + b"\n"

@@ -14,12 +14,12 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from mgdn_edge.runtime.capture.cameras.camera_uri import parse_options
+from mgdn_edge.runtime.capture.cameras.camera_uri import parse_options, split_uri
 from mgdn_edge.runtime.capture.cameras.looped import LoopReader
 from mgdn_edge.runtime.capture.files.image_file import is_image
-from mgdn_edge.runtime.capture.files.images import ImageReader, open_folder
+from mgdn_edge.runtime.capture.files.images import ImageReader, list_images, open_folder
 from mgdn_edge.runtime.capture.files.video import VideoReader
 from mgdn_edge.runtime.capture.frames.eight_bit import (
     InfraredLevels,
@@ -29,13 +29,21 @@ from mgdn_edge.runtime.capture.frames.eight_bit import (
 from mgdn_edge.runtime.capture.frames.raw import Camera, RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import InfraredFrame, SourceInfo, VisibleFrame
+from mgdn_edge.runtime.secrets.redaction import remember_secrets
 from mgdn_edge.runtime.synthetic.options import is_rig
 
 LOOP_OPTIONS = ("loop", "fps")
 
 F = TypeVar("F", VisibleFrame, InfraredFrame)
 
-__all__ = ["InfraredOptions", "Source", "local_path", "open_infrared", "open_visible"]
+__all__ = [
+    "InfraredOptions",
+    "Source",
+    "local_path",
+    "open_infrared",
+    "open_visible",
+    "source_files",
+]
 
 
 class Source(Generic[F]):
@@ -136,7 +144,7 @@ def local_path(uri: str) -> Path:
     """Path or file:// URI -> path; raises UserError for any other scheme."""
     if "://" not in uri:
         return Path(uri)
-    parts = urlsplit(uri)
+    parts = split_uri(uri)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise UserError(
             f"{uri} is not supported; give a path, file:///absolute/path, or for cameras rtsp://, "
@@ -145,7 +153,26 @@ def local_path(uri: str) -> Path:
     return Path(unquote(parts.path))
 
 
+def source_files(*uris: str) -> list[Path]:
+    """The files that URIs name, none opened: what a run that reads them must not write.
+
+    None for cameras, drawn scenes and what does not exist.
+    """
+    # With and without ?loop: a file may be named so all the same.
+    names = (name for uri in uris for name in (uri, uri.rpartition("?")[0]) if name)
+    return list(dict.fromkeys(path for name in names for path in _named_files(name)))
+
+
+def _named_files(uri: str) -> list[Path]:
+    try:
+        path = local_path(uri)
+        return list_images(path) if path.is_dir() else [path] * path.is_file()
+    except (UserError, OSError):  # a camera, or a name no file can have
+        return []
+
+
 def _open_reader(uri: str, camera: Camera) -> Reader:
+    remember_secrets(uri)
     scheme = uri.partition(":")[0].lower()
     if is_rig(uri):
         from mgdn_edge.runtime.capture.cameras.synthetic_rig import SyntheticReader

@@ -10,9 +10,8 @@ from typing import Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import Threads
-
-INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
+from mgdn_edge.runtime.commands.options import OverwriteFiles, Threads, may_overwrite
+from mgdn_edge.runtime.errors import INTERRUPTED
 
 EPILOG = """Examples:
 
@@ -53,17 +52,23 @@ def accept_command(
         int, typer.Option(min=10, metavar="N", help="Frames timed at each size, at most a minute.")
     ] = 200,
     threads: Threads = None,
+    overwrite: OverwriteFiles = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Try a bundle on this machine, doctor to soak; leave one JSON and one page to send back."""
     import msgspec
 
+    from mgdn_edge.runtime.bundle.network_names import find_bundle
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.measure.acceptance.accept import accept_bundle
     from mgdn_edge.runtime.measure.acceptance.place import choose_backend, choose_folder
     from mgdn_edge.runtime.measure.acceptance.wish import Wish
-    from mgdn_edge.runtime.report.accept_report import PAGE_FILE, REPORT_FILE, write_acceptance
+    from mgdn_edge.runtime.report.accept_report import (
+        PAGE_FILE,
+        REPORT_FILE,
+        AcceptanceFiles,
+    )
 
     retain_pages()
     wish = Wish(
@@ -74,10 +79,11 @@ def accept_command(
         soak_seconds=soak,
         command=command_text(sys.argv[1:]),
     )
-    folder = choose_folder(out, REPORT_FILE)
+    folder = choose_folder(out)
+    files = AcceptanceFiles(folder, [find_bundle(bundle)], may_overwrite(overwrite))
     report = accept_bundle(
         wish,
-        lambda kept: write_acceptance(folder, kept),
+        files.keep,
         tell=lambda sentence: typer.echo(sentence, err=True),
         show=show_bar,
     )
@@ -85,8 +91,10 @@ def accept_command(
         typer.echo(msgspec.json.encode(report).decode())
     else:
         typer.echo(report.verdict)
+    files.check()
+    if not as_json:
         typer.echo(f"to send back: {folder / REPORT_FILE} and {folder / PAGE_FILE}")
-    raise typer.Exit(report.exit_code if report.complete else INTERRUPTED_EXIT_CODE)
+    raise typer.Exit(report.exit_code if report.complete else INTERRUPTED)
 
 
 @contextmanager

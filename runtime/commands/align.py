@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import InfraredLuma, InfraredSpan, parse_size
+from mgdn_edge.runtime.commands.options import (
+    InfraredLuma,
+    InfraredPassword,
+    InfraredSpan,
+    OverwriteFiles,
+    VisiblePassword,
+    give_password,
+    may_overwrite,
+    parse_size,
+)
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -93,6 +102,9 @@ def align_command(
     ] = False,
     infrared_luma: InfraredLuma = False,
     infrared_span: InfraredSpan = None,
+    visible_password_file: VisiblePassword = None,
+    infrared_password_file: InfraredPassword = None,
+    overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
     """Measure how two cameras lie to each other and write it as a rig file."""
@@ -111,12 +123,20 @@ def align_command(
 
     if (points is not None) + (target is not None) + click > 1:
         raise UserError("--points, --target and --click are three ways to measure; pass one")
+    visible = give_password(visible, "visible", visible_password_file)
+    infrared = give_password(infrared, "infrared", infrared_password_file)
     working = parse_size(size) if size is not None else None
     request = RigRequest(area.value, working and (working[1], working[0]), distance, add)
     options = InfraredOptions(infrared_luma, parse_span(infrared_span))
     if points is not None:
         report = align_by_points(
-            visible, infrared, output, points, request=request, infrared_options=options
+            visible,
+            infrared,
+            output,
+            points,
+            request=request,
+            infrared_options=options,
+            overwrite=may_overwrite(overwrite),
         )
     elif click:
         from mgdn_edge.runtime.alignment.measure.click_page import align_by_clicks
@@ -129,9 +149,10 @@ def align_command(
             infrared_options=options,
             port=port,
             on_ready=lambda url: print(f"open {url}", file=sys.stderr, flush=True),
+            overwrite=may_overwrite(overwrite),
         )
     elif target is not None:
-        with show_status("looking for the target", shown=not json):
+        with show_status(shown=not json) as on_step:
             report = align_by_target(
                 visible,
                 infrared,
@@ -140,9 +161,11 @@ def align_command(
                 frames=frames or TARGET_FRAMES,
                 request=request,
                 infrared_options=options,
+                on_step=on_step,
+                overwrite=may_overwrite(overwrite),
             )
     else:
-        with show_status("comparing the two pictures", shown=not json):
+        with show_status(shown=not json) as on_step:
             report = align_by_scene(
                 visible,
                 infrared,
@@ -150,20 +173,30 @@ def align_command(
                 frames=frames or DEFAULT_FRAMES,
                 request=request,
                 infrared_options=options,
+                on_step=on_step,
+                overwrite=may_overwrite(overwrite),
             )
     print(msgspec.json.encode(report).decode()) if json else print_report(report)
 
 
 @contextmanager
-def show_status(words: str, *, shown: bool) -> Iterator[None]:
-    """A spinner with ``words`` on stderr where that is a terminal."""
+def show_status(*, shown: bool) -> Iterator[Callable[[str], None]]:
+    """A function to call with what is being done: from then on a spinner, on a terminal."""
     if not shown or not sys.stderr.isatty():
-        yield
+        yield lambda step: None
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(words):
-        yield
+    spinner = Console(stderr=True).status("")
+
+    def show(step: str) -> None:
+        spinner.update(step)
+        spinner.start()  # not before: a question may be asked until then
+
+    try:
+        yield show
+    finally:
+        spinner.stop()
 
 
 def print_report(report: AlignReport) -> None:

@@ -12,10 +12,12 @@ from mgdn_edge.runtime.commands.options import (
     BundleFile,
     Fallback,
     NetworkName,
+    OverwriteFiles,
     Precision,
     ReportFile,
     Threads,
     choose_network,
+    may_overwrite,
     parse_size,
 )
 
@@ -74,6 +76,7 @@ def bench_command(
         typer.Option(metavar="NETWORK", help="Also time this network, in turns; repeatable."),
     ] = None,
     report: ReportFile = None,
+    overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
     """Time fusion alone on drawn frames: no decoding, no encoding."""
@@ -85,7 +88,7 @@ def bench_command(
 
     chosen = choose_network(bundle, network)
     retain_pages()
-    figures = bench_networks(
+    bench_networks(
         [chosen, *(compare or [])],
         size=parse_size(size),
         frames=frames,
@@ -98,8 +101,9 @@ def bench_command(
         native=native,
         report=report,
         command=command_text(sys.argv[1:]),
+        on_result=_print_json if json else _print_table,
+        overwrite=may_overwrite(overwrite),
     )
-    _print_json(figures) if json else _print_table(figures)
 
 
 def _print_json(report: BenchReport) -> None:

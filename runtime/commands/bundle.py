@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 BundleArgument = Annotated[Path, typer.Argument(help="A .mgdn file.", metavar="BUNDLE.mgdn")]
 
@@ -28,13 +30,21 @@ def create(
     note: Annotated[
         list[str] | None, typer.Option(help="Provenance note; may be repeated.")
     ] = None,
+    overwrite: OverwriteFiles = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a bundle from an export: models, digests, provenance and golden pairs."""
     from mgdn_edge.runtime.bundle.manifest import encode_manifest
     from mgdn_edge.runtime.packing.creation import create_bundle
 
-    manifest = create_bundle(export_folder, output, name=name, licence=licence, notes=note or ())
+    manifest = create_bundle(
+        export_folder,
+        output,
+        name=name,
+        licence=licence,
+        notes=note or (),
+        overwrite=may_overwrite(overwrite),
+    )
     if as_json:
         typer.echo(encode_manifest(manifest).decode(), nl=False)
         return

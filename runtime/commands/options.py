@@ -1,12 +1,19 @@
 """Option values that several commands take."""
 
 import re
+import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.errors import UserError, printable
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.whole_file import Overwrite
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.capture.cameras.camera_password import Role
 
 BundleFile = Annotated[
     Path | None, typer.Option("--bundle", metavar="FILE", help="Network as a .mgdn file.")
@@ -28,6 +35,38 @@ InfraredSpan = Annotated[
 ]
 ReportFile = Annotated[
     Path | None, typer.Option("--report", metavar="FILE.html", help="Also write a page to look at.")
+]
+OverwriteFiles = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        "-y",
+        help="Replace files that exist; without it a terminal is asked, all else refused.",
+    ),
+]
+VisiblePassword = Annotated[
+    Path | None,
+    typer.Option(
+        "--visible-password-file",
+        metavar="FILE",
+        help="Password of VISIBLE's user, on one line; or set MGDN_VISIBLE_PASSWORD.",
+    ),
+]
+InfraredPassword = Annotated[
+    Path | None,
+    typer.Option(
+        "--infrared-password-file",
+        metavar="FILE",
+        help="Password of INFRARED's user, on one line; or set MGDN_INFRARED_PASSWORD.",
+    ),
+]
+OutputPassword = Annotated[
+    Path | None,
+    typer.Option(
+        "--output-password-file",
+        metavar="FILE",
+        help="Password of the user in rtsp://USER@... of OUTPUT; or set MGDN_OUTPUT_PASSWORD.",
+    ),
 ]
 Backend = Annotated[
     str | None,
@@ -54,11 +93,30 @@ FilterChoice = Annotated[
 
 def choose_network(bundle: Path | None, network: str | None) -> Path | str:
     """What ``--bundle`` or ``--network`` names, else the default; UserError for both."""
-    from mgdn_edge.runtime.stream.fuse_files import DEFAULT_NETWORK
+    from mgdn_edge.runtime.stream.request import DEFAULT_NETWORK
 
     if bundle is not None and network is not None:
         raise UserError("both --bundle and --network were given; pass one of them")
     return bundle or network or DEFAULT_NETWORK
+
+
+def may_overwrite(given: bool) -> "Overwrite":
+    """``--overwrite``; without it the person at the terminal is asked, where there is one."""
+    if given or not all(stream and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+        return given
+    return _ask_to_replace
+
+
+def _ask_to_replace(path: Path) -> bool:
+    what = "is not empty; replace what mgdn wrote there" if path.is_dir() else "exists; replace it"
+    return typer.confirm(f"{printable(str(path))} {what}?", err=True)
+
+
+def give_password(address: str, role: "Role", file: Path | None) -> str:
+    """``address`` with the password that ``file`` or the environment holds for ``role``."""
+    from mgdn_edge.runtime.capture.cameras.camera_password import with_password
+
+    return with_password(address, role, file, lambda notice: typer.echo(notice, err=True))
 
 
 def is_native(choice: Literal["plugin", "body"] | None) -> bool | None:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mgdn_edge.runtime.commands.options import (
     BundleFile,
     NetworkName,
+    OverwriteFiles,
     Precision,
     ReportFile,
     Threads,
     choose_network,
+    may_overwrite,
     parse_size,
 )
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.measure.profiling.report import ProfileReport
 
 EPILOG = """Examples:
 
@@ -51,6 +56,7 @@ def profile_command(
         ),
     ] = None,
     report: ReportFile = None,
+    overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="Everything as one JSON object.")] = False,
 ) -> None:
     """Say where a frame's milliseconds go, node by node, and what to do first."""
@@ -63,20 +69,26 @@ def profile_command(
 
     chosen = choose_network(bundle, network)
     retain_pages()
-    with _progress(frames, shown=not json) as on_step:
-        found = profile_network(
-            chosen,
-            size=parse_size(size),
-            frames=frames,
-            variant=variant,
-            precision=precision,
-            threads=threads,
-            native=native,
-            report=report,
-            command=command_text(sys.argv[1:]),
-            on_step=on_step,
-        )
-    print(msgspec.json.encode(found).decode()) if json else print_profile(found)
+    measured: list[ProfileReport] = []
+    try:
+        with _progress(frames, shown=not json) as on_step:
+            profile_network(
+                chosen,
+                size=parse_size(size),
+                frames=frames,
+                variant=variant,
+                precision=precision,
+                threads=threads,
+                native=native,
+                report=report,
+                command=command_text(sys.argv[1:]),
+                on_step=on_step,
+                on_result=measured.append,
+                overwrite=may_overwrite(overwrite),
+            )
+    finally:  # what was measured is shown, whatever comes of the page
+        for found in measured:
+            print(msgspec.json.encode(found).decode()) if json else print_profile(found)
 
 
 @contextmanager
@@ -88,6 +100,14 @@ def _progress(frames: int, *, shown: bool) -> Iterator[Callable[[str, int], None
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("opening", total=frames)
-        yield lambda what, done: progress.update(task, description=what, completed=done)
+    progress = Progress(console=Console(stderr=True), transient=True)
+    task = progress.add_task("opening", total=frames)
+
+    def show(what: str, done: int) -> None:
+        progress.update(task, description=what, completed=done)
+        progress.start()  # not before: a question may be asked until then
+
+    try:
+        yield show
+    finally:
+        progress.stop()

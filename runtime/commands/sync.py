@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from mgdn_edge.runtime.commands.options import (
+    InfraredPassword,
+    OverwriteFiles,
+    VisiblePassword,
+    give_password,
+    may_overwrite,
+)
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 
 EPILOG = """Examples:
 
@@ -42,24 +53,29 @@ def sync_command(
     infrared_span: Annotated[
         str | None, typer.Option(metavar="LOW:HIGH", help="Infrared counts that become 0 and 255.")
     ] = None,
+    visible_password_file: VisiblePassword = None,
+    infrared_password_file: InfraredPassword = None,
+    overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="The clock as one JSON object.")] = False,
 ) -> None:
     """Measure how far the clocks of two aligned cameras are apart, from what moves in both."""
     import msgspec
 
-    from mgdn_edge.runtime.capture.sources import InfraredOptions
+    from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
     from mgdn_edge.runtime.commands.fuse import show_progress
     from mgdn_edge.runtime.pairing.clock_fit import write_clock
+    from mgdn_edge.runtime.secrets.redaction import redact
     from mgdn_edge.runtime.sync.sync_sources import sync_sources
     from mgdn_edge.runtime.thermal.scale import parse_span
-    from mgdn_edge.runtime.whole_file import check_side_file
+    from mgdn_edge.runtime.whole_file import Outputs
 
-    if output is not None:
-        check_side_file(output, "--output", ".json", ())
+    inputs = [*source_files(visible, infrared), *([] if rig is None else [rig])]
+    outputs = Outputs(inputs, may_overwrite(overwrite))
+    clock = None if output is None else outputs.claim(output, "--output", ".json")
     with show_progress(shown=not json) as (_, on_frame):
         fit = sync_sources(
-            visible,
-            infrared,
+            give_password(visible, "visible", visible_password_file),
+            give_password(infrared, "infrared", infrared_password_file),
             within_ms=within,
             seconds=seconds,
             rig=rig,
@@ -70,17 +86,23 @@ def sync_command(
             ),
             on_frame=on_frame,
         )
-    if output is not None:
-        write_clock(output, fit)
     if json:
         print(msgspec.json.encode(fit).decode())
-        return
+    else:
+        print_clock(fit)
+    if clock is not None:
+        write_clock(clock, fit)
+    if not json:
+        use = f"--clock {output}" if output else f"--offset {fit.offset_ms:g}"
+        use += f" --rig {rig}" if rig else ""
+        use += f" --skew-ppm {fit.skew_ppm:g}" if fit.skew_ppm and not output else ""
+        print(redact(f"mgdn fuse {visible} {infrared} fused.mp4 {use}"))
+
+
+def print_clock(fit: ClockFit) -> None:
+    """How the infrared clock reads beside the visible one."""
     skew = f", and runs {fit.skew_ppm:+.0f} ppm faster" if fit.skew_ppm else ""
     print(
         f"the infrared clock reads {fit.offset_ms:+.1f} ms (+- {fit.error_ms:.1f}) beside the "
         f"visible one{skew}"
     )
-    use = f"--clock {output}" if output else f"--offset {fit.offset_ms:g}"
-    use += f" --rig {rig}" if rig else ""
-    use += f" --skew-ppm {fit.skew_ppm:g}" if fit.skew_ppm and not output else ""
-    print(f"mgdn fuse {visible} {infrared} fused.mp4 {use}")

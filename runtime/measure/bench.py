@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import cv2
 import msgspec
 import numpy as np
 
+from mgdn_edge.runtime.bundle.network_names import BASELINES, find_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.session import FilterImplementation, Size
 from mgdn_edge.runtime.fusion.open_session import open_session
@@ -19,7 +20,7 @@ from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
-from mgdn_edge.runtime.whole_file import check_side_file
+from mgdn_edge.runtime.whole_file import Outputs, Overwrite
 
 SCHEMA = "mgdn.bench/1"
 SCENES = 4  # different frames, so that no run is favoured by one picture
@@ -70,16 +71,21 @@ def bench_networks(
     native: bool | None = None,
     report: Path | None = None,
     command: str = "",
+    on_result: Callable[[BenchReport], None] = lambda result: None,
+    overwrite: Overwrite = False,
 ) -> BenchReport:
     """Time ``Session.fuse`` (copies included) on ``size`` (height, width) frames.
 
     Every network fuses each frame before the next frame comes, so that a busy machine slows
     them alike and the ratios hold. ``warmup`` rounds come first and are not counted.
     ``backend``, ``fallback``, ``variant``, ``precision`` and ``native`` (see ``open_session``) are
-    the first network's. ``report`` becomes an HTML file that states ``command``. Raises UserError.
+    the first network's. ``report`` becomes an HTML file that states ``command``; ``on_result`` gets
+    the figures before it is written. Raises UserError.
     """
+    page = None
     if report is not None:
-        check_side_file(report, "--report", ".html", [])
+        bundles = [find_bundle(network) for network in networks if network not in BASELINES]
+        page = Outputs(bundles, overwrite).claim(report, "--report", ".html")
     if frames < 1 or warmup < 0:
         raise UserError(
             f"--frames {frames} --warmup {warmup} measures nothing; give --frames 1 or more"
@@ -131,13 +137,14 @@ def bench_networks(
             versions=installed_versions(),
             conditions=(before, after),
         )
-        if report is not None:
+        on_result(result)
+        if page is not None:
             from mgdn_edge.runtime.report.bench_report import write_bench_report
 
             scene = draw_scene(*size)
             fused = [session.fuse(scene.visible, scene.infrared) for session in sessions]
             pair = (scene.visible, scene.infrared)
-            write_bench_report(report, result, times[:, warmup:], pair, fused, command)
+            write_bench_report(page, result, times[:, warmup:], pair, fused, command)
         return result
 
 

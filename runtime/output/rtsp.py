@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import av
 
 from mgdn_edge.runtime.capture.cameras.backoff import Backoff
-from mgdn_edge.runtime.capture.cameras.camera_uri import without_password
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.output.video import VideoSink
+from mgdn_edge.runtime.output.partial_file import Kept
+from mgdn_edge.runtime.output.video import H264Sink
 from mgdn_edge.runtime.picture.frame import SourceInfo, VisibleFrame
+from mgdn_edge.runtime.secrets.redaction import redact
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.output.video import Packets
@@ -22,15 +23,17 @@ OPTIONS = {"rtsp_transport": "tcp"}
 OPEN_SECONDS, WRITE_SECONDS = 3.0, 3.0
 
 
-class RtspSink(VideoSink):
+class RtspSink(H264Sink):
     """H.264 to ``rtsp://``, a key frame a second. Frames without a server are lost, not kept.
 
     Raises UserError where nobody takes the very first frame.
     """
 
     def __init__(self, uri: str, source: SourceInfo) -> None:
-        super().__init__(Path(uri), source, live=True)
+        super().__init__(source, live=True)
+        self.path = Path(redact(uri))
         self._uri = uri
+        self._container: av.container.OutputContainer | None = None
         self._backoff = Backoff()
         self._retry_at = 0.0
         self._connected_once = False
@@ -39,7 +42,7 @@ class RtspSink(VideoSink):
     @property
     def uri(self) -> str:
         """The address, without its password."""
-        return without_password(self._uri)
+        return redact(self._uri)
 
     def encode(self, picture: av.VideoFrame, visible: VisibleFrame) -> Packets:
         """Encoder frame -> packets; none while there is no server."""
@@ -61,33 +64,31 @@ class RtspSink(VideoSink):
         """Say good-bye to the server, if it still listens."""
         self._disconnect()
 
-    def discard(self) -> None:
+    def keep(self) -> Kept | None:
         """As ``close``: what was sent is sent."""
         self._disconnect()
+        return None
 
     def _connect(self, picture: av.VideoFrame, visible: VisibleFrame) -> bool:
         if time.monotonic() < self._retry_at:
             return False
         try:
-            self._open(picture, visible)
+            self._stream = self._open(picture, visible)
             assert self._container is not None
             self._container.start_encoding()
-        except UserError:
-            if not self._connected_once:
-                raise
-            self._disconnect()
-            self._retry_at = time.monotonic() + self._backoff.next_seconds()
-            return False
-        except (av.FFmpegError, OSError) as error:
-            self._disconnect()
-            if not self._connected_once:
-                raise self._unwritable(error) from None
-            self._retry_at = time.monotonic() + self._backoff.next_seconds()
-            return False
-        self.reconnects += self._connected_once
-        self._connected_once = True
-        self._backoff.succeeded()
-        return True
+        except (UserError, av.FFmpegError, OSError) as error:
+            failure = error if isinstance(error, UserError) else self._unwritable(error)
+        else:
+            self.reconnects += self._connected_once
+            self._connected_once = True
+            self._backoff.succeeded()
+            return True
+        self._disconnect()
+        if not self._connected_once:
+            failure.__context__ = None  # FFmpeg's own error quotes the password
+            raise failure
+        self._retry_at = time.monotonic() + self._backoff.next_seconds()
+        return False
 
     def _disconnect(self) -> None:
         container, self._container, self._stream = self._container, None, None
@@ -95,10 +96,20 @@ class RtspSink(VideoSink):
             with suppress(av.FFmpegError, OSError):
                 container.close()
 
-    def _new_container(self) -> av.container.OutputContainer:
-        return av.open(
-            self._uri, "w", format="rtsp", options=OPTIONS, timeout=(OPEN_SECONDS, WRITE_SECONDS)
-        )
+    def _new_stream(self) -> av.VideoStream:
+        try:
+            self._container = av.open(
+                self._uri,
+                "w",
+                format="rtsp",
+                options=OPTIONS,
+                timeout=(OPEN_SECONDS, WRITE_SECONDS),
+            )
+        except (av.FFmpegError, OSError) as error:
+            raise self._unwritable(error) from None
+        stream = self._container.add_stream("libx264", rate=self._rate)
+        stream.time_base = stream.codec_context.time_base = self._time_base
+        return stream
 
     def _encoder_options(self) -> dict[str, str]:
         return {**super()._encoder_options(), "g": str(max(1, round(self._rate)))}

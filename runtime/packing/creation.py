@@ -12,6 +12,7 @@ from mgdn_edge.runtime.bundle.export_record import (
     GRAPH_FILE,
     ExportedModel,
     ExportRecord,
+    list_export_files,
     read_export_record,
 )
 from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
@@ -26,11 +27,12 @@ from mgdn_edge.runtime.bundle.manifest import (
     decode_manifest,
     encode_manifest,
 )
+from mgdn_edge.runtime.bundle.onnx_file import rewrite_model
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND, OnnxRuntimeSession
 from mgdn_edge.runtime.fusion.contract.golden_check import encode_plane
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import Outputs, Overwrite
 
 # Odd on purpose: padding and cropping of a dynamic graph are part of what is checked.
 DYNAMIC_GOLDEN_SIZE = (101, 131)
@@ -48,6 +50,7 @@ def create_bundle(
     licence: str | None = None,
     notes: Sequence[str] = (),
     quality: dict[str, float | str] | None = None,
+    overwrite: Overwrite = False,
 ) -> Manifest:
     """Write ``output`` (.mgdn) from an export folder; returns its manifest.
 
@@ -55,11 +58,9 @@ def create_bundle(
     are added to theirs. Each variant fuses the golden scene on ONNX Runtime's CPU provider.
     UserError where a file is missing or no frame graph; then nothing is written.
     """
-    if output.suffix != ".mgdn":
-        raise UserError(f"output {output} must end in .mgdn")
-    if not output.parent.is_dir():
-        raise UserError(f"cannot write {output}: the folder {output.parent} does not exist")
     record = read_export_record(export_folder)
+    inputs = [export_folder / name for name in list_export_files(record)]
+    claimed = Outputs(inputs, overwrite).claim(output, "OUT", ".mgdn")
     if not record.models:
         raise UserError(
             f"{export_folder} holds variant {record.variant}, which fuses no visible-infrared "
@@ -91,10 +92,7 @@ def create_bundle(
     )
     text = encode_manifest(manifest)
     decode_manifest(text)  # a bundle we would refuse to open is not written
-    try:
-        write_whole(output, encode_archive({MANIFEST_FILE: text, **files}))
-    except OSError as error:
-        raise UserError(f"cannot write {output}: {error.strerror}") from error
+    claimed.write(encode_archive({MANIFEST_FILE: text, **files}))
     return manifest
 
 
@@ -104,8 +102,8 @@ def _add_variant(
     """Read one exported graph and fuse the golden scene with it; adds to ``files``."""
     size = None if model.height is None or model.width is None else (model.height, model.width)
     path, plugin_path = f"models/{model.name}.onnx", f"models/{model.name}.plugin.onnx"
-    files[path] = _read_file(folder, model.file)
-    files[plugin_path] = _read_file(folder, model.file_without_body)
+    files[path] = _read_model(folder, model.file)
+    files[plugin_path] = _read_model(folder, model.file_without_body)
     scene = draw_scene(*(size or DYNAMIC_GOLDEN_SIZE))
     with OnnxRuntimeSession(
         files[path], spec=record.fusion_spec, variant=model.name, size=size
@@ -138,6 +136,19 @@ def _read_graph(folder: Path) -> bytes:
             f"{folder / GRAPH_FILE} holds no graph facts ({error}); run `mgdn export` again"
         ) from error
     return data
+
+
+def _read_model(folder: Path, name: str) -> bytes:
+    """A graph of the folder; UserError with a line that writes it plainly where it is not so."""
+    data = _read_file(folder, name)
+    try:
+        return rewrite_model(data, name)
+    except UserError as error:
+        path = str(folder.absolute() / name)
+        normalise = f"m = onnx.load({path!r}); m.DiscardUnknownFields(); onnx.save(m, {path!r})"
+        raise UserError(
+            f'{error}; run `mgdn export` again, or: python -c "import onnx; {normalise}"'
+        ) from error
 
 
 def _read_file(folder: Path, name: str) -> bytes:

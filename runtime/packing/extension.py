@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -20,13 +19,12 @@ from mgdn_edge.runtime.bundle.manifest import (
     listed_files,
 )
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.fusion.contract.golden_check import encode_plane
 from mgdn_edge.runtime.packing.creation import DYNAMIC_GOLDEN_SIZE, onnxruntime_version, refer
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.quality.gate import CandidatePrecision, Verdict
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import Output
 
 # Requantising rounds a value on a border either way, which processors and runtimes decide
 # differently, and each layer adds its own: integer kernels against the same graph in float differ
@@ -46,7 +44,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 def extend_bundle(
     bundle: Bundle,
-    output: Path,
+    output: Output,
     candidates: Sequence[Candidate],
     verdicts: Sequence[Verdict],
     calibration: CalibrationProvenance,
@@ -77,10 +75,7 @@ def extend_bundle(
     )
     text = encode_manifest(manifest)
     decode_manifest(text)  # a bundle we would refuse to open is not written
-    try:
-        write_whole(output, encode_archive({MANIFEST_FILE: text, **contents}))
-    except OSError as error:
-        raise UserError(f"cannot write {output}: {error.strerror}") from error
+    output.write(encode_archive({MANIFEST_FILE: text, **contents}))
     return manifest
 
 

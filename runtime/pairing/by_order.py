@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+
 from mgdn_edge.runtime.capture.sources import Source
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing.pairs import Pair, Pairs
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
+from mgdn_edge.runtime.pairing.pairs import Pair, Pairs
 from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
 
 NAMED_STEMS = 3

@@ -20,11 +20,11 @@ from mgdn_edge.runtime.capture.clocks.steady_stamps import NS, SteadyStamps
 from mgdn_edge.runtime.capture.sources import Source
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing.by_order import OrderedPairs
-from mgdn_edge.runtime.pairing.pairs import Pair, Pairs
 from mgdn_edge.runtime.pairing.channel import Channel
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit, checked, read_clock
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.pairing.nearest import InfraredAt, NothingYetError, PairPolicy, Timed
+from mgdn_edge.runtime.pairing.pairs import Pair, Pairs
 from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
 
 F = TypeVar("F", VisibleFrame, InfraredFrame)
@@ -209,9 +209,7 @@ def open_pairs(
 ) -> Pairs:
     """Pairs by time where ``timing`` asks for it or a source is live, else by order."""
     if timing is None and not (visible.info.live or infrared.info.live):
-        return OrderedPairs(
-            visible, infrared, frames=frames, shortest=shortest, resize=resize
-        )
+        return OrderedPairs(visible, infrared, frames=frames, shortest=shortest, resize=resize)
     return TimedPairs(
         visible,
         infrared,

@@ -11,15 +11,15 @@ T = TypeVar("T")
 
 
 class Channel(Generic[T]):
-    """At most ``capacity`` items from one producer thread to one consumer thread.
+    """At most ``capacity`` items, None any number, from one producer thread to one consumer thread.
 
     Lossless by default: ``put`` waits for room. With ``on_drop`` it never waits: the oldest
     item makes room and is handed to ``on_drop``, on the producer's thread.
     """
 
-    def __init__(self, capacity: int, on_drop: Callable[[T], None] | None = None) -> None:
+    def __init__(self, capacity: int | None, on_drop: Callable[[T], None] | None = None) -> None:
         self._items: deque[T] = deque()
-        self._capacity = capacity
+        self._capacity = float("inf") if capacity is None else capacity
         self._on_drop = on_drop
         self._changed = threading.Condition()
         self._closed = False

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import Output
 
 SCHEMA = "mgdn.clock/1"
 MS = 1e6  # nanoseconds
@@ -37,12 +37,9 @@ class ClockFit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return infrared_ns - round(self.offset_ms * MS + correction)
 
 
-def write_clock(path: Path, fit: ClockFit) -> None:
+def write_clock(output: Output, fit: ClockFit) -> None:
     """Write ``fit`` whole; raises UserError where that cannot be."""
-    try:
-        write_whole(path, msgspec.json.format(msgspec.json.encode(fit)) + b"\n")
-    except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror}); give another --output") from None
+    output.write(msgspec.json.format(msgspec.json.encode(fit)) + b"\n")
 
 
 def read_clock(path: Path) -> ClockFit:

@@ -15,36 +15,66 @@ from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.measure.acceptance.fidelity import Example
 from mgdn_edge.runtime.measure.acceptance.report import AcceptReport, Kept, SubjectParity
 from mgdn_edge.runtime.measure.acceptance.timing import Timing
-from mgdn_edge.runtime.report.document import write_document
+from mgdn_edge.runtime.report.document import render_document
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture
 from mgdn_edge.runtime.report.plots import plot_frames
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import Output, Outputs, Overwrite, RunFile, beside
 
 REPORT_FILE, PAGE_FILE = "accept.json", "accept.html"
 GAIN = 32  # of the difference picture: one level is seen, seven fill it
 
 
-def write_acceptance(folder: Path, kept: Kept) -> None:
-    """Write REPORT_FILE and PAGE_FILE into ``folder``, made where it is not; UserError if it fails.
+class AcceptanceFiles:
+    """REPORT_FILE and PAGE_FILE of one acceptance in ``folder``, which ``keep`` makes."""
 
-    Each file is written whole.
-    """
+    def __init__(self, folder: Path, inputs: Sequence[Path], overwrite: Overwrite = False) -> None:
+        """Claim both; UserError where one is there already and stays."""
+        self._folder = folder
+        outputs = Outputs(inputs, overwrite)
+        paths = [folder / name for name in (REPORT_FILE, PAGE_FILE)]
+        self._report, self._page = (
+            RunFile(outputs.claim(path, "--out") if folder.is_dir() else Output(path, "--out"))
+            for path in paths
+        )
+
+    def keep(self, kept: Kept) -> None:
+        """Write both as they are now; UserError where the report cannot be for the first time.
+
+        Nothing has been measured then. Other failures wait for ``check``, so that a disk that
+        fills up costs no measurement.
+        """
+        text = msgspec.json.format(msgspec.json.encode(kept.report), indent=1) + b"\n"
+        if self._report.written:
+            self._report.try_write(text)
+        else:
+            self._make_folder()
+            self._report.write(text)
+        self._page.try_write(render_acceptance(kept))
+
+    def check(self) -> None:
+        """Raise UserError where the latest state of either could not be written."""
+        self._report.check()
+        with beside(self._report.output.path):
+            self._page.check()
+
+    def _make_folder(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"cannot write into {self._folder}: {error.strerror}; give another --out"
+            ) from error
+
+
+def render_acceptance(kept: Kept) -> bytes:
+    """The page of a report, as far as it is."""
     report = kept.report
-    text = msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / REPORT_FILE, text)
-    except OSError as error:
-        raise UserError(
-            f"cannot write into {folder}: {error.strerror}; give another --out"
-        ) from error
     soak, plot = report.soak, None
     if soak is not None and len(kept.soak_ns):
         numbers, none = np.arange(len(kept.soak_ns)), np.zeros(0, np.int64)
         p95 = float(np.percentile(kept.soak_ns, 95) / 1e6)
         plot = plot_frames(kept.soak_ns, numbers, none, {"95 % within": p95}, "frames of the soak")
-    write_document(
-        folder / PAGE_FILE,
+    return render_document(
         "accept.html",
         verdict=report.verdict,
         flawed=not report.accepted,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,13 +13,14 @@ from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.report.document import write_document
 from mgdn_edge.runtime.report.pictures import encode_picture
 from mgdn_edge.runtime.report.plots import draw_bars, plot_frames
+from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.measure.bench import BenchReport, NetworkFigures
 
 
 def write_bench_report(
-    path: Path,
+    output: Output,
     report: BenchReport,
     times_ns: npt.NDArray[np.int64],
     pair: tuple[Plane, Plane],
@@ -45,7 +45,7 @@ def write_bench_report(
         ),
     ]
     write_document(
-        path,
+        output,
         "bench.html",
         verdict=verdict(report, names),
         flawed=False,

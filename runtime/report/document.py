@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.secrets.redaction import redact
+from mgdn_edge.runtime.whole_file import Output
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_document(path: Path, template: str, **values: object) -> None:
-    """Render ``template`` with ``values`` into ``path``; UserError where that cannot be written.
+def write_document(output: Output, template: str, **values: object) -> None:
+    """``template`` with ``values`` -> ``output``; UserError where that cannot be written."""
+    output.write(render_document(template, **values))
 
-    Every value is escaped; a name the template uses and ``values`` lacks is an error.
+
+def render_document(template: str, **values: object) -> bytes:
+    """A template's name and its values -> the page.
+
+    Every value is escaped, passwords in texts are redacted; a name the template uses and
+    ``values`` lacks is an error.
     """
     import jinja2
 
@@ -24,9 +30,9 @@ def write_document(path: Path, template: str, **values: object) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template(template).render(values)
-    try:
-        # A file name that is not UTF-8 reaches us with surrogates; the page shows them as "?".
-        write_whole(path, page.encode(errors="replace"))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; give another --report") from error
+    told = {
+        name: redact(value) if isinstance(value, str) else value for name, value in values.items()
+    }
+    page = environment.get_template(template).render(told)
+    # A file name that is not UTF-8 reaches us with surrogates; the page shows them as "?".
+    return page.encode(errors="replace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,21 +12,19 @@ from mgdn_edge.runtime.report.pictures import colour_image, encode_picture
 from mgdn_edge.runtime.report.plots import draw_bars, plot_frames
 from mgdn_edge.runtime.stream.frame_times import STAGE_WORDS, WORK_STAGES, frame_times_ns
 from mgdn_edge.runtime.stream.latency import percentiles, warmup_frames
+from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.report.pictures import Picture
-    from mgdn_edge.runtime.stream.fuse_files import Summary
-    from mgdn_edge.runtime.stream.kept_frames import KeptFrame
     from mgdn_edge.runtime.stream.latency import Percentiles
-    from mgdn_edge.runtime.stream.ledger import Ledger
+    from mgdn_edge.runtime.stream.result import FuseResult, KeptFrame, Summary
 
 SHORTEST_BAR_MS = 0.01  # less reads 0.00 in the table
 
 
-def write_fuse_report(
-    path: Path, summary: Summary, ledger: Ledger, frames: list[KeptFrame], command: str
-) -> None:
-    """Figures, ledger and kept frames of one stream -> an HTML file."""
+def write_fuse_report(output: Output, result: FuseResult, command: str) -> None:
+    """What a stream did -> an HTML file that states ``command``."""
+    summary, ledger, frames = result.summary, result.ledger, result.pictures
     rows, counts = ledger.rows, summary.frames
     times = frame_times_ns(rows, summary.pace)
     figures = percentiles(times, warmup_frames(len(times))) if len(times) else None
@@ -38,7 +35,7 @@ def write_fuse_report(
         plot = plot_frames(times, rows["seq"], ledger.dropped["seq"], marks, title)
     busiest = busiest_stage(summary)
     write_document(
-        path,
+        output,
         "fuse.html",
         verdict=verdict(summary, figures),
         flawed=bool(counts.dropped or summary.interrupted or not counts.out),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from mgdn_edge.runtime.measure.profiling.terminal import UNBALANCED, describe_ru
 from mgdn_edge.runtime.report.document import write_document
 from mgdn_edge.runtime.report.plots import Bar, plot_frames
 from mgdn_edge.runtime.report.roofline_plot import plot_roofline
+from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.measure.profiling.report import Group, ProfileReport
@@ -23,7 +23,7 @@ MOST_ROWS = 40  # parts in the table: what is shorter is in the JSON
 
 
 def write_profile_report(
-    path: Path, report: ProfileReport, times_ns: npt.NDArray[np.int64], command: str
+    output: Output, report: ProfileReport, times_ns: npt.NDArray[np.int64], command: str
 ) -> None:
     """A profile and (N,) unprofiled nanoseconds of each frame -> an HTML file."""
     ranked = sorted(report.parts, key=lambda part: -part.ms)
@@ -31,7 +31,7 @@ def write_profile_report(
     marks = {"95 % within": infer.p95, "half within": infer.p50}
     none = np.zeros(0, np.int64)
     write_document(
-        path,
+        output,
         "profile.html",
         verdict=verdict(report),
         flawed=not report.account.is_balanced,

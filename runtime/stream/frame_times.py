@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.stream.ledger import END_TO_END, STAGES, span_ns
-
-if TYPE_CHECKING:
-    from mgdn_edge.runtime.stream.stream import Pace
+from mgdn_edge.runtime.stream.request import Pace
 
 WORK_STAGES = tuple(name for name in STAGES if not name.endswith("_wait"))
 

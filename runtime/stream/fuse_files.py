@@ -1,189 +1,176 @@
-"""fuse_files: two recordings and a network's name in, a fused recording and figures out."""
+"""fuse_files: a request in, a fused recording and its figures out."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import replace
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.alignment.apply.registration import open_alignment
+from mgdn_edge.runtime.alignment.apply.registration import (
+    Registration,
+    RigGrid,
+    SameGrid,
+    open_alignment,
+)
 from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
-from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
-from mgdn_edge.runtime.fusion.contract.session import FilterImplementation, Session
+from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
+from mgdn_edge.runtime.errors import EndedEarlyError, UserError
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.output.counts_file import record_counts
-from mgdn_edge.runtime.output.sinks import open_sink
+from mgdn_edge.runtime.output.counts_file import CountsRecorder
+from mgdn_edge.runtime.output.sinks import AnySink, open_sink
+from mgdn_edge.runtime.pairing.by_time import TimedOptions, open_pairs
+from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 from mgdn_edge.runtime.pairing.pairs import Pairs
-from mgdn_edge.runtime.pairing.by_time import UNENDING, TimedOptions, open_pairs
-from mgdn_edge.runtime.stream.latency import Percentiles, measure_stages
+from mgdn_edge.runtime.stream.kept_frames import KeptFrames
+from mgdn_edge.runtime.stream.latency import measure_stages
 from mgdn_edge.runtime.stream.ledger import END_TO_END
-from mgdn_edge.runtime.stream.pairing_figures import PairingFigures, pairing_figures
-from mgdn_edge.runtime.stream.stream import Pace, StreamResult, fuse_stream
-from mgdn_edge.runtime.stream.trace import write_trace
-from mgdn_edge.runtime.thermal.scale import CountScale
-from mgdn_edge.runtime.whole_file import check_side_file
+from mgdn_edge.runtime.stream.observer import Observer
+from mgdn_edge.runtime.stream.pairing_figures import pairing_figures
+from mgdn_edge.runtime.stream.request import FuseRequest, Pace
+from mgdn_edge.runtime.stream.result import SCHEMA, FrameCounts, FuseResult, Summary
+from mgdn_edge.runtime.stream.stream import StreamResult, fuse_stream
+from mgdn_edge.runtime.whole_file import Outputs
 
-SCHEMA = "mgdn.fuse/1"
-DEFAULT_NETWORK = "mgdn-edge"
-
-
-class FrameCounts(msgspec.Struct, frozen=True, rename={"in_": "in"}):
-    """Frames read, written, and overtaken by newer ones: ``in`` = ``out`` + ``dropped``."""
-
-    in_: int
-    out: int
-    dropped: int
-
-
-class Summary(msgspec.Struct, frozen=True):
-    """What was fused, by what, how fast. ``stages`` are milliseconds by stage name.
-
-    ``size`` is "WIDTHxHEIGHT", or null where the frames differ. ``fps`` is frames out over the
-    time from the first frame's capture to the last one's output. Under pace "none" queues are
-    kept full, so ``end_to_end`` measures them; pace "source" measures latency. ``execution`` says
-    how the backend computed: device, memory, CUDA graph, a fallback.
-    """
-
-    schema: str
-    network: str
-    backend: str
-    variant: str
-    precision: str
-    filter_implementation: FilterImplementation | None
-    pace: Pace
-    size: str | None
-    output: str
-    frames: FrameCounts
-    interrupted: bool
-    fps: float
-    end_to_end: Percentiles | None
-    stages: dict[str, Percentiles]
-    versions: dict[str, str]
-    pairing: PairingFigures | None = None
-    drift: DriftFigures | None = None
-    execution: dict[str, str] = {}
+NOTHING_RECORDED = "nothing was recorded"
 
 
 def fuse_files(
-    visible: str,
-    infrared: str,
-    output: str,
+    request: FuseRequest,
     *,
-    network: str | Path = DEFAULT_NETWORK,
-    backend: str | None = None,
-    fallback: str | None = None,
-    variant: str | None = None,
-    precision: str | None = None,
-    threads: int | None = None,
-    native: bool | None = None,
-    frames: int | None = None,
-    resize: bool = False,
-    shortest: bool = False,
-    rig: Path | None = None,
-    distance_m: float | None = None,
-    realign: bool = False,
-    pace: Pace = "none",
-    timing: TimedOptions | None = None,
-    infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
-    record_infrared: Path | None = None,
-    infrared_scale: CountScale | None = None,
+    outputs: Outputs | None = None,
     stop: threading.Event | None = None,
-    on_start: Callable[[int], None] | None = None,
+    on_start: Callable[[int], None] = lambda count: None,
     on_frame: Callable[[], None] | None = None,
-    report: Path | None = None,
-    trace: Path | None = None,
-    command: str = "",
     tell: Callable[[str], None] = lambda sentence: None,
-) -> Summary:
-    """Fuse VISIBLE and INFRARED (paths or file:// URIs) into OUTPUT; returns the figures.
+) -> FuseResult:
+    """Do what ``request`` asks.
 
-    ``on_start`` gets the number of pairs, where it is known, before the first is fused;
-    ``on_frame`` is called after each; ``native`` and ``tell`` as for ``open_session``. ``rig`` is
-    a rig file: both pictures are brought to its working size, for things ``distance_m`` metres
-    away; ``realign`` follows slow drift. ``timing`` pairs by time stamp instead of by order; live
-    sources always are. ``record_infrared`` keeps the sensor's counts beside OUTPUT,
-    ``infrared_scale`` says what they mean. ``report`` becomes an HTML file that states
-    ``command``, ``trace`` a Chrome trace. Raises UserError for wrong input; OUTPUT then does not
-    exist.
+    ``outputs`` says which files may be replaced (none, by default) and holds what the caller has
+    claimed of its own, such as a report. ``stop`` ends the stream; ``on_start`` gets the number of
+    pairs, where it is known, before the first is fused; ``on_frame`` is called after each;
+    ``tell`` gets sentences worth reading at once. Raises UserError for wrong input, and OUTPUT
+    then is as it was; EndedEarlyError where something was recorded, which is kept.
     """
+    alignment = open_alignment(
+        request.rig, request.distance_m, resize=request.resize, realign=request.realign
+    )
+    timing = request.timing
+    if timing is None and alignment is not None and alignment.rig.clock_offset_ms:
+        timing = TimedOptions(ClockFit(offset_ms=alignment.rig.clock_offset_ms))
     with (
-        open_visible(visible) as visible_source,
-        open_infrared(infrared, infrared_options) as infrared_source,
+        open_visible(request.visible) as visible,
+        open_infrared(request.infrared, request.infrared_options) as infrared,
+        ExitStack() as stack,
     ):
         pairs = open_pairs(
-            visible_source,
-            infrared_source,
+            visible,
+            infrared,
             timing,
-            frames=frames,
-            shortest=shortest,
-            resize=resize,
-            alignment=open_alignment(rig, distance_m, resize=resize, realign=realign),
+            frames=request.frames,
+            shortest=request.shortest,
+            resize=request.resize or alignment is not None,
             stop=stop,
         )
-        if pairs.visible.info.live:
-            pace = "source"  # a camera keeps no other
-        sink = open_sink(
-            output,
-            pairs.output_info,
-            pairs.count,
-            [*visible_source.paths, *infrared_source.paths],
-            live=pace == "source",
+        pace: Pace = "source" if pairs.visible.info.live else request.pace
+        registration: Registration = SameGrid()
+        monitor = None
+        if alignment is not None:
+            monitor = DriftMonitor(alignment, realign=request.realign)
+            registration = RigGrid(lambda: monitor.alignment)
+        size = registration.size_of(pairs.first)
+        common = size if pairs.size is not None or alignment is not None else None
+        if request.record_infrared is not None and not pairs.has_counts:
+            raise UserError(
+                "--record-infrared keeps 16-bit counts, and this infrared is 8-bit: leave it out"
+            )
+        outputs = outputs or Outputs(())
+        named = [path for path in (request.rig, request.network) if not isinstance(path, str)]
+        outputs.add_inputs(
+            [*visible.paths, *infrared.paths, *request.reads, *(path for path in named if path)]
         )
-        taken = [sink.path, *visible_source.paths, *infrared_source.paths]
-        if report is not None:
-            check_side_file(report, "--report", ".html", taken)
-        if record_infrared is not None:
-            check_side_file(record_infrared, "--record-infrared", ".mkv", taken)
-        if trace is not None:
-            check_side_file(trace, "--trace", ".json", taken)
-        with open_session(
-            network,
-            backend=backend,
-            fallback=fallback,
-            variant=variant,
-            precision=precision,
-            size=pairs.size,
-            threads=threads,
-            native=native,
-            tell=tell,
-        ) as session:
-            if on_start is not None and pairs.count != UNENDING:
-                on_start(pairs.count)
-            keeper = None
-            if report is not None:
-                from mgdn_edge.runtime.stream.kept_frames import KeptFrames
+        shown = replace(pairs.visible.info, size=common)
+        sink = open_sink(request.output, shown, pairs.count, outputs, live=pace == "source")
+        observers: list[Observer] = [] if monitor is None else [monitor]
+        recorder = None
+        if request.record_infrared is not None:
+            claimed = outputs.claim(request.record_infrared, "--record-infrared", ".mkv")
+            recorder = CountsRecorder(claimed, request.infrared_scale, pairs.visible.info.rate)
+            observers.append(recorder)
+        pictures = KeptFrames(pairs.count, pace) if request.keep_pictures else None
+        if pictures is not None:
+            observers.append(pictures)
+        stack.enter_context(sink)
+        if recorder is not None:
+            stack.enter_context(recorder)
+        session = stack.enter_context(
+            open_session(request.network, request.choice, size=common, tell=tell)
+        )
+        if pairs.count is not None:
+            on_start(pairs.count)
+        try:
+            result = fuse_stream(
+                pairs,
+                session,
+                sink,
+                registration=registration,
+                pace=pace,
+                stop=stop,
+                on_frame=on_frame,
+                observers=observers,
+            )
+        except UserError as error:
+            kept = keep_recordings(sink, recorder, pairs.count)
+            if not kept:
+                raise
+            raise EndedEarlyError(f"{error}; {kept}") from error
+        except BaseException:
+            tell(keep_recordings(sink, recorder, pairs.count) or NOTHING_RECORDED)
+            raise
+        where = sink.uri if result.kept is None else str(result.kept.path)
+        drift = None if monitor is None else monitor.finish()
+        summary = summarise(result, session, pairs, common, where, pace, drift)
+        failures = []
+        if result.interrupted and not (pairs.visible.info.live and result.frames_out):
+            kept = keep_recordings(sink, recorder, pairs.count)
+            tell(f"interrupted: {kept or NOTHING_RECORDED}")
+        elif recorder is not None:
+            recorder.complete()
+        if recorder is not None and recorder.failure is not None:
+            failures = [recorder.failure]
+            if kept := keep_recordings(sink, recorder, pairs.count):
+                failures.append(kept)
+        return FuseResult(
+            summary, result.ledger, [] if pictures is None else pictures.frames(), failures
+        )
 
-                keeper = KeptFrames(pairs.count, pace)
-            if pairs.alignment is not None:
-                pairs.monitor = DriftMonitor(pairs, realign=realign)
-            with record_counts(record_infrared, infrared_scale, pairs, keeper) as watching:
-                result = fuse_stream(
-                    pairs, session, sink, pace=pace, stop=stop, on_frame=on_frame, keeper=watching
-                )
-            summary = summarise(result, session, pairs, sink.uri, pace)
-            if trace is not None:
-                write_trace(
-                    trace, result.ledger, {"network": summary.network, "backend": summary.backend}
-                )
-            if report is not None and keeper is not None:
-                from mgdn_edge.runtime.report.fuse_report import write_fuse_report
 
-                write_fuse_report(report, summary, result.ledger, keeper.frames(), command)
-            return summary
+def keep_recordings(sink: AnySink, recorder: CountsRecorder | None, total: int | None) -> str:
+    """Leave what is not complete under its partial name: where, and how many frames of ``total``.
+
+    "" where no frame was recorded.
+    """
+    kept = [sink.keep(), None if recorder is None else recorder.keep()]
+    return ", ".join(each.sentence(total) for each in kept if each is not None)
 
 
 def summarise(
-    result: StreamResult, session: Session, pairs: Pairs, output: str, pace: Pace
+    result: StreamResult,
+    session: Session,
+    pairs: Pairs,
+    size: tuple[int, int] | None,
+    output: str,
+    pace: Pace,
+    drift: DriftFigures | None,
 ) -> Summary:
-    """Figures of a finished stream."""
+    """Figures of a finished stream of (height, width) ``size`` frames."""
     rows = result.ledger.rows
     stages = measure_stages(rows)
-    size = pairs.size
     return Summary(
         schema=SCHEMA,
         network=session.network,
@@ -202,7 +189,7 @@ def summarise(
         stages=stages,
         versions=installed_versions(),
         pairing=pairing_figures(pairs, rows),
-        drift=None if pairs.monitor is None else pairs.monitor.finish(),
+        drift=drift,
     )
 
 

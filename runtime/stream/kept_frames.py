@@ -3,61 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane, VisibleFrame
+from mgdn_edge.runtime.alignment.apply.registration import RegisteredPair
+from mgdn_edge.runtime.pairing.pairs import Pair
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.stream.frame_times import frame_time_ns
 from mgdn_edge.runtime.stream.latency import warmup_frames
-
-if TYPE_CHECKING:
-    from mgdn_edge.runtime.pairing.pairs import Pair
-    from mgdn_edge.runtime.stream.stream import Pace
-
-
-@dataclass
-class KeptFrame:
-    """One frame's pictures: why it was kept, and its time as its pace defines it."""
-
-    roles: list[str]
-    visible: VisibleFrame
-    infrared: InfraredPlane
-    fused: Plane
-    time_ns: int
+from mgdn_edge.runtime.stream.request import Pace
+from mgdn_edge.runtime.stream.result import KeptFrame
 
 
 @dataclass
 class KeptFrames:
-    """Never more than three frames and one spare plane, however long the stream.
+    """Observes a stream: never more than three frames and one spare plane, however long it is.
+
+    ``count`` is how many frames there will be, None where nobody knows.
 
     Sources hand out frames they do not touch again, so holding one copies nothing; the fused
     plane belongs to its slot and is copied once a frame (640x480: 12 us alone, 50 us beside a
-    busy encoder, medians of four clips in turns). Both methods are called on the writer's thread.
+    busy encoder, medians of four clips in turns).
     """
 
-    count: int
+    count: int | None
     pace: Pace
     _spare: Plane | None = None
     _finished: int = 0
     _by_role: dict[str, KeptFrame] = field(default_factory=dict)
 
-    def hold(self, fused: Plane) -> None:
+    def see_pair(self, pair: Pair) -> None:
+        """Nothing to see before registration."""
+
+    def see_fused(self, fused: Plane) -> None:
         """(H, W) uint8 fused luma of the frame being written, while its slot is still held."""
         if self._spare is None or self._spare.shape != fused.shape:
             self._spare = np.empty_like(fused)
         np.copyto(self._spare, fused)
 
-    def decide(self, pair: Pair) -> None:
+    def see_written(self, pair: RegisteredPair) -> None:
         """Keep the held frame if it is the first, the middle or the slowest after warm-up."""
         time_ns = frame_time_ns(pair.stamps, self.pace)
         roles = []
         if not self._finished:
             roles.append("first")
-        if "middle" not in self._by_role and pair.stamps.seq >= self.count // 2 > 0:
+        if "middle" not in self._by_role and pair.stamps.seq >= (self.count or 0) // 2 > 0:
             roles.append("middle")
         slowest = self._by_role.get("slowest")
-        warm = self._finished >= warmup_frames(self.count)
+        warm = self._finished >= warmup_frames(self.count or 0)
         if warm and (slowest is None or time_ns > slowest.time_ns):
             roles.append("slowest")
         self._finished += 1

@@ -4,7 +4,7 @@ Three threads, two channels:
 
     reader --waiting--> fusion (the caller's thread) --computed--> writer
 
-Fusion copies a pair into a free slot and submits it; the writer collects, so one slot computes
+Fusion registers a pair into a free slot and submits it; the writer collects, so one slot computes
 while another is filled or emptied. The slots bound what is in flight.
 """
 
@@ -12,58 +12,48 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from dataclasses import dataclass
 
-import cv2
-import numpy as np
-
+from mgdn_edge.runtime.alignment.apply.registration import RegisteredPair, Registration, SameGrid
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.session import Session, Slot
+from mgdn_edge.runtime.output.partial_file import Kept
 from mgdn_edge.runtime.output.sinks import AnySink
-from mgdn_edge.runtime.pairing.pairs import Pairs
-from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.pairing.channel import Channel
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.pairing.pairs import Pair, Pairs
 from mgdn_edge.runtime.stream.ledger import Ledger
-
-Pace = Literal["none", "source"]
+from mgdn_edge.runtime.stream.observer import Observer
+from mgdn_edge.runtime.stream.request import Pace
 
 # Enough to ride over one slow decode; more only costs memory and, under Ctrl-C, patience.
 LOSSLESS_CAPACITY = 4
-UNBOUNDED = 1 << 30
+SAME_GRID = SameGrid()
 
 now_ns = time.perf_counter_ns
 
 
 @dataclass(frozen=True, slots=True)
 class StreamResult:
-    """What a stream did. ``frames_in`` = frames out + frames dropped, always."""
+    """What a stream did. ``frames_in`` = frames out + frames dropped, always.
+
+    ``interrupted`` by ``stop``; ``kept``: what then stays under a partial name.
+    """
 
     ledger: Ledger
     frames_in: int
     frames_out: int
     frames_dropped: int
     interrupted: bool
-
-
-class FrameKeeper(Protocol):
-    """Sees every written frame on the writer's thread, for reports."""
-
-    def hold(self, fused: Plane) -> None:
-        """(H, W) uint8 fused luma, which is gone after this call."""
-
-    def decide(self, pair: Pair) -> None:
-        """The pair whose fused luma was held last, its stamps complete."""
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Computed:
-    pair: Pair
+    pair: RegisteredPair
     slot: Slot
 
 
@@ -72,18 +62,19 @@ def fuse_stream(
     session: Session,
     sink: AnySink,
     *,
+    registration: Registration = SAME_GRID,
     pace: Pace = "none",
     stop: threading.Event | None = None,
     on_frame: Callable[[], None] | None = None,
-    keeper: FrameKeeper | None = None,
+    observers: Sequence[Observer] = (),
 ) -> StreamResult:
-    """Fuse every pair into ``sink``, then close it; the caller closes the rest.
+    """Register and fuse every pair into ``sink``, then close it; the caller closes the rest.
 
     ``pace`` "none" loses nothing and goes as fast as it can; "source" releases frames by the
     clip's own clock and drops those a newer one has overtaken, as a live source always does.
-    ``stop`` ends the stream after the frames already read. ``on_frame`` is called on the
-    writer's thread, as is ``keeper``. An error in any thread stops all, discards the output and
-    is raised here.
+    ``stop`` ends the stream after the frames already read: a live one is complete then, a
+    recording is kept under its partial name. ``on_frame`` is called on the writer's thread. An
+    error in any thread stops all and is raised here, the output kept likewise.
     """
     live = pairs.visible.info.live
     if pace == "source" and pairs.visible.info.time_base is None:
@@ -91,12 +82,26 @@ def fuse_stream(
             f"--pace source needs a clock, and {pairs.visible.info.uri} is a set of images; "
             "pass --pace none"
         )
-    stream = _Stream(pairs, session, sink, pace, live, stop or threading.Event(), on_frame, keeper)
+    stream = _Stream(
+        pairs,
+        registration,
+        session,
+        sink,
+        pace,
+        live,
+        stop or threading.Event(),
+        on_frame,
+        observers,
+    )
     try:
         stream.run()
-        sink.close()
+        # A recording whose last frame was read before the signal came is complete.
+        interrupted = stream.stop.is_set() and (live or not stream.has_read(pairs.count))
+        kept = sink.keep() if interrupted and not live else None
+        if not interrupted or live:
+            sink.close()
     except BaseException:
-        sink.discard()
+        sink.keep()
         raise
     ledger = stream.ledger
     return StreamResult(
@@ -104,7 +109,8 @@ def fuse_stream(
         frames_in=stream.frames_in,
         frames_out=len(ledger.rows),
         frames_dropped=len(ledger.dropped),
-        interrupted=stream.stop.is_set(),
+        interrupted=interrupted,
+        kept=kept,
     )
 
 
@@ -112,32 +118,38 @@ class _Stream:
     def __init__(
         self,
         pairs: Pairs,
+        registration: Registration,
         session: Session,
         sink: AnySink,
         pace: Pace,
         live: bool,
         stop: threading.Event,
         on_frame: Callable[[], None] | None,
-        keeper: FrameKeeper | None,
+        observers: Sequence[Observer],
     ) -> None:
         self.ledger = Ledger()
         self.frames_in = 0
         self.stop = stop
         self._pairs = pairs
+        self._registration = registration
         self._session = session
         self._sink = sink
         # A camera keeps its own time; a recording must be held back to it.
         self._held = pace == "source" and not live
         self._paced = pace == "source" or live
         self._on_frame = on_frame
-        self._keeper = keeper
+        self._observers = observers
         self._waiting: Channel[Pair] = (
             Channel(1, on_drop=self._record_dropped) if self._paced else Channel(LOSSLESS_CAPACITY)
         )
-        self._computed: Channel[_Computed] = Channel(UNBOUNDED)  # the session's slots bound it
+        self._computed: Channel[_Computed] = Channel(None)  # the session's slots bound it
         # A frame submitted behind another would age by one inference before it starts; paced
         # streams wait with the choice instead and lose only the copy's overlap.
-        self._free_to_infer = threading.Semaphore(1 if self._paced else UNBOUNDED)
+        self._free_to_infer = threading.Semaphore(1) if self._paced else None
+
+    def has_read(self, count: int | None) -> bool:
+        """Whether all of ``count`` pairs came, where that is known."""
+        return count is not None and self.frames_in >= count
 
     def run(self) -> None:
         with ThreadPoolExecutor(2, thread_name_prefix="mgdn-stream") as pool:
@@ -169,39 +181,32 @@ class _Stream:
     def _fuse(self) -> None:
         while (upcoming := self._waiting.peek()) is not None:
             # The slot first, the pair after: under "source" a newer one may come meanwhile.
-            slot = self._session.acquire(upcoming.size)
-            self._free_to_infer.acquire()
-            pair = self._waiting.get()
-            if pair is None:
-                slot.release()
-                return
+            slot = self._session.acquire(self._registration.size_of(upcoming))
             try:
-                pair = self._fill(slot, pair)
+                if self._free_to_infer is not None:
+                    self._free_to_infer.acquire()
+                pair = self._waiting.get()
+                if pair is None:
+                    slot.release()
+                    return
+                if (size := self._registration.size_of(pair)) != slot.size:
+                    slot.release()
+                    slot = self._session.acquire(size)
+                registered = self._fill(slot, pair)
                 self._session.submit(slot)
             except BaseException:
                 slot.release()
                 raise
-            self._computed.put(_Computed(pair, slot))
+            self._computed.put(_Computed(registered, slot))
 
-    @staticmethod
-    def _fill(slot: Slot, pair: Pair) -> Pair:
+    def _fill(self, slot: Slot, pair: Pair) -> RegisteredPair:
         """Both planes into the slot; the pair comes back with the visible frame as shown."""
-        stamps, infrared = pair.stamps, pair.infrared.plane
-        stamps.taken_ns = now_ns()
-        alignment = pair.alignment
-        if alignment is not None:
-            pair = replace(pair, visible=alignment.align_visible(pair.visible))
-            alignment.align_infrared(infrared, pair.visible.y, slot.infrared)
-            stamps.aligned_ns = now_ns()
-        elif infrared.shape != slot.size:
-            resize_into(np.asarray(infrared, np.uint8), slot.infrared)
-            stamps.aligned_ns = now_ns()
-        else:
-            stamps.aligned_ns = stamps.taken_ns
-            np.copyto(slot.infrared, infrared)
-        np.copyto(slot.visible, pair.visible.y)
-        stamps.copied_in_ns = now_ns()
-        return pair
+        pair.stamps.taken_ns = now_ns()
+        for observer in self._observers:
+            observer.see_pair(pair)
+        registered = self._registration.register(pair, slot.visible, slot.infrared)
+        pair.stamps.copied_in_ns = now_ns()
+        return registered
 
     def _write(self) -> None:
         try:
@@ -213,20 +218,24 @@ class _Stream:
             # A failed writer ends the reader and the fusion; what they still hand over must
             # give its slot back, or fusion would wait for one for ever.
             self._waiting.abort()
-            self._free_to_infer.release()
+            self._let_infer()
             while (computed := self._computed.get()) is not None:
                 computed.slot.release()
 
-    def _write_frame(self, pair: Pair, slot: Slot) -> None:
+    def _let_infer(self) -> None:
+        if self._free_to_infer is not None:
+            self._free_to_infer.release()
+
+    def _write_frame(self, pair: RegisteredPair, slot: Slot) -> None:
         stamps, visible, sink = pair.stamps, pair.visible, self._sink
         with slot:
             self._session.collect(slot)
-            self._free_to_infer.release()
+            self._let_infer()
             stamps.collected_ns = now_ns()
             stamps.infer_begin_ns, stamps.infer_end_ns = slot.started_ns, slot.finished_ns
             picture = sink.copy_out(slot.fused, visible)
-            if self._keeper is not None:
-                self._keeper.hold(slot.fused)
+            for observer in self._observers:
+                observer.see_fused(slot.fused)
         stamps.copied_out_ns = now_ns()
         picture = sink.compose(picture, visible)
         stamps.composed_ns = now_ns()
@@ -235,8 +244,8 @@ class _Stream:
         sink.output(encoded)
         stamps.out_ns = now_ns()
         self.ledger.add(stamps)
-        if self._keeper is not None:
-            self._keeper.decide(pair)
+        for observer in self._observers:
+            observer.see_written(pair)
 
     def _record_dropped(self, pair: Pair) -> None:
         self.ledger.add_dropped(pair.stamps.seq, pair.stamps.pts_ns, now_ns())
@@ -264,13 +273,3 @@ class SourceClock:
         stamps.decoded_ns += ahead_ns
         stamps.paired_ns += ahead_ns
         self._stop.wait(max(0, stamps.paired_ns - now_ns()) / 1e9)
-
-
-def resize_into(plane: Plane, target: Plane) -> None:
-    """(h, w) uint8 -> (H, W) uint8 in place: area means down, linear interpolation up."""
-    height, width = target.shape
-    shrinks = height * width < plane.shape[0] * plane.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized = cv2.resize(plane, (width, height), dst=target, interpolation=method)
-    if resized is not target:  # OpenCV allocates where the target's memory does not suit it
-        np.copyto(target, resized)

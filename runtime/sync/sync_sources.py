@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from mgdn_edge.runtime.alignment.apply.remap import Alignment
 from mgdn_edge.runtime.alignment.apply.registration import open_alignment
+from mgdn_edge.runtime.alignment.apply.remap import Alignment
 from mgdn_edge.runtime.capture.sources import InfraredOptions, Source, open_infrared, open_visible
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame

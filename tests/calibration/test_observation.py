@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 
 from mgdn_edge.calibration.calibration_state import CalibrationState
+from mgdn_edge.calibration.candidate import read_model
 from mgdn_edge.calibration.observation import Observer, typed_values
 from mgdn_edge.calibration.pairs import FramePair, digest_pair
 from mgdn_edge.runtime.errors import UserError
@@ -60,6 +61,17 @@ def test_a_tensor_that_is_no_number_is_named(edge_models):
         observer.add(drawn(1))
 
 
+@pytest.mark.parametrize("read", [Observer, read_model])
+def test_a_graph_with_weights_elsewhere_is_refused(edge_models, read):
+    model = onnx.load_model_from_string(edge_models[MODEL])
+    weight = model.graph.initializer[0]
+    weight.ClearField("raw_data")
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="/etc/hostname")
+    with pytest.raises(UserError, match="the frame graph keeps weights outside"):
+        read(model.SerializeToString())
+
+
 @pytest.mark.parametrize("length", range(1, 9))
 def test_a_graph_may_end_anywhere_in_a_segment(monkeypatch, edge_models, length):
     monkeypatch.setattr("mgdn_edge.calibration.observation.TENSORS_A_SEGMENT", length)
@@ -100,7 +112,7 @@ def test_an_interrupted_observation_goes_on_to_the_same_ranges(edge_models, tmp_
 
 
 @pytest.mark.parametrize("change", ["other pairs", "cut short"])
-def test_another_observation_begins_anew(edge_models, tmp_path, change):
+def test_another_observation_begins_anew_and_leaves_the_file(edge_models, tmp_path, change):
     pairs = [drawn(seed) for seed in range(3)]
     digests = [digest_pair(pair) for pair in pairs]
     state = CalibrationState(tmp_path / "out.mgdn", edge_models[MODEL], digests)
@@ -115,7 +127,29 @@ def test_another_observation_begins_anew(edge_models, tmp_path, change):
         state.path.write_bytes(state.path.read_bytes()[:500])
     else:
         digests = digests[:2]
-    assert CalibrationState(tmp_path / "out.mgdn", edge_models[MODEL], digests).done == 0
+    kept = state.path.read_bytes()
+    other = CalibrationState(tmp_path / "out.mgdn", edge_models[MODEL], digests)
+    assert other.done == 0
+    with pytest.raises(KeyboardInterrupt):
+        observe(other, interrupted())
+    observe(other, pairs[1:2])
+    assert state.path.read_bytes() == kept and list(tmp_path.iterdir()) == [state.path]
+
+
+def test_a_full_disk_costs_no_observation(edge_models, tmp_path, monkeypatch, fill_disk):
+    monkeypatch.setattr("mgdn_edge.calibration.calibration_state.SAVE_SECONDS", -1)
+    fill_disk(".calibration")
+    pairs = [drawn(seed) for seed in range(2)]
+    digests = [digest_pair(pair) for pair in pairs]
+    state = CalibrationState(tmp_path / "out.mgdn", edge_models[MODEL], digests)
+
+    def interrupted():
+        yield pairs[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(UserError, match=r"interrupted, and cannot keep .*No space left"):
+        observe(state, interrupted())
+    assert observe(state, pairs[1:]) and list(tmp_path.iterdir()) == []
 
 
 MEASURE = """

@@ -180,7 +180,7 @@ def test_the_command_prints_verdicts_or_json(
     assert code == 0
     assert "int8 for tensorrt accepted, not the default" in out
     assert "speed on tensorrt not measured" in out and "nodes: 6 int8, 27 fp16" in out
-    tight = ("--method", "percentile", "--percentile", "80")
+    tight = ("--method", "percentile", "--percentile", "80", "-y")
     code, out, _ = run(monkeypatch, capfd, *words, "--held-out", held_folder, *tight, "--json")
     assert code == 1
     verdict, half = json.loads(out)["verdicts"]

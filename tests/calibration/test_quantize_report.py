@@ -14,6 +14,7 @@ from mgdn_edge.calibration.quantize_report import headline, write_quantize_repor
 from mgdn_edge.calibration.search import Point, SearchResult
 from mgdn_edge.calibration.sensitivity import UnitLoss
 from mgdn_edge.runtime.quality.gate import QualityFigures, SpeedFigures
+from mgdn_edge.runtime.whole_file import Output
 
 
 def counted(values):
@@ -84,7 +85,7 @@ def test_the_page_has_every_part(edge_bundle, street_folder, held_folder, tmp_pa
     worst = msgspec.structs.replace(first.worst[0].quality, name="<b>frame</b>")
     kept = [first.worst[0]._replace(quality=worst), *first.worst[1:]]
     changed = result._replace(results=[first._replace(worst=kept), *result.results[1:]])
-    write_quantize_report(tmp_path / "page.html", changed, "mgdn quantize x")
+    write_quantize_report(Output(tmp_path / "page.html", "--report"), changed, "mgdn quantize x")
     page = (tmp_path / "page.html").read_text()
     assert headline(result).startswith("Int8 for cpu accepted at ")
     assert "&lt;b&gt;frame&lt;/b&gt;" in page and "<b>frame" not in page

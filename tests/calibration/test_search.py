@@ -94,18 +94,18 @@ def frames(opened, held_folder):
     return fuse_in_float(opened.read(dynamic_variant(opened).file), opened.manifest.spec, pairs)
 
 
-def measurements(opened, frames, ranges, path, on_measured=lambda: None):
+def measurements(opened, frames, ranges, output, on_measured=lambda: None):
     model = read_model(opened.read(dynamic_variant(opened).file))
     clips = cut_discarded(model, clip_tensors(ranges, Method(), "tensorrt"))
 
     def decide(kept):
         return decide_target(model, ranges, "tensorrt", keep=kept)
 
-    return Measurements(opened, "tensorrt", decide, clips, frames, path, 1, on_measured)
+    return Measurements(opened, "tensorrt", decide, clips, frames, output, 1, on_measured)
 
 
 def test_the_search_gives_up_layers_until_the_contract_holds(opened, frames, edge_ranges, tmp_path):
-    path = tmp_path / "search"
+    path = tmp_path / "out.mgdn"
     easy = parse_contract("psnr>=40")
     result = search_precisions(measurements(opened, frames, edge_ranges, path), easy, "tensorrt")
     assert result.chosen == 0 and result.points[0].kept == ()
@@ -122,12 +122,12 @@ def test_the_search_gives_up_layers_until_the_contract_holds(opened, frames, edg
     (kept,) = explain_kept(result, best_point(result, harder)).items()
     assert kept[0] == min(alone, key=alone.get)
     assert kept[1].startswith("kept float by the contract: alone in 8 bits")
-    assert not path.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_contract_nothing_keeps_has_a_nearest_point(opened, frames, edge_ranges, tmp_path):
     contract = parse_contract("psnr>=99")
-    found = measurements(opened, frames, edge_ranges, tmp_path / "search")
+    found = measurements(opened, frames, edge_ranges, tmp_path / "out.mgdn")
     result = search_precisions(found, contract, "tensorrt")
     assert result.chosen is None
     point = best_point(result, contract)
@@ -135,7 +135,7 @@ def test_a_contract_nothing_keeps_has_a_nearest_point(opened, frames, edge_range
 
 
 def test_an_interrupted_search_does_not_judge_again(opened, frames, edge_ranges, tmp_path):
-    path, asked = tmp_path / "search", []
+    path, asked = tmp_path / "out.mgdn", []
 
     def interrupt():
         asked.append(1)
@@ -154,3 +154,40 @@ def test_an_interrupted_search_does_not_judge_again(opened, frames, edge_ranges,
     again.frames = []  # judging anything known again would fail
     assert {unit.name for unit in again.units} == set(kept)
     assert all(again.judge((Unit(name, (name,)),)) == kept[name] for name in kept)
+
+
+def test_the_file_of_another_search_is_neither_read_nor_removed(
+    opened, frames, edge_ranges, tmp_path
+):
+    output = tmp_path / "out.mgdn"
+    contract = parse_contract("psnr>=40")
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        first = measurements(opened, frames, edge_ranges, output, interrupt)
+        search_precisions(first, contract, "tensorrt")
+    kept = first.path.read_bytes()
+    other = measurements(opened, frames[:1], edge_ranges, output)
+    assert other.path != first.path and other.path.parent == first.path.parent == tmp_path
+    search_precisions(other, contract, "tensorrt")
+    assert first.path.read_bytes() == kept and list(tmp_path.iterdir()) == [first.path]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"key": 1}', b"mine"])
+def test_a_file_that_is_not_of_a_search_stays(opened, frames, edge_ranges, tmp_path, content):
+    output = tmp_path / "out.mgdn"
+    path = measurements(opened, frames, edge_ranges, output).path
+    path.write_bytes(content)
+    found = measurements(opened, frames, edge_ranges, output)
+    assert found.judged == {}
+    search_precisions(found, parse_contract("psnr>=40"), "tensorrt")
+    assert path.read_bytes() == content
+
+
+def test_a_full_disk_costs_no_search(opened, frames, edge_ranges, tmp_path, fill_disk):
+    fill_disk(".search")
+    found = measurements(opened, frames, edge_ranges, tmp_path / "out.mgdn")
+    result = search_precisions(found, parse_contract("psnr>=40"), "tensorrt")
+    assert result.chosen == 0 and list(tmp_path.iterdir()) == []

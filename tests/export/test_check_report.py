@@ -12,6 +12,7 @@ from mgdn_edge.export.check_report import (
 )
 from mgdn_edge.export.node_parity import NodeParity
 from mgdn_edge.runtime.quality.parity import Parity, measure_parity
+from mgdn_edge.runtime.whole_file import Output
 
 pytestmark = pytest.mark.export
 
@@ -67,7 +68,7 @@ def test_the_page_has_rows_nodes_and_the_worst_frame(tmp_path):
     nodes = (NodeParity("head/Conv", "head", 0.5, 0.1, 2.0, False),)
     report = CheckReport(tuple(rows), nodes, "head/Conv", False)
     path = tmp_path / "c.html"
-    write_check_report(path, report, kept, "mgdn check x")
+    write_check_report(Output(path, "--report"), report, kept, "mgdn check x")
     page = path.read_text()
     assert (
         "1 of 2 comparisons differ" in page and "the first node that differs is head/Conv" in page

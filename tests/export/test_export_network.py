@@ -174,7 +174,7 @@ def test_wrong_arguments_are_refused_and_leave_nothing(
 
 def test_a_folder_with_content_is_never_written_to(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
-    with pytest.raises(UserError, match="not an empty folder"):
+    with pytest.raises(UserError, match="neither empty nor an export"):
         export_network("edge", tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["precious"]
 

@@ -33,9 +33,15 @@ def quiet() -> Console:
 def run(data_root: Path, output: Path, console: Console | None = None, **changed: object):
     """Train with the small recipe; ``options`` are a RunOptions, the rest recipe fields."""
     options = changed.pop("options", RunOptions())
+    overwrite = changed.pop("overwrite", False)
     recipe = msgspec.structs.replace(SMALL, **changed)
     return train(
-        DataOptions((str(data_root),)), output, recipe, options, console=console or quiet()
+        DataOptions((str(data_root),)),
+        output,
+        recipe,
+        options,
+        console=console or quiet(),
+        overwrite=overwrite,
     )
 
 
@@ -85,7 +91,7 @@ def test_without_validation_pairs_training_frames_are_shown_as_such(
 def test_a_seed_repeats_its_weights(data_root: Path, tmp_path: Path) -> None:
     def weights(seed: int) -> dict[str, torch.Tensor]:
         path = tmp_path / "out.safetensors"
-        run(data_root, path, seed=seed)
+        run(data_root, path, seed=seed, overwrite=True)
         return safetensors.torch.load_file(path)
 
     first, again, other = weights(5), weights(5), weights(6)
@@ -185,7 +191,7 @@ def test_an_unknown_recipe_length_or_seed_is_named(arguments, message: str) -> N
 def test_other_data_than_the_recipes_are_noted(data_root: Path, tmp_path: Path) -> None:
     record = run(data_root, tmp_path / "out.safetensors", data="0" * 64)
     assert record.notes == ["the data are not those of recipe small, so its weights will differ"]
-    assert run(data_root, tmp_path / "out.safetensors").notes == []
+    assert run(data_root, tmp_path / "again.safetensors").notes == []
 
 
 def test_a_record_gives_the_command_that_made_it(data_root: Path, tmp_path: Path) -> None:

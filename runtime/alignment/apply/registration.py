@@ -6,8 +6,9 @@ rig file describes. Both write straight into the planes that fusion reads.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -47,7 +48,10 @@ class Registration(Protocol):
         """(height, width) of the grid this pair will lie on; raises UserError where it cannot."""
 
     def register(self, pair: Pair, visible: Plane, infrared: Plane) -> RegisteredPair:
-        """Write both luma planes, (H, W) uint8 of ``size_of(pair)``, in place."""
+        """Write both luma planes, (H, W) uint8 of ``size_of(pair)``, in place.
+
+        Stamps ``aligned_ns`` between what alignment costs and plain copies.
+        """
 
 
 class SameGrid:
@@ -59,11 +63,13 @@ class SameGrid:
 
     def register(self, pair: Pair, visible: Plane, infrared: Plane) -> RegisteredPair:
         """Copy visible luma; copy infrared or resize it, as pairing has let pass."""
-        plane = pair.infrared.plane
+        plane, stamps = pair.infrared.plane, pair.stamps
         if plane.shape == infrared.shape:
+            stamps.aligned_ns = stamps.taken_ns
             np.copyto(infrared, plane)
         else:
             resize_into(np.asarray(plane, np.uint8), infrared)
+            stamps.aligned_ns = time.perf_counter_ns()
         np.copyto(visible, pair.visible.y)
         return RegisteredPair(pair.visible, pair.infrared, pair.stamps)
 
@@ -88,6 +94,7 @@ class RigGrid:
         alignment = self._newest()
         shown = alignment.align_visible(pair.visible)
         alignment.align_infrared(pair.infrared.plane, shown.y, infrared)
+        pair.stamps.aligned_ns = time.perf_counter_ns()
         np.copyto(visible, shown.y)
         return RegisteredPair(shown, pair.infrared, pair.stamps, alignment)
 

@@ -6,16 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mgdn_edge.runtime.alignment.apply.rig_file import CameraModel, CameraRig, Rows
-from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import Outputs, Overwrite
 
 
-def write_rig(path: Path, rig: CameraRig) -> None:
+def write_rig(path: Path, rig: CameraRig, overwrite: Overwrite = False) -> None:
     """Write ``rig`` to ``path``; raises UserError where that cannot be written."""
-    try:
-        write_whole(path, rig_text(rig).encode())
-    except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror}); give another RIG.toml") from None
+    Outputs([], overwrite).claim(path, "RIG", ".toml").write(rig_text(rig).encode())
 
 
 def rig_text(rig: CameraRig) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,15 +20,15 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
     find_fault,
     read_rig,
 )
-from mgdn_edge.runtime.alignment.apply.rig_text import write_rig
+from mgdn_edge.runtime.alignment.apply.rig_text import rig_text
 from mgdn_edge.runtime.alignment.apply.view import choose_view, covered_share
 from mgdn_edge.runtime.alignment.measure.frames import FramePair, read_pairs
 from mgdn_edge.runtime.alignment.measure.measured import Measured, homography_rows
-from mgdn_edge.runtime.alignment.measure.overlay import write_overlay
+from mgdn_edge.runtime.alignment.measure.overlay import encode_overlay
 from mgdn_edge.runtime.alignment.measure.points import fit_points, read_points
-from mgdn_edge.runtime.capture.sources import InfraredOptions
+from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.whole_file import check_side_file
+from mgdn_edge.runtime.whole_file import Outputs, Overwrite, RunFile, beside
 
 
 class RigRequest(msgspec.Struct, frozen=True):
@@ -78,11 +79,12 @@ def align_by_points(
     *,
     request: RigRequest = RigRequest(),  # noqa: B008 - frozen
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
+    overwrite: Overwrite = False,
 ) -> AlignReport:
     """Recordings, rig file to write, file of point pairs -> what was written."""
-    check_output(output)
+    files = RigFiles(output, [*source_files(visible, infrared), points], request, overwrite)
     pairs = read_pairs(visible, infrared, infrared_options, 1)
-    return finish(output, pairs, measure_points(*read_points(points)), request)
+    return finish(files, pairs, measure_points(*read_points(points)), request)
 
 
 def align_by_scene(
@@ -93,14 +95,18 @@ def align_by_scene(
     frames: int = DEFAULT_FRAMES,
     request: RigRequest = RigRequest(),  # noqa: B008 - frozen
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
+    on_step: Callable[[str], None] = lambda step: None,
+    overwrite: Overwrite = False,
 ) -> AlignReport:
     """Recordings of any scene, rig file to write -> what was written.
 
-    Raises UserError "not aligned: ..." where the scene does not prove an alignment.
+    ``on_step`` is told what begins to take time. Raises UserError "not aligned: ..." where the
+    scene does not prove an alignment.
     """
-    check_output(output)
+    files = RigFiles(output, source_files(visible, infrared), request, overwrite)
+    on_step("comparing the two pictures")
     pairs = read_pairs(visible, infrared, infrared_options, frames)
-    return finish(output, pairs, measure_scene(pairs), request)
+    return finish(files, pairs, measure_scene(pairs), request)
 
 
 def align_by_target(
@@ -112,14 +118,20 @@ def align_by_target(
     frames: int = TARGET_FRAMES,
     request: RigRequest = RigRequest(),  # noqa: B008 - frozen
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
+    on_step: Callable[[str], None] = lambda step: None,
+    overwrite: Overwrite = False,
 ) -> AlignReport:
-    """Recordings of a board or circles both cameras see, rig file to write -> what was written."""
+    """Recordings of a board or circles both cameras see, rig file to write -> what was written.
+
+    ``on_step`` is told what begins to take time.
+    """
     from mgdn_edge.runtime.alignment.measure.target import measure_target, parse_target
 
     parsed = parse_target(target)
-    check_output(output)
+    files = RigFiles(output, source_files(visible, infrared), request, overwrite)
+    on_step("looking for the target")
     pairs = read_pairs(visible, infrared, infrared_options, frames)
-    return finish(output, pairs, measure_target(pairs, parsed), request)
+    return finish(files, pairs, measure_target(pairs, parsed), request)
 
 
 def measure_scene(pairs: list[FramePair]) -> Measured:
@@ -154,21 +166,42 @@ def measure_points(visible: Matrix, infrared: Matrix) -> Measured:
     )
 
 
-def check_output(output: Path) -> None:
-    """Raise UserError unless the rig and its overlay can be written."""
-    check_side_file(output, "RIG", ".toml", [])
+class RigFiles:
+    """RIG.toml, the overlay RIG.png beside it and, with ``clicks``, the points RIG.csv."""
+
+    def __init__(
+        self,
+        output: Path,
+        inputs: Sequence[Path],
+        request: RigRequest,
+        overwrite: Overwrite,
+        *,
+        clicks: bool = False,
+    ) -> None:
+        """Claim them; UserError where one cannot be written, or there is no rig to add to."""
+        outputs = Outputs(inputs, overwrite)
+        # The picture of the rig that is added to was made with it; points are somebody's work.
+        self.rig = RunFile(outputs.claim(output, "RIG", ".toml", updates=request.add))
+        self.overlay = RunFile(outputs.claim(output.with_suffix(".png"), "RIG", ours=request.add))
+        self.points: RunFile | None = None
+        if clicks:
+            self.points = RunFile(outputs.claim(output.with_suffix(".csv"), "RIG"))
+        if request.add:
+            read_rig(output)
 
 
 def finish(
-    output: Path, pairs: list[FramePair], measured: Measured, request: RigRequest
+    files: RigFiles, pairs: list[FramePair], measured: Measured, request: RigRequest
 ) -> AlignReport:
     """Choose the view, write the rig and its overlay, report."""
     rig = make_rig(measured, pairs[0], request)
+    output, overlay = files.rig.output.path, files.overlay.output.path
     if request.add:
         rig = with_plane(read_rig(output), rig)
-    overlay = output.with_suffix(".png")
-    write_rig(output, rig)
-    write_overlay(overlay, rig, pairs[0])
+    picture = encode_overlay(rig, pairs[0])  # what may fail comes before either file
+    files.rig.write(rig_text(rig).encode())
+    with beside(output):
+        files.overlay.write(picture)
     return AlignReport(
         schema=REPORT_SCHEMA,
         rig=str(output),

@@ -20,8 +20,8 @@ import numpy as np
 
 from mgdn_edge.runtime.alignment.measure.align import (
     AlignReport,
+    RigFiles,
     RigRequest,
-    check_output,
     finish,
     make_rig,
     measure_points,
@@ -29,11 +29,11 @@ from mgdn_edge.runtime.alignment.measure.align import (
 from mgdn_edge.runtime.alignment.measure.frames import FramePair, read_pairs
 from mgdn_edge.runtime.alignment.measure.overlay import draw_overlay
 from mgdn_edge.runtime.alignment.measure.points import COLUMNS
-from mgdn_edge.runtime.capture.sources import InfraredOptions
+from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.extras import require_extra
 from mgdn_edge.runtime.picture.colour import Pixels, bgr_from_planes, place_chroma
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import Overwrite, beside
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -48,11 +48,15 @@ Point = tuple[float, float, float, float]
 
 
 class ClickSession:
-    """One pair, the points clicked so far, and the rig once it is saved."""
+    """One pair, the points clicked so far, and the rig once it is saved.
 
-    def __init__(self, pair: FramePair, output: Path, request: RigRequest) -> None:
-        self._pair, self._output, self._request = pair, output, request
+    ``failure`` is why the rig was saved without its overlay or points.
+    """
+
+    def __init__(self, pair: FramePair, files: RigFiles, request: RigRequest) -> None:
+        self._pair, self._files, self._request = pair, files, request
         self.report: AlignReport | None = None
+        self.failure: UserError | None = None
         self.on_saved: Callable[[], None] = lambda: None
 
     def page(self) -> str:
@@ -81,13 +85,23 @@ class ClickSession:
 
     def save(self, points: list[Point]) -> AlignReport:
         """Write the rig, its overlay and the points beside it; raises UserError."""
-        visible, infrared = _columns(points)
-        self.report = finish(
-            self._output, [self._pair], measure_points(visible, infrared), self._request
-        )
-        lines = [",".join(COLUMNS), *(",".join(f"{v:.2f}" for v in point) for point in points)]
-        write_whole(self._output.with_suffix(".csv"), ("\n".join(lines) + "\n").encode())
+        try:
+            self.report = self._save(points)
+        except UserError as error:
+            self.failure = error if self._files.rig.written else None
+            raise
+        self.failure = None
         return self.report
+
+    def _save(self, points: list[Point]) -> AlignReport:
+        visible, infrared = _columns(points)
+        measured = measure_points(visible, infrared)
+        report = finish(self._files, [self._pair], measured, self._request)
+        lines = [",".join(COLUMNS), *(",".join(f"{v:.2f}" for v in point) for point in points)]
+        assert self._files.points is not None
+        with beside(self._files.rig.output.path):
+            self._files.points.write(("\n".join(lines) + "\n").encode())
+        return report
 
 
 def build_app(session: ClickSession, path: str) -> Starlette:
@@ -136,16 +150,17 @@ def align_by_clicks(
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
     port: int = 0,
     on_ready: Callable[[str], None] = lambda url: None,
+    overwrite: Overwrite = False,
 ) -> AlignReport:
     """Serve the page until the rig is saved; ``on_ready`` gets its address.
 
-    Raises UserError where the page was left without saving.
+    Raises UserError where the page was left without saving everything.
     """
     require_extra("page")
     import uvicorn
 
-    check_output(output)
-    session = ClickSession(read_pairs(visible, infrared, infrared_options, 1)[0], output, request)
+    files = RigFiles(output, source_files(visible, infrared), request, overwrite, clicks=True)
+    session = ClickSession(read_pairs(visible, infrared, infrared_options, 1)[0], files, request)
     path = secrets.token_urlsafe(12)
     config = uvicorn.Config(build_app(session, path), log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
@@ -164,6 +179,8 @@ def align_by_clicks(
             ) from None
         on_ready(f"http://127.0.0.1:{listener.getsockname()[1]}/{path}/")
         server.run(sockets=[listener])
+    if session.failure is not None:
+        raise session.failure
     if session.report is None:
         raise UserError("the page was closed before a rig was saved; nothing was written")
     return session.report

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
 from mgdn_edge.runtime.alignment.apply.remap import Alignment
 from mgdn_edge.runtime.alignment.apply.rig_file import CameraRig
 from mgdn_edge.runtime.alignment.measure.frames import FramePair
-from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.colour import Pixels
-from mgdn_edge.runtime.whole_file import write_whole
 
 SQUARES = 8  # across the wider side
 
@@ -35,10 +31,6 @@ def draw_overlay(rig: CameraRig, pair: FramePair) -> Pixels:
     return np.asarray(both, np.uint8)
 
 
-def write_overlay(path: Path, rig: CameraRig, pair: FramePair) -> None:
-    """Write the overlay as PNG; raises UserError where that fails."""
-    data = cv2.imencode(".png", draw_overlay(rig, pair))[1].tobytes()
-    try:
-        write_whole(path, data)
-    except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror}); give another RIG.toml") from None
+def encode_overlay(rig: CameraRig, pair: FramePair) -> bytes:
+    """The overlay as a PNG file."""
+    return cv2.imencode(".png", draw_overlay(rig, pair))[1].tobytes()

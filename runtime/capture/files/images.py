@@ -73,14 +73,7 @@ def open_folder(folder: Path, *, thermal: bool = False) -> ImageReader:
 
     Raises UserError where it holds none, or two files of one stem.
     """
-    paths = sorted(
-        (
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in READ_SUFFIXES and path.is_file()
-        ),
-        key=lambda path: natural_key(path.stem),
-    )
+    paths = sorted(list_images(folder), key=lambda path: natural_key(path.stem))
     if not paths:
         raise UserError(
             f"{folder} holds no images; files ending in {' '.join(READ_SUFFIXES)} are read"
@@ -92,6 +85,13 @@ def open_folder(folder: Path, *, thermal: bool = False) -> ImageReader:
                 "frames are paired by stem: remove or rename one"
             )
     return ImageReader(str(folder), paths, is_folder=True, thermal=thermal)
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The image files of a folder by their names, in any order. Raises OSError."""
+    return [
+        path for path in folder.iterdir() if path.suffix.lower() in READ_SUFFIXES and path.is_file()
+    ]
 
 
 def raw_image(path: Path, seq: int, *, thermal: bool = False) -> RawFrame:

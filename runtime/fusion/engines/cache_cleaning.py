@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,11 @@ from mgdn_edge.runtime.fusion.engines.engine_cache import (
 )
 
 DAY_SECONDS = 86400.0
+# Names that the cache gives: NETWORK-VARIANT-KEY.engine with its .json, KEY.timing, and what a
+# crash leaves of writing one, in this version and in earlier ones. All else is somebody's own.
+ENGINE_NAME = re.compile(r".+-.+-[0-9a-f]{16}\.(engine|json)")
+TIMING_NAME = re.compile(r"[0-9a-f]{16}\.timing")
+PARTIAL_NAME = re.compile(r"\.(mgdn-[0-9a-f]{16}|.+\.(engine|json|timing)\.\d+)\.part")
 
 
 class Removal(msgspec.Struct, frozen=True):
@@ -45,13 +51,13 @@ def clean_cache(
 ) -> list[Removal]:
     """Remove, or with ``dry_run`` only list, in this order:
 
-    1. files that are no engine with a readable sidecar;
+    1. files of ours that are no engine with a readable sidecar;
     2. every engine and all timings, with ``everything``;
     3. engines not used for ``older_than_days``;
     4. the longest unused, until ``max_bytes`` are not exceeded.
 
-    An engine in use is in memory and not affected. Waits for a running build. UserError where
-    files cannot be removed.
+    Files whose names are not the cache's stay. An engine in use is in memory and not affected.
+    Waits for a running build. UserError where files cannot be removed.
     """
     if not cache.folder.is_dir():
         return []
@@ -73,7 +79,7 @@ def _choose(
     cache: EngineCache, older_than_days: float | None, max_bytes: int | None, everything: bool
 ) -> list[Removal]:
     removals, kept = [], []
-    for path in sorted(cache.engines.glob("*")):
+    for path in _own_files(cache.engines, ENGINE_NAME):
         if path.suffix == RECORD_SUFFIX and path.with_suffix(ENGINE_SUFFIX).exists():
             continue
         record = read_record(path) if path.suffix == ENGINE_SUFFIX else ""
@@ -85,7 +91,7 @@ def _choose(
     if everything:
         timings = [
             Removal(path, path.stat().st_size, "everything goes")
-            for path in sorted((cache.folder / "timing").glob("*"))
+            for path in _own_files(cache.folder / "timing", TIMING_NAME)
         ]
         return [*removals, *(Removal(k.path, k.bytes, "everything goes") for k in kept), *timings]
     kept.sort(key=lambda engine: engine.last_used)
@@ -102,3 +108,11 @@ def _choose(
             removals.append(Removal(engine.path, engine.bytes, "the cache is too large"))
             total -= engine.bytes
     return removals
+
+
+def _own_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.glob("*"))
+        if names.fullmatch(path.name) or PARTIAL_NAME.fullmatch(path.name)
+    ]

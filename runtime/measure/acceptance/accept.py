@@ -56,6 +56,7 @@ from mgdn_edge.runtime.measure.acceptance.subjects import (
 from mgdn_edge.runtime.measure.acceptance.timing import measure_timing
 from mgdn_edge.runtime.measure.acceptance.wish import Show, Tell, Wish, silent
 from mgdn_edge.runtime.quality.gate import describe_verdict
+from mgdn_edge.runtime.secrets.redaction import redact
 
 SOAK = ("soak latency", "soak memory", "soak throttling")
 
@@ -106,7 +107,7 @@ class _Acceptance:
             backend=wish.backend,
             host=platform.node(),
             made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-            command=wish.command,
+            command=redact(wish.command),
             clauses=(),
             findings=(),
             stated_quality=bundle.manifest.quality,

@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.contract.backend_names import (
     CUDA_BACKEND,
     DEFAULT_BACKEND,
@@ -36,10 +36,7 @@ def choose_backend(asked: str | None, threads: int | None) -> str:
     return backend
 
 
-def choose_folder(out: Path | None, report_file: str) -> Path:
-    """``out``, else accept-HOST-DATE here; UserError where an acceptance is in it already."""
+def choose_folder(out: Path | None) -> Path:
+    """``out``, else accept-HOST-DATE here."""
     host = re.sub(r"[^A-Za-z0-9._-]+", "-", platform.node()).strip("-.") or "machine"
-    folder = out or Path(f"accept-{host}-{datetime.now():%Y%m%d-%H%M%S}")
-    if (folder / report_file).exists():
-        raise UserError(f"{folder} already holds an acceptance; give another --out")
-    return folder
+    return out or Path(f"accept-{host}-{datetime.now():%Y%m%d-%H%M%S}")

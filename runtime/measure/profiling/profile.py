@@ -48,7 +48,7 @@ from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 from mgdn_edge.runtime.stream.ledger import Ledger, span_ns
-from mgdn_edge.runtime.whole_file import check_side_file
+from mgdn_edge.runtime.whole_file import Outputs, Overwrite
 
 WARMUP = 5
 # The ledger's stages that a session alone has, and all of them together.
@@ -68,20 +68,24 @@ def profile_network(
     report: Path | None = None,
     command: str = "",
     on_step: Callable[[str, int], None] = lambda what, done: None,
+    on_result: Callable[[ProfileReport], None] = lambda result: None,
+    overwrite: Overwrite = False,
 ) -> ProfileReport:
     """Fuse ``frames`` drawn frames of ``size`` (height, width) twice each -> ProfileReport.
 
     ``variant`` to ``native`` as in ``open_session``; ``report`` becomes an HTML file that states
-    ``command``; ``on_step(what, frames done)`` says how far it is. UserError where the network is
-    a baseline, which has no graph, or anything asked for is not to be had.
+    ``command``, ``on_result`` gets the figures before; ``on_step(what, frames done)`` says how far
+    it is. UserError where the network is a baseline, which has no graph, or anything asked for is
+    not to be had.
     """
+    found, page = find_bundle(network), None
     if report is not None:
-        check_side_file(report, "--report", ".html", [])
+        page = Outputs([found], overwrite).claim(report, "--report", ".html")
     if frames < 1:
         raise UserError(f"--frames {frames} measures nothing; give --frames 1 or more")
     pairs = [draw_pair(size, SEED + scene) for scene in range(SCENES)]
     with ExitStack() as opened:
-        bundle = opened.enter_context(open_bundle(find_bundle(network)))
+        bundle = opened.enter_context(open_bundle(found))
         chosen = choose_variant(bundle.manifest, variant=variant, precision=precision, size=size)
         facts = decode_graph_facts(bundle.read_graph_facts())
         on_step("opening", 0)
@@ -136,10 +140,11 @@ def profile_network(
             versions=installed_versions(),
         )
         result = msgspec.structs.replace(result, advice=advise(result))
-        if report is not None:
+        on_result(result)
+        if page is not None:
             from mgdn_edge.runtime.report.profile_report import write_profile_report
 
-            write_profile_report(report, result, plain_ns, command)
+            write_profile_report(page, result, plain_ns, command)
     return result
 
 

@@ -16,8 +16,8 @@ from mgdn_edge.runtime.alignment.drift import (
     check_drift,
     drift_sentence,
 )
-from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
+from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.picture.frame import InfraredFrame
 
 

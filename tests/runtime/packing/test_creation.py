@@ -1,6 +1,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -80,6 +82,38 @@ def test_a_damaged_export_is_refused(export_folder, tmp_path, name, data):
     assert list(tmp_path.iterdir()) == [export_folder]
 
 
+@pytest.mark.parametrize("name", ["models/16x12.onnx", "models/16x12.plugin.onnx"])
+def test_a_file_as_other_tools_write_it_is_refused_with_a_line_that_mends_it(
+    export_folder, tmp_path, name
+):
+    path = export_folder / name
+    plain = path.read_bytes()
+    assert plain[0] == 0x08  # ir_version
+    path.write_bytes(b"\x88\x00" + plain[1:] + b"\x99\x06abcdefgh")  # a long tag, field 99
+    with pytest.raises(UserError, match=f"^{name} is not a plain ONNX file") as caught:
+        create_bundle(export_folder, tmp_path / "x.mgdn")
+    assert not (tmp_path / "x.mgdn").exists()
+    line = str(caught.value).partition("or: ")[2]
+    subprocess.run(line.replace("python", sys.executable, 1), shell=True, check=True)
+    assert path.read_bytes() == plain
+    create_bundle(export_folder, tmp_path / "x.mgdn")
+
+
+@pytest.mark.parametrize("name", ["models/dynamic.onnx", "models/dynamic.plugin.onnx"])
+def test_weights_beside_an_exported_file_are_refused_with_a_line_that_takes_them_in(
+    export_folder, tmp_path, build_tiny_model, name
+):
+    path = export_folder / name
+    path.write_bytes(build_tiny_model(external="weights.bin"))
+    (path.parent / "weights.bin").write_bytes(np.float32(0.75).tobytes())
+    with pytest.raises(UserError, match=f"^{name} keeps weights outside") as caught:
+        create_bundle(export_folder, tmp_path / "x.mgdn")
+    line = str(caught.value).partition("or: ")[2]
+    subprocess.run(line.replace("python", sys.executable, 1), shell=True, check=True)
+    create_bundle(export_folder, tmp_path / "x.mgdn")
+    assert verify_bundle(tmp_path / "x.mgdn").golden["dynamic"].passed
+
+
 def test_a_record_of_another_schema_is_refused(export_folder, tmp_path):
     path = export_folder / "export.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 2}))
@@ -88,7 +122,7 @@ def test_a_record_of_another_schema_is_refused(export_folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("output", "match"), [("x.zip", "must end in .mgdn"), ("absent/x.mgdn", "does not exist")]
+    ("output", "match"), [("x.zip", "does not end in .mgdn"), ("absent/x.mgdn", "mkdir -p")]
 )
 def test_an_output_that_cannot_be_written_is_refused_first(export_folder, tmp_path, output, match):
     with pytest.raises(UserError, match=match):
@@ -137,6 +171,26 @@ def test_a_failed_write_leaves_the_old_bundle_and_nothing_else(
 
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(UserError, match="No space left"):
-        create_bundle(export_folder, folder / "x.mgdn", name="other")
+        create_bundle(export_folder, folder / "x.mgdn", name="other", overwrite=True)
     assert (folder / "x.mgdn").read_bytes() == before
     assert len(list(folder.iterdir())) == 1
+
+
+def test_a_bundle_is_replaced_only_when_told_so(export_folder, tmp_path, run_mgdn):
+    path = tmp_path / "x.mgdn"
+    path.write_text("theirs")
+    done = run_mgdn("bundle", "create", export_folder, path)
+    assert done.code == 2 and "OUT" in done.err and "exists; pass --overwrite" in done.err
+    assert path.read_text() == "theirs"
+    assert run_mgdn("bundle", "create", export_folder, path, "-y").code == 0
+    assert verify_bundle(path).golden.keys() == {"dynamic", "16x12"}
+
+
+@pytest.mark.parametrize("name", ["export.json", "graph.json", "models/16x12.plugin.onnx"])
+def test_no_file_of_the_export_becomes_the_bundle(export_folder, tmp_path, name):
+    link = tmp_path / "x.mgdn"
+    link.symlink_to(export_folder / name)
+    before = (export_folder / name).read_bytes()
+    with pytest.raises(UserError, match=f"would overwrite the input .*{name}"):
+        create_bundle(export_folder, link, overwrite=True)
+    assert (export_folder / name).read_bytes() == before

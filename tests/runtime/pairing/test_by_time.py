@@ -9,6 +9,7 @@ from mgdn_edge.runtime.pairing.by_time import TimedOptions, TimedPairs, timed_op
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit, read_clock, write_clock
 from mgdn_edge.runtime.sync.clock_offset import measure_clock
 from mgdn_edge.runtime.sync.motion import measure_motion
+from mgdn_edge.runtime.whole_file import Output
 
 HALF_FRAME_MS = 20.0
 
@@ -169,7 +170,7 @@ def test_an_error_of_a_live_source_ends_the_pairs(street, list_source):
 def test_the_clock_file_is_read_back_and_checked(tmp_path):
     path = tmp_path / "clock.json"
     fit = ClockFit(offset_ms=12.5, skew_ppm=-40, at_s=6, error_ms=0.5)
-    write_clock(path, fit)
+    write_clock(Output(path, "--output"), fit)
     assert read_clock(path) == fit
     assert timed_options(None, None, path, None).clock == fit
     assert timed_options(None, None, None, None) is None

@@ -10,7 +10,7 @@ from support.accept_samples import sample_acceptance
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.measure.acceptance.report import judge
-from mgdn_edge.runtime.report.accept_report import draw_example, write_acceptance
+from mgdn_edge.runtime.report.accept_report import AcceptanceFiles, draw_example
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def kept():
 
 
 def test_the_page_says_what_the_report_says(kept, tmp_path):
-    write_acceptance(tmp_path, kept)
+    AcceptanceFiles(tmp_path, []).keep(kept)
     text = (tmp_path / "accept.html").read_text()
     for words in (
         "NOT ACCEPTED: mgdn-edge on tensorrt; parity int8 640x480 failed", "&lt;off&gt;",
@@ -49,18 +49,61 @@ def test_a_page_with_nothing_measured_is_written(kept, tmp_path):
         stated_quality=None, complete=False,
     )  # fmt: skip
     empty = np.zeros(0, np.int64)
-    write_acceptance(
-        tmp_path, msgspec.structs.replace(kept, report=judge(bare), example=None, soak_ns=empty)
+    AcceptanceFiles(tmp_path, []).keep(
+        msgspec.structs.replace(kept, report=judge(bare), example=None, soak_ns=empty)
     )
     text = (tmp_path / "accept.html").read_text()
     assert "incomplete, interrupted" in text and "Soak" not in text and "Latency" not in text
 
 
-def test_no_part_of_a_file_is_left_where_it_cannot_be_written(kept, tmp_path):
-    (tmp_path / "accept.json").mkdir()
-    with pytest.raises(UserError, match="give another --out"):
-        write_acceptance(tmp_path, kept)
-    assert [path.name for path in tmp_path.iterdir()] == ["accept.json"]
+def test_no_part_of_a_file_is_left_where_it_cannot_be_written(kept, tmp_path, fill_disk):
+    folder = tmp_path / "out"
+    fill_disk(".json")
+    with pytest.raises(UserError, match=r"cannot write .*accept\.json \(No space.*give --out"):
+        AcceptanceFiles(folder, []).keep(kept)
+    assert list(folder.iterdir()) == []
+    (folder / "accept.json").mkdir()
+    with pytest.raises(UserError, match=r"--out .*accept\.json is a folder"):
+        AcceptanceFiles(folder, [], overwrite=True)
+
+
+def test_an_acceptance_there_is_stays_unless_it_may_be_replaced(kept, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "accept.html").write_text("theirs")
+    with pytest.raises(UserError, match=r"accept\.html exists; pass --overwrite"):
+        AcceptanceFiles(tmp_path, [])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["accept.html", "notes.txt"]
+    AcceptanceFiles(tmp_path, [], overwrite=True).keep(kept)
+    assert "NOT ACCEPTED" in (tmp_path / "accept.html").read_text()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_the_bundle_is_never_the_report(kept, tmp_path, tiny_bundle):
+    (tmp_path / "accept.json").symlink_to(tiny_bundle)
+    with pytest.raises(UserError, match=r"would overwrite the input .*tiny\.mgdn"):
+        AcceptanceFiles(tmp_path, [tiny_bundle], overwrite=True)
+
+
+def test_a_disk_that_fills_up_costs_no_measurement(kept, tmp_path, fill_disk):
+    files = AcceptanceFiles(tmp_path / "out", [])
+    begun = msgspec.structs.replace(kept.report, clauses=())
+    files.keep(msgspec.structs.replace(kept, report=begun))
+    fill_disk(".json", ".html")
+    files.keep(kept)
+    with pytest.raises(UserError, match=r"cannot write .*accept\.json"):
+        files.check()
+    stored = json.loads((tmp_path / "out" / "accept.json").read_bytes())
+    assert stored["clauses"] == []  # the latest that could be written, whole
+    fill_disk(".html")
+    files.keep(kept)
+    with pytest.raises(UserError, match=r"accept\.json is written, but .*accept\.html"):
+        files.check()
+    fill_disk()
+    files.keep(kept)
+    files.check()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "accept.html", "accept.json",
+    ]  # fmt: skip
 
 
 def test_the_difference_is_amplified(kept):

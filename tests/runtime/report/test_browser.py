@@ -2,11 +2,11 @@
 
 import pytest
 from support.accept_samples import sample_acceptance
+from support.fusing import fuse
 
 from mgdn_edge.runtime.measure.bench import bench_networks
 from mgdn_edge.runtime.measure.profiling.profile import profile_network
-from mgdn_edge.runtime.report.accept_report import write_acceptance
-from mgdn_edge.runtime.stream.fuse_files import fuse_files
+from mgdn_edge.runtime.report.accept_report import AcceptanceFiles
 
 pytestmark = pytest.mark.browser
 
@@ -22,13 +22,15 @@ def pages(tmp_path_factory, make_report_clips):
     for pace, path in made.items():
         out = str(long / "fused.mp4")
         command = f"mgdn fuse {' '.join(clips)} {out}"
-        fuse_files(*clips, out, network="average", pace=pace, report=path, command=command)
+        fuse(
+            *clips, out, network="average", pace=pace, report=path, command=command, overwrite=True
+        )
     made["bench"] = folder / "bench.html"
     bench_networks(["average", "laplacian"], size=(60, 80), frames=12, report=made["bench"])
     made["profile"] = folder / "profile.html"
     profile_network("mgdn-edge", size=(60, 80), frames=4, report=made["profile"])
     made["accept"] = folder / "accept" / "accept.html"
-    write_acceptance(folder / "accept", sample_acceptance())
+    AcceptanceFiles(folder / "accept", []).keep(sample_acceptance())
     return made
 
 

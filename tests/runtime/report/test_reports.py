@@ -7,10 +7,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from support.fusing import fuse
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.measure.bench import bench_networks
-from mgdn_edge.runtime.stream.fuse_files import fuse_files
+from mgdn_edge.runtime.whole_file import Output
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -50,7 +51,7 @@ def fused_page(tmp_path, report_clips):
     path = tmp_path / "page.html"
     vi, ir = report_clips
     out = str(tmp_path / "o.mp4")
-    summary = fuse_files(vi, ir, out, network="average", report=path, command="mgdn <fuse>")
+    summary = fuse(vi, ir, out, network="average", report=path, command="mgdn <fuse>")
     return summary, path.read_text()
 
 
@@ -90,7 +91,7 @@ def test_figures_are_the_same_with_and_without_a_report(tmp_path, report_clips):
     outputs = []
     for name, report in (("a.mp4", None), ("b.mp4", tmp_path / "r.html")):
         out = tmp_path / name
-        fuse_files(*report_clips, str(out), network="average", report=report)
+        fuse(*report_clips, str(out), network="average", report=report)
         outputs.append(out.read_bytes())
     assert outputs[0] == outputs[1]
 
@@ -99,14 +100,14 @@ def test_names_are_text_and_never_markup(tmp_path, report_clips):
     folder = tmp_path / "<img src=x onerror=alert(1)>"
     folder.mkdir()
     page = folder / "p.html"
-    fuse_files(*report_clips, str(folder / "o.mp4"), network="average", report=page, frames=1)
+    fuse(*report_clips, str(folder / "o.mp4"), network="average", report=page, frames=1)
     assert "<img src=x" not in page.read_text()
     assert "&lt;img src=x" in page.read_text()
 
 
 def test_one_frame_is_first_and_slowest(tmp_path, report_clips):
     page = tmp_path / "p.html"
-    fuse_files(*report_clips, str(tmp_path / "o.mp4"), network="average", report=page, frames=1)
+    fuse(*report_clips, str(tmp_path / "o.mp4"), network="average", report=page, frames=1)
     text = text_of(page.read_text())
     assert "1 frame fused, none dropped" in text
     assert "frame 0, first and slowest" in text
@@ -116,7 +117,7 @@ def test_one_frame_is_first_and_slowest(tmp_path, report_clips):
 def test_frames_of_every_size_and_a_single_pixel(tmp_path, folder_pair):
     page = tmp_path / "p.html"
     vi, ir = folder_pair
-    fuse_files(str(vi), str(ir), str(tmp_path / "out"), network="average", report=page)
+    fuse(str(vi), str(ir), str(tmp_path / "out"), network="average", report=page)
     Outline(page.read_text())
     assert "data:image/jpeg" in page.read_text()
 
@@ -135,14 +136,14 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_run(
     (tmp_path / "folder.html").mkdir()
     out = tmp_path / "o.mp4"
     with pytest.raises(UserError, match=match):
-        fuse_files(*report_clips, str(out), network="average", report=tmp_path / name)
+        fuse(*report_clips, str(out), network="average", report=tmp_path / name)
     assert not out.exists()
 
 
 def test_a_trace_may_not_replace_an_input(tmp_path, report_clips):
     vi, ir = report_clips
     with pytest.raises(UserError, match=r"--trace .* does not end in \.json"):
-        fuse_files(vi, ir, str(tmp_path / "o.mp4"), network="average", trace=tmp_path / "vi.mkv")
+        fuse(vi, ir, str(tmp_path / "o.mp4"), network="average", trace=tmp_path / "vi.mkv")
 
 
 def test_bench_compares_networks(tmp_path):
@@ -167,7 +168,7 @@ def test_a_failed_write_leaves_the_old_page(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full_disk)
     with pytest.raises(UserError, match="No space left"):
-        bench_networks(["average"], size=(8, 8), frames=1, warmup=0, report=page)
+        bench_networks(["average"], size=(8, 8), frames=1, warmup=0, report=page, overwrite=True)
     assert page.read_text() == "old"
     assert list(tmp_path.iterdir()) == [page]
 
@@ -175,9 +176,9 @@ def test_a_failed_write_leaves_the_old_page(tmp_path, monkeypatch):
 def test_dropped_frames_are_marked(tmp_path, report_clips):
     from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
     from mgdn_edge.runtime.report.fuse_report import write_fuse_report
-    from mgdn_edge.runtime.stream.fuse_files import FrameCounts, Summary
     from mgdn_edge.runtime.stream.latency import measure_stages
     from mgdn_edge.runtime.stream.ledger import Ledger
+    from mgdn_edge.runtime.stream.result import FrameCounts, Summary
 
     ledger = Ledger()
     for seq in range(0, 2000, 2):
@@ -193,7 +194,7 @@ def test_dropped_frames_are_marked(tmp_path, report_clips):
         True, 12.5, stages.pop("end_to_end"), stages, {},
     )  # fmt: skip
     path = tmp_path / "p.html"
-    write_fuse_report(path, summary, ledger, [], "mgdn fuse")
+    write_fuse_report(Output(path, "--report"), summary, ledger, [], "mgdn fuse")
     page = path.read_text()
     text = text_of(page)
     assert "1000 frames fused, 1000 dropped; 95\N{NO-BREAK SPACE}% shown within" in page
@@ -205,20 +206,20 @@ def test_dropped_frames_are_marked(tmp_path, report_clips):
 
 def test_a_stream_without_a_finished_frame_still_has_a_page(tmp_path):
     from mgdn_edge.runtime.report.fuse_report import write_fuse_report
-    from mgdn_edge.runtime.stream.fuse_files import FrameCounts, Summary
     from mgdn_edge.runtime.stream.ledger import Ledger
+    from mgdn_edge.runtime.stream.result import FrameCounts, Summary
 
     summary = Summary(
         "s", "n", "b", "v", "p", None, "none", None, "o.mp4", FrameCounts(0, 0, 0),
         True, 0.0, None, {}, {},
     )  # fmt: skip
-    write_fuse_report(tmp_path / "p.html", summary, Ledger(), [], "mgdn fuse")
+    write_fuse_report(Output(tmp_path / "p.html", "--report"), summary, Ledger(), [], "mgdn fuse")
     assert "No frame was fused" in (tmp_path / "p.html").read_text()
 
 
 def test_kept_frames_are_first_middle_and_slowest():
-    from mgdn_edge.runtime.pairing.pairs import Pair
     from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
+    from mgdn_edge.runtime.pairing.pairs import Pair
     from mgdn_edge.runtime.picture.frame import ColourTags, InfraredFrame, VisibleFrame
     from mgdn_edge.runtime.stream.kept_frames import KeptFrames
 

@@ -3,12 +3,13 @@ from collections import defaultdict
 from itertools import pairwise
 
 import pytest
+from support.fusing import fuse
 
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.stream.frame_times import WORK_STAGES
-from mgdn_edge.runtime.stream.fuse_files import fuse_files
 from mgdn_edge.runtime.stream.ledger import STAGES, Ledger
 from mgdn_edge.runtime.stream.trace import TRACKS, trace_events, write_trace
+from mgdn_edge.runtime.whole_file import Output
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_dropped_frames_are_instants(ledger):
 
 def test_the_file_is_trace_event_json(ledger, tmp_path):
     path = tmp_path / "t.json"
-    write_trace(path, ledger, {"network": "average"})
+    write_trace(Output(path, "--trace"), ledger, {"network": "average"})
     document = json.loads(path.read_text())
     assert document["otherData"] == {"network": "average"}
     names = {e["args"]["name"] for e in document["traceEvents"] if e["name"] == "thread_name"}
@@ -77,14 +78,14 @@ def test_every_work_stage_has_a_track():
 
 
 def test_an_empty_ledger_is_a_trace_without_frames(tmp_path):
-    write_trace(tmp_path / "t.json", Ledger(), {})
+    write_trace(Output(tmp_path / "t.json", "--trace"), Ledger(), {})
     assert len(json.loads((tmp_path / "t.json").read_text())["traceEvents"]) == 1 + len(TRACKS)
 
 
 @pytest.mark.parametrize("pace", ["none", "source"])
 def test_a_real_streams_tracks_do_not_overlap(tmp_path, report_clips, pace):
     path = tmp_path / "t.json"
-    fuse_files(*report_clips, str(tmp_path / "o.mp4"), network="average", pace=pace, trace=path)
+    fuse(*report_clips, str(tmp_path / "o.mp4"), network="average", pace=pace, trace=path)
     by_track = defaultdict(list)
     for event in json.loads(path.read_text())["traceEvents"]:
         if event["ph"] == "X":

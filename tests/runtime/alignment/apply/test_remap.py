@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from support.alignment_rigs import rig_for, visible_frame
 
-from mgdn_edge.runtime.alignment.apply.remap import (Alignment, working_from_visible)
 from mgdn_edge.runtime.alignment.apply.registration import open_alignment
+from mgdn_edge.runtime.alignment.apply.remap import Alignment, working_from_visible
 from mgdn_edge.runtime.alignment.apply.rig_file import CameraModel
 from mgdn_edge.runtime.alignment.apply.view import choose_view, covered_share
 from mgdn_edge.runtime.errors import UserError

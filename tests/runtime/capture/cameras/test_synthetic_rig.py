@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.fusing import fuse
 
 from mgdn_edge.cli import build_app
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.stream.fuse_files import fuse_files
 from mgdn_edge.runtime.synthetic import open_rig
 
 SCENE = "synthetic://night?seed=1&frames=4&size=96x64&fps=50"
@@ -38,7 +38,7 @@ def test_one_uri_gives_both_cameras_of_one_scene() -> None:
 def test_a_scene_is_fused_into_a_clip(tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     output.write_bytes(b"an earlier output")
-    summary = fuse_files(SCENE, SCENE, str(output), network="average")
+    summary = fuse(SCENE, SCENE, str(output), network="average", overwrite=True)
     assert summary.frames.out == 4 and summary.size == "96x64"
     with open_visible(str(output)) as clip:
         assert clip.info.frames == 4
@@ -57,15 +57,15 @@ def test_lost_frames_are_refused_unless_shortest(tmp_path: Path) -> None:
         stamps = [frame.pts_ns for frame in infrared.frames()]
         assert len(stamps) == kept and max(stamps) <= 39 * 40_000_000
     with pytest.raises(UserError, match="visible has 40 frames, infrared"):
-        fuse_files(lossy, lossy, str(tmp_path / "o.mp4"), network="average")
-    summary = fuse_files(lossy, lossy, str(tmp_path / "o.mp4"), network="average", shortest=True)
+        fuse(lossy, lossy, str(tmp_path / "o.mp4"), network="average")
+    summary = fuse(lossy, lossy, str(tmp_path / "o.mp4"), network="average", shortest=True)
     assert summary.frames.out == kept
 
 
 def test_counts_need_a_span_as_files_do(tmp_path: Path) -> None:
     counts = f"{SCENE}&ir_bits=16"
     with pytest.raises(UserError, match="--infrared-span"):
-        fuse_files(counts, counts, str(tmp_path / "o.mp4"), network="average")
+        fuse(counts, counts, str(tmp_path / "o.mp4"), network="average")
     options = InfraredOptions(span=open_rig(counts).span)
     with open_infrared(counts, options) as sixteen, open_infrared(SCENE) as eight:
         for ours, theirs in zip(sixteen.frames(), eight.frames(), strict=True):
@@ -75,8 +75,8 @@ def test_counts_need_a_span_as_files_do(tmp_path: Path) -> None:
 def test_cameras_of_two_sizes_need_resize(tmp_path: Path) -> None:
     scene = f"{SCENE}&ir_size=48x40"
     with pytest.raises(UserError, match="--resize"):
-        fuse_files(scene, scene, str(tmp_path / "o.mp4"), network="average")
-    summary = fuse_files(scene, scene, str(tmp_path / "o.mp4"), network="average", resize=True)
+        fuse(scene, scene, str(tmp_path / "o.mp4"), network="average")
+    summary = fuse(scene, scene, str(tmp_path / "o.mp4"), network="average", resize=True)
     assert summary.size == "96x64"
 
 

@@ -29,12 +29,13 @@ def filled(cache):
 def leftovers(cache):
     """Files a crash or a careless copy leaves."""
     (cache.engines / ".a.engine.77.part").write_bytes(b"half")
-    (cache.engines / "orphan.json").write_bytes(b"{}")
+    (cache.engines / f".mgdn-{'0' * 16}.part").write_bytes(b"half")
+    (cache.engines / f"net-dynamic-{'0' * 16}.json").write_bytes(b"{}")
     lone = store_engine(cache, key=changed_key("l4t"))
     lone.with_suffix(".json").unlink()
     damaged = store_engine(cache, key=changed_key("driver"))
     damaged.with_suffix(".json").write_bytes(b"{")
-    return 4
+    return 5
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,19 @@ def test_what_is_no_engine_goes_always(cache, filled):
     assert len(removals) == count
     assert sorted(cache.engines.iterdir()) == sorted(
         path.with_suffix(suffix) for path in filled for suffix in (".engine", ".json")
+    )
+
+
+def test_files_of_others_stay_whatever_is_asked(cache, filled):
+    mine = [cache.engines / "yolo.engine", cache.engines / "notes.json", cache.engines / ".part"]
+    mine += [cache.folder / "timing" / "times.csv", cache.folder / "timing" / "old.timing"]
+    for path in mine:
+        path.write_bytes(b"mine")
+    (cache.engines / "net-640x480-fp16").mkdir()
+    clean_cache(cache, everything=True)
+    assert all(path.read_bytes() == b"mine" for path in mine)
+    assert sorted(cache.engines.iterdir()) == sorted(
+        [*mine[:3], cache.engines / "net-640x480-fp16"]
     )
 
 

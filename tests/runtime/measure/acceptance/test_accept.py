@@ -64,7 +64,7 @@ def test_the_command_leaves_one_json_and_one_page(quick, tiny_bundle, tmp_path, 
     assert page.index(verdict.replace(" ms", "\u00a0ms")) < page.index("Clauses")
     assert "hidden" in page and "type this" in page  # the doctor's warning and its fix
     again = run_mgdn("accept", tiny_bundle, *words)
-    assert again.code == 2 and "already holds an acceptance" in again.err
+    assert again.code == 2 and "accept.json exists; pass --overwrite" in again.err
 
 
 def test_a_picture_too_far_off_is_not_accepted_and_the_rest_is_measured(
@@ -267,3 +267,33 @@ def test_a_folder_that_cannot_be_made_ends_it_before_anything_is_measured(
     words = ("--backend", "ort-cpu", "--out", tmp_path / "file" / "out")
     done = run_mgdn("accept", tiny_bundle, *words)
     assert done.code == 2 and "give another --out" in done.err and "machine" not in done.err
+
+
+def test_an_acceptance_is_replaced_only_when_told_so(quick, tiny_bundle, tmp_path, run_mgdn):
+    report = tmp_path / "accept.json"
+    report.write_text("theirs")
+    words = ("accept", tiny_bundle, "--backend", "ort-cpu", "--soak", "0.2", "--frames", "10")
+    done = run_mgdn(*words, "--out", tmp_path)
+    assert done.code == 2 and "accept.json exists; pass --overwrite" in done.err
+    assert report.read_text() == "theirs" and "machine" not in done.err
+    assert run_mgdn(*words, "--out", tmp_path, "-y").code == 0
+    assert json.loads(report.read_bytes())["complete"]
+
+
+def test_the_verdict_is_told_though_the_disk_filled_up(
+    quick, tiny_bundle, tmp_path, monkeypatch, run_mgdn, fill_disk
+):
+    def examine(examine_before=accept.examine_machine):
+        fill_disk(".json", ".html")
+        return examine_before()
+
+    monkeypatch.setattr(accept, "examine_machine", examine)
+    words = ("--backend", "ort-cpu", "--soak", "0.2", "--frames", "10", "--out", tmp_path / "out")
+    done = run_mgdn("accept", tiny_bundle, *words)
+    assert done.code == 2 and "No space left" in done.err
+    assert done.out.startswith("ACCEPTED: tiny") and "to send back" not in done.out
+    kept = json.loads((tmp_path / "out" / "accept.json").read_bytes())
+    assert not kept["complete"] and kept["clauses"] == []
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "accept.html", "accept.json",
+    ]  # fmt: skip

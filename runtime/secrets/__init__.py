@@ -1,0 +1,1 @@
+"""Passwords, tokens and keys: kept out of everything that is shown."""

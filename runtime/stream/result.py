@@ -1,0 +1,78 @@
+"""What a stream did: its figures, its ledger, the frames kept to look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from mgdn_edge.runtime.alignment.drift import DriftFigures
+from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
+from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane, VisibleFrame
+from mgdn_edge.runtime.stream.latency import Percentiles
+from mgdn_edge.runtime.stream.ledger import Ledger
+from mgdn_edge.runtime.stream.pairing_figures import PairingFigures
+from mgdn_edge.runtime.stream.request import Pace
+
+SCHEMA = "mgdn.fuse/1"
+
+
+class FrameCounts(msgspec.Struct, frozen=True, rename={"in_": "in"}):
+    """Frames read, written, and overtaken by newer ones: ``in`` = ``out`` + ``dropped``."""
+
+    in_: int
+    out: int
+    dropped: int
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What was fused, by what, how fast. ``stages`` are milliseconds by stage name.
+
+    ``size`` is "WIDTHxHEIGHT", or null where the frames differ. ``fps`` is frames out over the
+    time from the first frame's capture to the last one's output. Under pace "none" queues are
+    kept full, so ``end_to_end`` measures them; pace "source" measures latency. ``execution`` says
+    how the backend computed: device, memory, CUDA graph, a fallback.
+    """
+
+    schema: str
+    network: str
+    backend: str
+    variant: str
+    precision: str
+    filter_implementation: FilterImplementation | None
+    pace: Pace
+    size: str | None
+    output: str
+    frames: FrameCounts
+    interrupted: bool
+    fps: float
+    end_to_end: Percentiles | None
+    stages: dict[str, Percentiles]
+    versions: dict[str, str]
+    pairing: PairingFigures | None = None
+    drift: DriftFigures | None = None
+    execution: dict[str, str] = {}
+
+
+@dataclass
+class KeptFrame:
+    """One frame's pictures: why it was kept, and its time as its pace defines it."""
+
+    roles: list[str]
+    visible: VisibleFrame
+    infrared: InfraredPlane
+    fused: Plane
+    time_ns: int
+
+
+@dataclass(frozen=True)
+class FuseResult:
+    """``summary`` for people and programs, ``ledger`` a row a frame, ``pictures`` where asked for.
+
+    ``failures`` are sentences about files beside the output that could not be kept.
+    """
+
+    summary: Summary
+    ledger: Ledger
+    pictures: list[KeptFrame] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
