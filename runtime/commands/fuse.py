@@ -15,15 +15,15 @@ from mgdn_edge.runtime.commands.options import (
     Backend,
     BundleFile,
     Fallback,
-    FilterChoice,
+    Filter,
     InfraredLuma,
     InfraredSpan,
     NetworkName,
     Precision,
     ReportFile,
     Threads,
+    Variant,
     choose_network,
-    is_native,
 )
 
 if TYPE_CHECKING:
@@ -97,12 +97,10 @@ def fuse_command(
     network: NetworkName = None,
     backend: Backend = None,
     fallback: Fallback = None,
-    variant: Annotated[
-        str | None, typer.Option(help="Variant of the bundle, such as 640x480.")
-    ] = None,
+    variant: Variant = None,
     precision: Precision = None,
     threads: Threads = None,
-    filter_choice: FilterChoice = None,
+    filter: Filter = None,
     frames: Annotated[int | None, typer.Option(metavar="N", help="Stop after N pairs.")] = None,
     resize: Annotated[bool, typer.Option("--resize", help="Resize infrared to visible.")] = False,
     shortest: Annotated[
@@ -176,6 +174,7 @@ def fuse_command(
     """Fuse two recordings, registered or with a rig, into OUTPUT; report every stage's latency."""
     from mgdn_edge.runtime.capture.sources import InfraredOptions
     from mgdn_edge.runtime.commands.interrupt import stop_on_signal
+    from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.pairing.by_time import timed_options
@@ -191,12 +190,14 @@ def fuse_command(
             infrared,
             output,
             network=chosen,
-            backend=backend,
-            fallback=fallback,
-            variant=variant,
-            precision=precision,
-            threads=threads,
-            native=is_native(filter_choice),
+            choice=SessionChoice(
+                backend=backend,
+                fallback=fallback,
+                variant=variant,
+                precision=precision,
+                threads=threads,
+                filter=filter,
+            ),
             frames=frames,
             resize=resize,
             shortest=shortest,

@@ -2,11 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
 
 BundleFile = Annotated[
     Path | None, typer.Option("--bundle", metavar="FILE", help="Network as a .mgdn file.")
@@ -42,11 +43,11 @@ Fallback = Annotated[
         metavar="BACKEND", help="Take this backend where the device cannot serve the one asked for."
     ),
 ]
-FilterChoice = Annotated[
-    Literal["plugin", "body"] | None,
+Variant = Annotated[str | None, typer.Option(help="Variant of the bundle, such as 640x480.")]
+Filter = Annotated[
+    FilterChoice | None,
     typer.Option(
-        "--filter",
-        help="plugin: need the native DynamicFilter; body: standard operators, slower; "
+        help="native: need the native DynamicFilter; body: standard operators, slower; "
         "default: native where installed, always with TensorRT.",
     ),
 ]
@@ -59,11 +60,6 @@ def choose_network(bundle: Path | None, network: str | None) -> Path | str:
     if bundle is not None and network is not None:
         raise UserError("both --bundle and --network were given; pass one of them")
     return bundle or network or DEFAULT_NETWORK
-
-
-def is_native(choice: Literal["plugin", "body"] | None) -> bool | None:
-    """``--filter`` -> what ``open_session`` calls ``native``."""
-    return None if choice is None else choice == "plugin"
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from mgdn_edge.runtime.alignment.apply.remap import open_alignment
 from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.fusion.contract.session import FilterImplementation, Session
+from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.output.counts_file import record_counts
@@ -75,12 +76,7 @@ def fuse_files(
     output: str,
     *,
     network: str | Path = DEFAULT_NETWORK,
-    backend: str | None = None,
-    fallback: str | None = None,
-    variant: str | None = None,
-    precision: str | None = None,
-    threads: int | None = None,
-    native: bool | None = None,
+    choice: SessionChoice = DEFAULT_CHOICE,
     frames: int | None = None,
     resize: bool = False,
     shortest: bool = False,
@@ -103,7 +99,7 @@ def fuse_files(
     """Fuse VISIBLE and INFRARED (paths or file:// URIs) into OUTPUT; returns the figures.
 
     ``on_start`` gets the number of pairs, where it is known, before the first is fused;
-    ``on_frame`` is called after each; ``native`` and ``tell`` as for ``open_session``. ``rig`` is
+    ``on_frame`` is called after each; ``choice`` and ``tell`` as for ``open_session``. ``rig`` is
     a rig file: both pictures are brought to its working size, for things ``distance_m`` metres
     away; ``realign`` follows slow drift. ``timing`` pairs by time stamp instead of by order; live
     sources always are. ``record_infrared`` keeps the sensor's counts beside OUTPUT,
@@ -141,17 +137,7 @@ def fuse_files(
             check_side_file(record_infrared, "--record-infrared", ".mkv", taken)
         if trace is not None:
             check_side_file(trace, "--trace", ".json", taken)
-        with open_session(
-            network,
-            backend=backend,
-            fallback=fallback,
-            variant=variant,
-            precision=precision,
-            size=pairs.size,
-            threads=threads,
-            native=native,
-            tell=tell,
-        ) as session:
+        with open_session(network, choice, size=pairs.size, tell=tell) as session:
             if on_start is not None and pairs.count != UNENDING:
                 on_start(pairs.count)
             keeper = None

@@ -1,8 +1,9 @@
-"""The names of the backends, and whether what was asked goes with them."""
+"""The names of the backends and of the two filters, and whether what was asked goes together."""
 
 from __future__ import annotations
 
 import difflib
+from typing import Literal
 
 from mgdn_edge.runtime.errors import UserError
 
@@ -10,6 +11,9 @@ DEFAULT_BACKEND = "onnxruntime-cpu"
 CUDA_BACKEND = "onnxruntime-cuda"
 TENSORRT_BACKEND = "tensorrt"
 BACKENDS = (DEFAULT_BACKEND, CUDA_BACKEND, TENSORRT_BACKEND)
+
+# What computes DynamicFilter: our own operation, or the standard operators of its function body.
+FilterChoice = Literal["native", "body"]
 
 
 def check_backends(backend: str, fallback: str | None, threads: int | None) -> None:
