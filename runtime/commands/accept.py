@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import OverwriteFiles, Threads, may_overwrite
+from mgdn_edge.runtime.commands.options import Filter, OverwriteFiles, Threads, may_overwrite
 from mgdn_edge.runtime.errors import INTERRUPTED
 
 EPILOG = """Examples:
@@ -19,7 +19,7 @@ EPILOG = """Examples:
 
   mgdn accept scene.mgdn --out board-7
 
-  mgdn accept --backend ort-cpu --soak 10
+  mgdn accept --backend onnxruntime-cpu --soak 10
 
 Exit code 0: accepted. 1: not accepted. 3: the device could not do something needed.
 """
@@ -36,10 +36,7 @@ def accept_command(
     ] = "mgdn-edge",
     backend: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="tensorrt (default), onnxruntime-cuda (ort-cuda), onnxruntime-cpu (ort-cpu).",
-        ),
+        typer.Option(metavar="NAME", help="tensorrt (default), onnxruntime-cuda, onnxruntime-cpu."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -52,6 +49,7 @@ def accept_command(
         int, typer.Option(min=10, metavar="N", help="Frames timed at each size, at most a minute.")
     ] = 200,
     threads: Threads = None,
+    filter: Filter = None,
     overwrite: OverwriteFiles = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -59,22 +57,22 @@ def accept_command(
     import msgspec
 
     from mgdn_edge.runtime.bundle.network_names import find_bundle
+    from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.measure.acceptance.accept import accept_bundle
-    from mgdn_edge.runtime.measure.acceptance.place import choose_backend, choose_folder
-    from mgdn_edge.runtime.measure.acceptance.wish import Wish
+    from mgdn_edge.runtime.measure.acceptance.request import AcceptRequest
     from mgdn_edge.runtime.report.accept_report import (
         PAGE_FILE,
         REPORT_FILE,
         AcceptanceFiles,
+        choose_folder,
     )
 
     retain_pages()
-    wish = Wish(
+    request = AcceptRequest(
         bundle,
-        choose_backend(backend, threads),
-        threads=threads,
+        SessionChoice(backend=backend, threads=threads, filter=filter),
         frames=frames,
         soak_seconds=soak,
         command=command_text(sys.argv[1:]),
@@ -82,7 +80,7 @@ def accept_command(
     folder = choose_folder(out)
     files = AcceptanceFiles(folder, [find_bundle(bundle)], may_overwrite(overwrite))
     report = accept_bundle(
-        wish,
+        request,
         files.keep,
         tell=lambda sentence: typer.echo(sentence, err=True),
         show=show_bar,

@@ -11,11 +11,13 @@ from mgdn_edge.runtime.commands.options import (
     Backend,
     BundleFile,
     Fallback,
+    Filter,
     NetworkName,
     OverwriteFiles,
     Precision,
     ReportFile,
     Threads,
+    Variant,
     choose_network,
     may_overwrite,
     parse_size,
@@ -30,7 +32,7 @@ EPILOG = """Examples:
 
   mgdn bench --network mgdn-edge --size 640x512 --threads 2
 
-  mgdn bench --no-native --compare mgdn-edge --report bench.html
+  mgdn bench --filter body --compare mgdn-edge --report bench.html
 
   mgdn bench --bundle scene.mgdn --compare mgdn-edge --compare laplacian --json
 """
@@ -60,17 +62,10 @@ def bench_command(
     warmup: Annotated[int, typer.Option(metavar="N", help="Frames fused before timing.")] = 10,
     backend: Backend = None,
     fallback: Fallback = None,
-    variant: Annotated[str | None, typer.Option(help="Variant of the bundle.")] = None,
+    variant: Variant = None,
     precision: Precision = None,
     threads: Threads = None,
-    native: Annotated[
-        bool | None,
-        typer.Option(
-            "--native/--no-native",
-            help="Need the native DynamicFilter, or leave it out; default: where installed.",
-            show_default=False,
-        ),
-    ] = None,
+    filter: Filter = None,
     compare: Annotated[
         list[str] | None,
         typer.Option(metavar="NETWORK", help="Also time this network, in turns; repeatable."),
@@ -82,6 +77,7 @@ def bench_command(
     """Time fusion alone on drawn frames: no decoding, no encoding."""
     if context.invoked_subcommand is not None:
         return
+    from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.measure.bench import bench_networks
@@ -90,15 +86,17 @@ def bench_command(
     retain_pages()
     bench_networks(
         [chosen, *(compare or [])],
+        SessionChoice(
+            backend=backend,
+            fallback=fallback,
+            variant=variant,
+            precision=precision,
+            threads=threads,
+            filter=filter,
+        ),
         size=parse_size(size),
         frames=frames,
         warmup=warmup,
-        backend=backend,
-        fallback=fallback,
-        variant=variant,
-        precision=precision,
-        threads=threads,
-        native=native,
         report=report,
         command=command_text(sys.argv[1:]),
         on_result=_print_json if json else _print_table,

@@ -10,16 +10,14 @@ from mgdn_edge.runtime.commands.engine_options import (
     BuilderOption,
     BundleArgument,
     CacheOption,
-    FilterOption,
     JsonOption,
     LevelOption,
-    PrecisionOption,
     SizeOption,
     Tf32Option,
     VariantOption,
     WorkspaceOption,
 )
-from mgdn_edge.runtime.commands.options import parse_size
+from mgdn_edge.runtime.commands.options import Filter, Precision, parse_size
 
 EPILOG = """Examples:
 
@@ -43,10 +41,10 @@ def register(app: typer.Typer) -> None:
 def build_command(
     bundle: BundleArgument,
     variant: VariantOption = None,
-    precision: PrecisionOption = None,
+    precision: Precision = None,
     size: SizeOption = None,
     builder: BuilderOption = "tensorrt",
-    filter_choice: FilterOption = "plugin",
+    filter: Filter = None,
     workspace: WorkspaceOption = 1024,
     tf32: Tf32Option = False,
     level: LevelOption = 3,
@@ -72,7 +70,7 @@ def build_command(
         precision=precision,
         size=parse_size(size) if size else None,
         builder=builder,
-        filter_choice=filter_choice,
+        filter=filter,
         options=BuildOptions(workspace, tf32, level),
     )
     engines = build_engines(

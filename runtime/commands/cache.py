@@ -11,16 +11,14 @@ from mgdn_edge.runtime.commands.engine_options import (
     BuilderOption,
     BundleArgument,
     CacheOption,
-    FilterOption,
     JsonOption,
     LevelOption,
-    PrecisionOption,
     SizeOption,
     Tf32Option,
     VariantOption,
     WorkspaceOption,
 )
-from mgdn_edge.runtime.commands.options import parse_size
+from mgdn_edge.runtime.commands.options import Filter, Precision, parse_size
 
 MIB = 1 << 20
 
@@ -70,10 +68,10 @@ def list_command(cache: CacheOption = None, as_json: JsonOption = False) -> None
 def why_command(
     bundle: BundleArgument,
     variant: VariantOption = None,
-    precision: PrecisionOption = None,
+    precision: Precision = None,
     size: SizeOption = None,
     builder: BuilderOption = "tensorrt",
-    filter_choice: FilterOption = "plugin",
+    filter: Filter = None,
     workspace: WorkspaceOption = 1024,
     tf32: Tf32Option = False,
     level: LevelOption = 3,
@@ -93,7 +91,7 @@ def why_command(
         precision=precision,
         size=parse_size(size) if size else None,
         builder=builder,
-        filter_choice=filter_choice,
+        filter=filter,
         options=BuildOptions(workspace, tf32, level),
     )
     explanations = explain_engines(wish, EngineCache(cache_folder(cache)))

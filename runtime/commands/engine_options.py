@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -13,16 +13,11 @@ BundleArgument = Annotated[
 VariantOption = Annotated[
     str | None, typer.Option(help="One variant; default: every one with a size of its own.")
 ]
-PrecisionOption = Annotated[str | None, typer.Option(help="Precision of the variants.")]
 SizeOption = Annotated[
     str | None, typer.Option(metavar="WIDTHxHEIGHT", help="The variant for frames of this size.")
 ]
 BuilderOption = Annotated[
     str, typer.Option(metavar="NAME", help="tensorrt, or tensorrt-rtx ahead of time.")
-]
-FilterOption = Annotated[
-    Literal["plugin", "body"],
-    typer.Option("--filter", help="What computes DynamicFilter; body: no plugin, slower."),
 ]
 WorkspaceOption = Annotated[
     int, typer.Option(min=1, metavar="MIB", help="Scratch memory one layer may use.")

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import BundleFile, NetworkName, choose_network
+from mgdn_edge.runtime.commands.options import (
+    Backend,
+    BundleFile,
+    Fallback,
+    Filter,
+    NetworkName,
+    Precision,
+    Threads,
+    Variant,
+    choose_network,
+)
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,6 +45,12 @@ def evaluate_command(
     ] = "synthetic://night",
     bundle: BundleFile = None,
     network: NetworkName = None,
+    backend: Backend = None,
+    fallback: Fallback = None,
+    variant: Variant = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    filter: Filter = None,
     compare: Annotated[
         list[str] | None,
         typer.Option(metavar="NETWORK", help="Also judge this network; repeatable."),
@@ -48,6 +64,7 @@ def evaluate_command(
     """Judge networks on drawn scenes whose truth is known: contrast, noise, overshoot."""
     import msgspec
 
+    from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.measure.evaluate import evaluate_networks
 
@@ -56,8 +73,17 @@ def evaluate_command(
     report = evaluate_networks(
         scene,
         [chosen, *(compare or [])],
+        SessionChoice(
+            backend=backend,
+            fallback=fallback,
+            variant=variant,
+            precision=precision,
+            threads=threads,
+            filter=filter,
+        ),
         seeds=parse_seeds(seeds),
         frames=frames,
+        tell=lambda sentence: typer.echo(sentence, err=True),
     )
     if json:
         print(msgspec.json.encode(report).decode())
@@ -92,14 +118,23 @@ def _print_table(report: EvaluateReport) -> None:
     table.add_column("network", overflow="fold")
     for heading in ("seed", "person", "text", "noise", "overshoot", "p95", "PSNR", "SSIM"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for network in dict.fromkeys(row.network for row in report.rows):
-        rows = [row for row in report.rows if row.network == network]
+    seeds = len(report.rows) // len(report.sessions)
+    for index, session in enumerate(report.sessions):
+        rows = report.rows[index * seeds : (index + 1) * seeds]
         for row in rows:
-            table.add_row(network, str(row.seed), *_cells(row.quality))
-        if len(rows) > 1:
+            table.add_row(row.network, str(row.seed), *_cells(row.quality))
+        if seeds > 1:
             mean = mean_quality([row.quality for row in rows])
-            table.add_row(network, "mean", *_cells(mean), end_section=True)
+            table.add_row(session.network, "mean", *_cells(mean), end_section=True)
     Console().print(table)
+    for session in report.sessions:
+        filtered = session.filter_implementation and f", {session.filter_implementation} filter"
+        print(
+            f"{session.network}: {session.backend}, {session.variant}, {session.precision}"
+            f"{filtered or ''}"
+        )
+        for fact, told in session.execution.items():
+            print(f"{session.network}, {fact}: {told}")
 
 
 def _cells(quality: TruthQuality) -> list[str]:

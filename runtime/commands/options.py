@@ -3,7 +3,7 @@
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.capture.cameras.camera_password import Role
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
 
 BundleFile = Annotated[
     Path | None, typer.Option("--bundle", metavar="FILE", help="Network as a .mgdn file.")
@@ -81,11 +82,11 @@ Fallback = Annotated[
         metavar="BACKEND", help="Take this backend where the device cannot serve the one asked for."
     ),
 ]
-FilterChoice = Annotated[
-    Literal["plugin", "body"] | None,
+Variant = Annotated[str | None, typer.Option(help="Variant of the bundle, such as 640x480.")]
+Filter = Annotated[
+    FilterChoice | None,
     typer.Option(
-        "--filter",
-        help="plugin: need the native DynamicFilter; body: standard operators, slower; "
+        help="native: need the native DynamicFilter; body: standard operators, slower; "
         "default: native where installed, always with TensorRT.",
     ),
 ]
@@ -117,11 +118,6 @@ def give_password(address: str, role: "Role", file: Path | None) -> str:
     from mgdn_edge.runtime.capture.cameras.camera_password import with_password
 
     return with_password(address, role, file, lambda notice: typer.echo(notice, err=True))
-
-
-def is_native(choice: Literal["plugin", "body"] | None) -> bool | None:
-    """``--filter`` -> what ``open_session`` calls ``native``."""
-    return None if choice is None else choice == "plugin"
 
 
 def parse_size(text: str) -> tuple[int, int]:

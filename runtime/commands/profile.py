@@ -11,11 +11,13 @@ import typer
 
 from mgdn_edge.runtime.commands.options import (
     BundleFile,
+    Filter,
     NetworkName,
     OverwriteFiles,
     Precision,
     ReportFile,
     Threads,
+    Variant,
     choose_network,
     may_overwrite,
     parse_size,
@@ -30,7 +32,7 @@ EPILOG = """Examples:
 
   mgdn profile --size 640x512 --threads 1 --report profile.html
 
-  mgdn profile --bundle scene.mgdn --no-native --json
+  mgdn profile --bundle scene.mgdn --filter body --json
 """
 
 
@@ -44,17 +46,10 @@ def profile_command(
     network: NetworkName = None,
     size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Frame size.")] = "640x480",
     frames: Annotated[int, typer.Option(metavar="N", help="Frames, each fused twice.")] = 60,
-    variant: Annotated[str | None, typer.Option(help="Variant of the bundle.")] = None,
+    variant: Variant = None,
     precision: Precision = None,
     threads: Threads = None,
-    native: Annotated[
-        bool | None,
-        typer.Option(
-            "--native/--no-native",
-            help="Need the native operations, or leave them out; default: where installed.",
-            show_default=False,
-        ),
-    ] = None,
+    filter: Filter = None,
     report: ReportFile = None,
     overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="Everything as one JSON object.")] = False,
@@ -62,6 +57,7 @@ def profile_command(
     """Say where a frame's milliseconds go, node by node, and what to do first."""
     import msgspec
 
+    from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.measure.profiling.profile import profile_network
@@ -74,12 +70,9 @@ def profile_command(
         with _progress(frames, shown=not json) as on_step:
             profile_network(
                 chosen,
+                SessionChoice(variant=variant, precision=precision, threads=threads, filter=filter),
                 size=parse_size(size),
                 frames=frames,
-                variant=variant,
-                precision=precision,
-                threads=threads,
-                native=native,
                 report=report,
                 command=command_text(sys.argv[1:]),
                 on_step=on_step,

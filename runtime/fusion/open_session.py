@@ -5,67 +5,76 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mgdn_edge.runtime.bundle.manifest import Variant
+import msgspec
+
+from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.network_names import BASELINES, find_bundle
-from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
+from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.fusion.contract.backend_names import (
-    CUDA_BACKEND,
-    DEFAULT_BACKEND,
-    TENSORRT_BACKEND,
-    check_backends,
-)
+from mgdn_edge.runtime.fusion.backend_table import open_variant
+from mgdn_edge.runtime.fusion.contract.backend_names import DEFAULT_BACKEND, check_backends
 from mgdn_edge.runtime.fusion.contract.session import Session, Size
+from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 
 
 def open_session(
     network: str | Path,
+    choice: SessionChoice = DEFAULT_CHOICE,
     *,
-    backend: str | None = None,
-    variant: str | None = None,
-    precision: str | None = None,
     size: Size | None = None,
-    threads: int | None = None,
-    native: bool | None = None,
-    fallback: str | None = None,
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Session:
     """A packaged network's name, a baseline's name or a path to a .mgdn file -> Session.
 
     ``size`` is (height, width) of the frames to come and picks the static variant of that size
-    where there is one. What is asked for by name is what is used, else UserError. ``native``
-    True needs the native DynamicFilter, False leaves it out, None takes it where installed.
-    ``fallback`` is the backend to take where the device cannot serve ``backend``; the session's
-    ``execution`` then says so. ``tell`` gets sentences worth reading at once, such as why an
-    engine is built. A bundle's golden pair has been fused and compared before this
-    returns; the caller closes the session.
+    where there is one. What ``choice`` names is what is used, else UserError. A fallback fuses
+    with the variant that is chosen for it as for any backend: the precision asked for or, where
+    none was, its own default; a fallback for which the bundle has none is refused at once. That a
+    fallback was taken is in the session's ``execution``. ``tell`` gets sentences worth reading at
+    once, such as why an engine is built. A bundle's golden pair has been fused and compared
+    before this returns; the caller closes the session.
     """
     if network in BASELINES:
-        return _open_baseline(str(network), backend, variant, precision)
-    backend = backend or DEFAULT_BACKEND
-    check_backends(backend, fallback, threads)
+        return _open_baseline(str(network), choice)
+    backend, fallback = choice.backend or DEFAULT_BACKEND, choice.fallback
+    check_backends(backend, fallback, choice.threads)
     with open_bundle(find_bundle(network)) as bundle:
-        chosen = choose_variant(
-            bundle.manifest, variant=variant, precision=precision, size=size, backend=backend
-        )
+        variant = _choose(bundle.manifest, choice, size, backend)
+        spare = None if fallback is None else _choose_spare(bundle.manifest, choice, size, fallback)
         try:
-            return open_variant(
-                bundle,
-                chosen,
-                backend=backend,
-                size=size,
-                threads=threads,
-                native=native,
-                tell=tell,
-            )
+            return open_variant(bundle, variant, choice, size=size, tell=tell).trust()
         except DeviceError as error:
-            if fallback is None:
+            if fallback is None or spare is None:
                 raise _with_fallback(error, backend) from error
-            tell(f"{fallback} in place of {backend}: {error}")
-            session = open_variant(bundle, chosen, backend=fallback, size=size, native=native)
-            session.execution["fallback"] = f"{fallback} in place of {backend}: {error}"
+            other = "" if spare.precision == variant.precision else f", in {spare.precision}"
+            told = f"{fallback} in place of {backend}{other}: {error}"
+            tell(told)
+            taken = msgspec.structs.replace(choice, backend=fallback, fallback=None)
+            session = open_variant(bundle, spare, taken, size=size, tell=tell).trust()
+            session.execution["fallback"] = told
             return session
+
+
+def _choose(manifest: Manifest, choice: SessionChoice, size: Size | None, backend: str) -> Variant:
+    return choose_variant(
+        manifest, variant=choice.variant, precision=choice.precision, size=size, backend=backend
+    )
+
+
+def _choose_spare(
+    manifest: Manifest, choice: SessionChoice, size: Size | None, fallback: str
+) -> Variant:
+    """The fallback's own variant; UserError where it has none, before anything is tried."""
+    try:
+        return _choose(manifest, choice, size, fallback)
+    except UserError as error:
+        instead = (
+            f"leave out --precision {choice.precision} to let each backend take its own"
+            if choice.precision
+            else "leave it out"
+        )
+        raise UserError(f"--fallback {fallback} could not take over: {error}; {instead}") from error
 
 
 def _with_fallback(error: DeviceError, backend: str) -> DeviceError:
@@ -75,54 +84,13 @@ def _with_fallback(error: DeviceError, backend: str) -> DeviceError:
     return DeviceError(f"{error}; to go on without: --fallback {DEFAULT_BACKEND}")
 
 
-def _open_baseline(
-    name: str, backend: str | None, variant: str | None, precision: str | None
-) -> Session:
+def _open_baseline(name: str, choice: SessionChoice) -> Session:
     from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
 
     session = BaselineSession(name)
-    given = {"backend": backend, "variant": variant, "precision": precision}
-    for option, asked in given.items():
-        offered = getattr(session, option)
+    for option in ("backend", "variant", "precision"):
+        asked, offered = getattr(choice, option), getattr(session, option)
         if asked not in (None, offered):
             session.close()
             raise UserError(f"{name} has no {option} {asked}; it has only {offered}")
-    return session
-
-
-def open_variant(
-    bundle: Bundle,
-    variant: Variant,
-    *,
-    backend: str = DEFAULT_BACKEND,
-    size: Size | None = None,
-    threads: int | None = None,
-    native: bool | None = None,
-    tell: Callable[[str], None] = lambda sentence: None,
-) -> Session:
-    """One variant, its golden pair checked; the bundle may be closed afterwards.
-
-    ``size`` (height, width) is what an engine of the dynamic variant will take; other backends
-    need none. Where no engine is cached, it is built first, which takes minutes.
-    """
-    from mgdn_edge.runtime.fusion.contract.golden_check import check_golden
-
-    if backend == TENSORRT_BACKEND:
-        from mgdn_edge.runtime.fusion.engines.variant_engine import open_variant_engine
-
-        return open_variant_engine(bundle, variant, size=size, native=native, tell=tell)
-    session: Session
-    if backend == CUDA_BACKEND:
-        from mgdn_edge.runtime.fusion.backends.onnxruntime_cuda import start_cuda_variant
-
-        session = start_cuda_variant(bundle, variant, native=native)
-    else:
-        from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import start_variant
-
-        session = start_variant(bundle, variant, threads=threads, native=native)
-    try:
-        check_golden(bundle, variant, session)
-    except UserError:
-        session.close()
-        raise
     return session

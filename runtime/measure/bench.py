@@ -14,6 +14,7 @@ import numpy as np
 from mgdn_edge.runtime.bundle.network_names import BASELINES, find_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.session import FilterImplementation, Size
+from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
@@ -59,16 +60,11 @@ class BenchReport(msgspec.Struct, frozen=True):
 
 def bench_networks(
     networks: Sequence[str | Path],
+    choice: SessionChoice = DEFAULT_CHOICE,
     *,
     size: Size = (480, 640),
     frames: int = 100,
     warmup: int = 10,
-    backend: str | None = None,
-    fallback: str | None = None,
-    variant: str | None = None,
-    precision: str | None = None,
-    threads: int | None = None,
-    native: bool | None = None,
     report: Path | None = None,
     command: str = "",
     on_result: Callable[[BenchReport], None] = lambda result: None,
@@ -78,9 +74,9 @@ def bench_networks(
 
     Every network fuses each frame before the next frame comes, so that a busy machine slows
     them alike and the ratios hold. ``warmup`` rounds come first and are not counted.
-    ``backend``, ``fallback``, ``variant``, ``precision`` and ``native`` (see ``open_session``) are
-    the first network's. ``report`` becomes an HTML file that states ``command``; ``on_result`` gets
-    the figures before it is written. Raises UserError.
+    ``choice`` is the first network's; the others have its threads alone. ``report`` becomes an
+    HTML file that states ``command``; ``on_result`` gets the figures before it is written. Raises
+    UserError.
     """
     page = None
     if report is not None:
@@ -94,16 +90,7 @@ def bench_networks(
     with ExitStack() as opened:
         sessions = [
             opened.enter_context(
-                open_session(
-                    network,
-                    backend=backend if index == 0 else None,
-                    fallback=fallback if index == 0 else None,
-                    variant=variant if index == 0 else None,
-                    precision=precision if index == 0 else None,
-                    size=size,
-                    threads=threads,
-                    native=native if index == 0 else None,
-                )
+                open_session(network, choice.beside() if index else choice, size=size)
             )
             for index, network in enumerate(networks)
         ]
@@ -120,7 +107,7 @@ def bench_networks(
         result = BenchReport(
             schema=SCHEMA,
             size=f"{size[1]}x{size[0]}",
-            threads=threads,
+            threads=choice.threads,
             networks=[
                 NetworkFigures(
                     network=session.network,

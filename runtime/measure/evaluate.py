@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.contract.session import FilterImplementation, Session
+from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.truth import TruthQuality, measure_truth
@@ -26,27 +28,42 @@ class SeedQuality(msgspec.Struct, frozen=True):
     quality: TruthQuality
 
 
+class JudgedSession(msgspec.Struct, frozen=True):
+    """What fused a network's frames; ``execution`` says how, a fallback too."""
+
+    network: str
+    backend: str
+    variant: str
+    precision: str
+    filter_implementation: FilterImplementation | None
+    execution: dict[str, str]
+
+
 class EvaluateReport(msgspec.Struct, frozen=True):
-    """Rows by network, then by seed."""
+    """Rows by network, then by seed; ``sessions`` in the order of the networks."""
 
     schema: str
     scene: str
     rows: list[SeedQuality]
     versions: dict[str, str]
+    sessions: list[JudgedSession]
 
 
 def evaluate_networks(
     uri: str,
     networks: list[str | Path],
+    choice: SessionChoice = DEFAULT_CHOICE,
     *,
     seeds: list[int] | None = None,
     frames: int = 6,
     on_row: Callable[[], None] = lambda: None,
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> EvaluateReport:
     """``frames`` frames spread over the scene, every network on each of ``seeds``.
 
-    ``seeds`` None takes the URI's. Raises UserError for a wrong URI or network, or a rig that
-    ``measure_truth`` refuses. ``on_row`` is called after each row.
+    ``choice`` is the first network's; the others have its threads alone. ``seeds`` None takes the
+    URI's. Raises UserError for a wrong URI or network, or a rig that ``measure_truth`` refuses.
+    ``on_row`` is called after each row, ``tell`` as for ``open_session``.
     """
     options = parse_rig(uri)
     if not 1 <= frames <= options.frames:
@@ -57,8 +74,11 @@ def evaluate_networks(
     # The middle of each of ``frames`` equal parts: people and cars have moved on in each.
     numbers = [(2 * part + 1) * options.frames // (2 * frames) for part in range(frames)]
     rows: dict[tuple[int, int], SeedQuality] = {}
-    opened = [open_session(network, size=options.size) for network in networks]
+    opened: list[Session] = []
     try:
+        for index, network in enumerate(networks):
+            given = choice.beside() if index else choice
+            opened.append(open_session(network, given, size=options.size, tell=tell))
         for turn, seed in enumerate(seeds or [options.seed]):
             rig = Rig(replace(options, seed=seed))
             for index, session in enumerate(opened):
@@ -68,7 +88,23 @@ def evaluate_networks(
     finally:
         for session in opened:
             session.close()
-    return EvaluateReport(SCHEMA, uri, [rows[key] for key in sorted(rows)], installed_versions())
+    return EvaluateReport(
+        SCHEMA,
+        uri,
+        [rows[key] for key in sorted(rows)],
+        installed_versions(),
+        [
+            JudgedSession(
+                network=session.network,
+                backend=session.backend,
+                variant=session.variant,
+                precision=session.precision,
+                filter_implementation=session.filter_implementation,
+                execution=session.execution,
+            )
+            for session in opened
+        ],
+    )
 
 
 def mean_quality(qualities: list[TruthQuality]) -> TruthQuality:

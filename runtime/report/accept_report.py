@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import re
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import cv2
@@ -22,6 +25,12 @@ from mgdn_edge.runtime.whole_file import Output, Outputs, Overwrite, RunFile, be
 
 REPORT_FILE, PAGE_FILE = "accept.json", "accept.html"
 GAIN = 32  # of the difference picture: one level is seen, seven fill it
+
+
+def choose_folder(out: Path | None) -> Path:
+    """``out``, else accept-HOST-DATE here."""
+    host = re.sub(r"[^A-Za-z0-9._-]+", "-", platform.node()).strip("-.") or "machine"
+    return out or Path(f"accept-{host}-{datetime.now():%Y%m%d-%H%M%S}")
 
 
 class AcceptanceFiles:

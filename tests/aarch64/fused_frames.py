@@ -15,10 +15,11 @@ import numpy as np
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import start_variant
 from mgdn_edge.runtime.fusion.contract.golden_check import check_golden
+from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
-NETWORK = "mgdn-edge"
+NETWORK, NATIVE = "mgdn-edge", SessionChoice(filter="native")
 SIZES = [(480, 640), (61, 83), (1, 1)]  # the static variant, the dynamic one, its smallest frame
 # float32 sums in another order may round to the neighbouring level.
 TOLERANCE = 1
@@ -34,7 +35,7 @@ def write(path: str) -> None:
     """Fuse one scene a size; the golden pair has been compared when the session opens."""
     fused = {}
     for height, width in SIZES:
-        with open_session(NETWORK, size=(height, width), native=True) as session:
+        with open_session(NETWORK, NATIVE, size=(height, width)) as session:
             assert session.filter_implementation == "native"
             fused[f"{width}x{height}, {session.variant}"] = session.fuse(*draw_scene(height, width))
     np.savez(path, **fused)
@@ -49,7 +50,7 @@ def write_lowered(path: str, bundle_path: str) -> None:
                 continue
             label = f"{variant.precision} {variant.backends[0]}"
             height, width = variant.height or SIZES[1][0], variant.width or SIZES[1][1]
-            with start_variant(bundle, variant, native=True) as session:
+            with start_variant(bundle, variant, filter="native") as session:
                 check_golden(bundle, variant, session)
                 frame = session.fuse(*draw_scene(height, width))
             fused[f"{width}x{height}, {variant.name}, {label}"] = frame

@@ -14,7 +14,8 @@ from mgdn_edge.runtime.bundle.description import print_manifest
 from mgdn_edge.runtime.bundle.ranges import decode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion import open_session as networks
+from mgdn_edge.runtime.fusion.contract import variant_choice
+from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.processor import processor_class
@@ -99,7 +100,7 @@ def test_the_default_precision_obeys_the_verdict(accepted, monkeypatch):
     assert choose_variant(accepted[1].manifest, size=(480, 640), backend="tensorrt").precision == (
         "fp32"
     )
-    monkeypatch.setattr(networks, "processor_class", lambda: "another processor")
+    monkeypatch.setattr(variant_choice, "processor_class", lambda: "another processor")
     assert choose_variant(manifest, size=(480, 640)).precision == "fp32"
 
 
@@ -107,8 +108,8 @@ def test_an_int8_session_says_so_and_fuses(accepted, other_streets):
     output, _ = accepted
     name, visible, infrared = other_streets[0]
     with (
-        open_session(output, precision="int8") as low,
-        open_session(output, precision="fp32") as full,
+        open_session(output, SessionChoice(precision="int8")) as low,
+        open_session(output, SessionChoice(precision="fp32")) as full,
     ):
         assert (low.precision, full.precision) == ("int8", "fp32")
         difference = low.fuse(visible, infrared).astype(int) - full.fuse(visible, infrared)
@@ -121,7 +122,7 @@ def refuse(edge_bundle, folder, tmp_path, held, **changes):
     assert not verdict.accepted
     assert {v.precision for v in result.manifest.variants if "cpu" in v.backends[0]} == {"fp32"}
     with pytest.raises(UserError, match="int8 was refused: "):
-        open_session(tmp_path / "out.mgdn", precision="int8")
+        open_session(tmp_path / "out.mgdn", SessionChoice(precision="int8"))
     return " | ".join(verdict.reasons)
 
 

@@ -29,6 +29,7 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
     load_graph,
     runtime_errors,
 )
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
 from mgdn_edge.runtime.fusion.contract.session import (
     MIN_SLOTS,
     FilterImplementation,
@@ -72,13 +73,13 @@ class OnnxRuntimeSession(Session):
         size: Size | None = None,
         threads: int | None = None,
         slots: int = MIN_SLOTS,
-        native: bool | None = None,
+        filter: FilterChoice | None = None,
         trace: Path | None = None,
     ) -> None:
         """Open verified ONNX bytes; UserError where they are no frame graph of ``spec``.
 
         ``threads`` is the number of CPU threads one frame is spread over; None takes every CPU
-        this process may use. ``native`` True needs the native DynamicFilter, False runs the
+        this process may use. ``filter`` "native" needs the native DynamicFilter, "body" runs the
         function body in the file, None takes the native one where it is installed. ``trace``
         is the beginning of the name of a file that ONNX Runtime's profiler writes.
         """
@@ -90,7 +91,7 @@ class OnnxRuntimeSession(Session):
         self.variant = variant
         self.precision = precision
         self.size = size
-        self.filter_implementation = _choose_filter(model, native)
+        self.filter_implementation = _choose_filter(model, filter)
         self._session = _open_model(
             model, variant, threads or usable_cpus(), self.filter_implementation, trace
         )
@@ -148,14 +149,14 @@ def usable_cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _choose_filter(model: bytes, native: bool | None) -> FilterImplementation | None:
+def _choose_filter(model: bytes, filter: FilterChoice | None) -> FilterImplementation | None:
     """What will compute the model's DynamicFilter, None where it has none.
 
     A library that is there but does not load stops the session: it would be slow silently.
     """
     if FILTER_OPERATION not in model:  # protobuf keeps operator names as they are
         return None
-    if native is False or (native is None and find_library() is None):
+    if filter == "body" or (filter is None and find_library() is None):
         return "function body"
     try:
         load_library()
@@ -217,7 +218,7 @@ def start_variant(
     variant: Variant,
     *,
     threads: int | None = None,
-    native: bool | None = None,
+    filter: FilterChoice | None = None,
     trace: Path | None = None,
 ) -> OnnxRuntimeSession:
     """One variant on ONNX Runtime's CPU provider, its golden pair not yet fused.
@@ -231,7 +232,7 @@ def start_variant(
         precision=variant.precision,
         size=static_size(variant),
         threads=threads,
-        native=native,
+        filter=filter,
         trace=trace,
     )
     session.network = bundle.manifest.name

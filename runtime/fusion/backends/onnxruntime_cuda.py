@@ -43,6 +43,7 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
     load_graph,
     runtime_errors,
 )
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
 from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, FilterImplementation, Size
 from mgdn_edge.runtime.fusion.contract.variant_choice import static_size
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
@@ -82,20 +83,20 @@ class OnnxRuntimeCudaSession(CudaSession):
         variant: str,
         precision: str = "fp32",
         size: Size | None = None,
-        native: bool | None = None,
+        filter: FilterChoice | None = None,
         cuda: Cuda | None = None,
         slots: int = MIN_SLOTS,
         memory: MemoryKind | None = None,
     ) -> None:
         """Open verified ONNX bytes; UserError where they are no frame graph of ``spec``.
 
-        DeviceError where the CUDA provider is not there or does not start. ``native`` True needs
-        the CUDA kernel of DynamicFilter, False runs the function body, None takes the kernel
-        where the library has one for this GPU.
+        DeviceError where the CUDA provider is not there or does not start. ``filter``
+        "native" needs the CUDA kernel of DynamicFilter, "body" runs the function body, None takes
+        the kernel where the library has one for this GPU.
         """
         check_provider()
         cuda = cuda or Cuda()
-        self.filter_implementation = choose_cuda_filter(model, native, cuda)
+        self.filter_implementation = choose_cuda_filter(model, filter, cuda)
         super().__init__(cuda, slots=slots, memory=memory)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="onnxruntime-cuda")
         self.network, self.backend = spec.network, BACKEND
@@ -226,7 +227,7 @@ def installed_packages() -> list[str]:
 
 
 def choose_cuda_filter(
-    model: bytes, native: bool | None, cuda: Cuda
+    model: bytes, filter: FilterChoice | None, cuda: Cuda
 ) -> FilterImplementation | None:
     """What computes the model's DynamicFilter on this GPU, None where it has none.
 
@@ -235,7 +236,7 @@ def choose_cuda_filter(
     """
     if FILTER_OPERATION not in model:  # protobuf keeps operator names as they are
         return None
-    if native is False or (native is None and find_library() is None):
+    if filter == "body" or (filter is None and find_library() is None):
         return "function body"
     try:
         architectures = cuda_architectures()
@@ -243,7 +244,7 @@ def choose_cuda_filter(
         raise UserError(f"no native DynamicFilter: {error}") from error
     if any(runs_on(each, cuda.capability) for each in architectures):
         return "native"
-    if native is None:
+    if filter is None:
         return "function body"
     compiled = ", ".join(architectures) or "none"
     raise UserError(
@@ -265,7 +266,7 @@ def runs_on(architecture: str, capability: tuple[int, int]) -> bool:
 
 
 def start_cuda_variant(
-    bundle: Bundle, variant: Variant, *, native: bool | None = None
+    bundle: Bundle, variant: Variant, *, filter: FilterChoice | None = None
 ) -> OnnxRuntimeCudaSession:
     """One variant on ONNX Runtime's CUDA provider, its golden pair not yet fused."""
     session = OnnxRuntimeCudaSession(
@@ -274,7 +275,7 @@ def start_cuda_variant(
         variant=variant.name,
         precision=variant.precision,
         size=static_size(variant),
-        native=native,
+        filter=filter,
     )
     session.network = bundle.manifest.name
     return session

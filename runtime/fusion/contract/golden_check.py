@@ -10,20 +10,31 @@ from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.parity import Parity, measure_parity
 
+GOLDEN = "golden pair"
 PNG_COMPRESSION = 9
 
 
 def check_golden(bundle: Bundle, variant: Variant, session: Session) -> Parity:
     """Fuse the variant's golden pair; UserError naming difference and tolerance if it is off."""
     parity = measure_golden(bundle, variant, session)
-    if not parity.passed:
-        raise UserError(
-            f"bundle {bundle.path}, variant {variant_label(variant)} on {session.backend}: the "
-            f"golden pair differs by up to {parity.max_error:.0f} levels; "
-            f"{parity.tolerance:.0f} are allowed, so this machine would not fuse what the bundle's "
-            "author saw"
-        )
+    refusal = refuse_golden(bundle, variant, session, parity)
+    if refusal is not None:
+        raise refusal
     return parity
+
+
+def refuse_golden(
+    bundle: Bundle, variant: Variant, session: Session, parity: Parity
+) -> UserError | None:
+    """The error of a golden pair that is too far off, None where it is near enough."""
+    if parity.passed:
+        return None
+    return UserError(
+        f"bundle {bundle.path}, variant {variant_label(variant)} on {session.backend}: the "
+        f"golden pair differs by up to {parity.max_error:.0f} levels; "
+        f"{parity.tolerance:.0f} are allowed, so this machine would not fuse what the bundle's "
+        "author saw"
+    )
 
 
 def measure_golden(bundle: Bundle, variant: Variant, session: Session) -> Parity:

@@ -38,7 +38,7 @@ def choose_variant(
             for candidate in matching:
                 if (candidate.height, candidate.width) == sides:
                     return candidate
-    offered = ", ".join(f"{each.name} ({each.precision})" for each in manifest.variants)
+    offered = ", ".join(_describe(each) for each in manifest.variants)
     asked = ", ".join(
         [f"variant {variant}"] * (variant is not None)
         + [f"precision {precision}"] * (precision is not None)
@@ -53,6 +53,11 @@ def choose_variant(
         f"network {manifest.name} has nothing for {asked or 'frames of any size'}; "
         f"it has: {offered}{''.join(refused)}"
     )
+
+
+def _describe(variant: Variant) -> str:
+    made_for = "" if variant.precision == "fp32" else f" for {', '.join(variant.backends)}"
+    return f"{variant.name} ({variant.precision}{made_for})"
 
 
 def default_precisions(manifest: Manifest, backend: str) -> list[str]:

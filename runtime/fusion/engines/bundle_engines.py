@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
-from mgdn_edge.runtime.bundle.network_names import BUNDLE_SUFFIX, packaged_bundles
+from mgdn_edge.runtime.bundle.network_names import find_bundle
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.contract.backend_names import TENSORRT_BACKEND, FilterChoice
 from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant, default_precisions
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, Miss, Verification
@@ -19,7 +19,6 @@ from mgdn_edge.runtime.fusion.engines.engine_key import DEFAULT_OPTIONS, BuildOp
 from mgdn_edge.runtime.fusion.engines.engine_plan import (
     DEFAULT_BUILDER,
     EnginePlan,
-    FilterChoice,
     find_builder,
     plan_engine,
     target_device,
@@ -31,8 +30,6 @@ from mgdn_edge.runtime.fusion.engines.obtain_engine import (
     obtain_engine,
 )
 from mgdn_edge.runtime.machine.device import Device
-
-BACKEND = "tensorrt"  # as variants name it
 
 
 class EngineWish(msgspec.Struct, frozen=True):
@@ -46,7 +43,7 @@ class EngineWish(msgspec.Struct, frozen=True):
     precision: str | None = None
     size: Size | None = None
     builder: str = DEFAULT_BUILDER
-    filter_choice: FilterChoice = "plugin"
+    filter: FilterChoice | None = None
     options: BuildOptions = DEFAULT_OPTIONS
 
 
@@ -120,7 +117,7 @@ def explain_engines(wish: EngineWish, cache: EngineCache) -> list[Explanation]:
 def plan_bundle(wish: EngineWish) -> tuple[list[EnginePlan], Device]:
     """The plans of a wish and the device they are for. UserError or DeviceError."""
     builder = find_builder(wish.builder)
-    with open_bundle(bundle_path(wish.bundle)) as bundle:
+    with open_bundle(find_bundle(wish.bundle)) as bundle:
         variants = _choose_variants(bundle.manifest, wish)
         device = target_device(builder)
         plans = [
@@ -131,41 +128,30 @@ def plan_bundle(wish: EngineWish) -> tuple[list[EnginePlan], Device]:
                 device=device,
                 size=wish.size,
                 options=wish.options,
-                filter_choice=wish.filter_choice,
+                filter=wish.filter,
             )
             for variant in variants
         ]
     return plans, device
 
 
-def bundle_path(name: str) -> Path:
-    """The path of a bundle, or of the packaged one of that name; UserError for neither."""
-    if name.endswith(BUNDLE_SUFFIX):
-        return Path(name)
-    bundles = packaged_bundles()
-    if name not in bundles:
-        raise UserError(
-            f"{name} is no {BUNDLE_SUFFIX} file and no packaged network; "
-            f"packaged: {', '.join(sorted(bundles))}"
-        )
-    return bundles[name]
-
-
 def _choose_variants(manifest: Manifest, wish: EngineWish) -> list[Variant]:
     if wish.variant is not None or wish.size is not None:
         asked = {"variant": wish.variant, "precision": wish.precision}
         size = wish.size if wish.variant is None else None
-        return [choose_variant(manifest, **asked, size=size, backend=BACKEND)]
-    precisions = [wish.precision] if wish.precision else default_precisions(manifest, BACKEND)
+        return [choose_variant(manifest, **asked, size=size, backend=TENSORRT_BACKEND)]
+    precisions = (
+        [wish.precision] if wish.precision else default_precisions(manifest, TENSORRT_BACKEND)
+    )
     chosen = [
         variant
         for variant in manifest.variants
-        if BACKEND in variant.backends and variant.precision in precisions
+        if TENSORRT_BACKEND in variant.backends and variant.precision in precisions
     ]
     if not chosen:
         offered = ", ".join(f"{each.name} ({each.precision})" for each in manifest.variants)
         raise UserError(
-            f"{manifest.name} has no variant for {BACKEND} with a size of its own"
+            f"{manifest.name} has no variant for {TENSORRT_BACKEND} with a size of its own"
             f"{f' in {wish.precision}' if wish.precision else ''}; it has: {offered}; "
             "pass --size WIDTHxHEIGHT for the dynamic one"
         )

@@ -1,4 +1,4 @@
-"""verify_engine: an engine's picture against the bundle's, before it is used the first time.
+"""open_compared: an engine's picture beside the bundle's, before it is used the first time.
 
 One engine in an unlucky place computes something else than its file says (a plugin of another
 version, a tactic with too little precision); it must not show pictures.
@@ -14,53 +14,65 @@ import msgspec
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import DeviceError
-from mgdn_edge.runtime.fusion.contract.golden_check import measure_golden
+from mgdn_edge.runtime.fusion.contract.golden_check import GOLDEN, measure_golden
+from mgdn_edge.runtime.fusion.contract.opened import Opened
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, Verification
+from mgdn_edge.runtime.fusion.engines.memory_need import MIB
 from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.quality.parity import Parity, measure_parity
 
-GOLDEN, ON_THE_CPU = "golden pair", "CPU"
+ON_THE_CPU = "CPU"
 
 
-def open_verified(
+def open_compared(
     engine: Engine,
     cache: EngineCache,
     bundle: Bundle,
     variant: Variant,
     open_session: Callable[[Engine], Session],
-) -> tuple[Session, Engine]:
-    """Deserialise ``engine`` with ``open_session`` and see its parity; the caller closes.
+) -> Opened:
+    """Deserialise ``engine`` with ``open_session`` and see its parity, which is not judged.
 
-    The parity goes into the engine's sidecar, and into the engine returned. DeviceError, and a
-    closed session, where it differs by more than the bundle's tolerance.
+    Where it is within the bundle's tolerance it goes into the engine's sidecar, else a
+    DeviceError becomes the refusal. ``execution`` of the session tells of the engine.
     """
     session = open_session(engine)
     try:
-        verified = verify_engine(engine, bundle, variant, session)
+        reference, parity = measure_engine(engine, bundle, variant, session)
     except BaseException:
         session.close()
         raise
-    if engine.path is not None and engine.verified is None:
-        cache.mark_verified(engine.path, verified)
-    return session, msgspec.structs.replace(engine, verified=verified)
-
-
-def verify_engine(
-    engine: Engine, bundle: Bundle, variant: Variant, session: Session
-) -> Verification:
-    """Fuse on the engine's ``session`` and compare; DeviceError naming difference and tolerance."""
-    reference, parity = measure_engine(engine, bundle, variant, session)
-    if not parity.passed:
+    refusal = None
+    if parity.passed:
+        verified = Verification(reference, parity.max_error, parity.tolerance, time.time())
+        if engine.path is not None and engine.verified is None:
+            cache.mark_verified(engine.path, verified)
+        engine = msgspec.structs.replace(engine, verified=verified)
+    else:
         where = f" {engine.path}" if engine.path else ""
-        raise DeviceError(
+        refusal = DeviceError(
             f"the engine{where} differs from the {reference} of {bundle.path}, variant "
             f"{variant.name}, by up to {parity.max_error:.0f} levels; {parity.tolerance:.0f} are "
             "allowed, so it is not used; remove it and build again, with --filter body if the "
             "plugin is in doubt"
         )
-    return Verification(reference, parity.max_error, parity.tolerance, time.time())
+    session.execution["engine"] = describe_engine(engine)
+    notes = "".join(f"; {note}" for note in engine.notes)
+    told = f"{describe_engine(engine)}, key {engine.key.builder_version}{notes}"
+    return Opened(session, reference, parity, told, refusal)
+
+
+def describe_engine(engine: Engine) -> str:
+    """Where an engine came from and how near it is to the bundle's picture, for reports."""
+    told = (
+        f"{engine.origin}, {len(engine.data) / MIB:.1f} MiB, made in {engine.build_seconds:.0f} s"
+    )
+    if engine.verified is None:
+        return told
+    error, tolerance = engine.verified.max_error, engine.verified.tolerance
+    return f"{told}, {error:.0f} of {tolerance:.0f} levels off its {engine.verified.reference}"
 
 
 def measure_engine(

@@ -7,7 +7,6 @@ import importlib
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
 
 import msgspec
 
@@ -17,6 +16,7 @@ from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.onnx_file import rewrite_model
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
 from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.engines.engine_key import (
     DEFAULT_OPTIONS,
@@ -38,8 +38,6 @@ INSTALL = {
 }
 OLDEST = (10, 3)  # of TensorRT, JetPack 6.1's
 FILTER_OPERATION = b"DynamicFilter"  # protobuf keeps operator names as they are
-
-FilterChoice = Literal["plugin", "body"]
 
 
 class Builder(msgspec.Struct, frozen=True):
@@ -106,32 +104,31 @@ def plan_engine(
     device: Device,
     size: Size | None = None,
     options: BuildOptions = DEFAULT_OPTIONS,
-    filter_choice: FilterChoice = "plugin",
+    filter: FilterChoice | None = None,
 ) -> EnginePlan:
     """Read and check the file to build from, and the plugin; nothing is built or loaded.
 
     ``size`` (height, width) is needed for the dynamic variant, whose engine takes that size only.
-    ``filter_choice`` "plugin" takes the file without function bodies where the network filters,
-    and needs the plugin library: DeviceError without it, never the body instead.
+    Unless ``filter`` is "body", a network that filters is built from its file without function
+    bodies and needs the plugin library: DeviceError without it, never the body instead.
     """
     sides = _frame_size(variant, size)
     with_body = bundle.read(variant.file)
     plugin = None
-    mode: FilterMode = filter_choice
+    mode: FilterMode
     if FILTER_OPERATION not in with_body:
         mode, model = "none", with_body
-    elif filter_choice == "body":
-        model = with_body
+    elif filter == "body":
+        mode, model = "body", with_body
     else:
         try:
             plugin = check_plugin()
         except TensorrtPluginError as error:
             raise DeviceError(
                 f"{bundle.manifest.name} needs the TensorRT plugin, and {error}; or pass "
-                "--filter body (bench: --no-native) to run its filters as standard operators, "
-                "slower"
+                "--filter body to run its filters as standard operators, slower"
             ) from error
-        model = bundle.read(variant.file_without_body)
+        mode, model = "plugin", bundle.read(variant.file_without_body)
     model = rewrite_model(model, f"variant {variant.name}")
     key = EngineKey(
         model_sha256=hashlib.sha256(model).hexdigest(),

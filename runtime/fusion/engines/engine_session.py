@@ -11,12 +11,13 @@ from mgdn_edge.plugins.tensorrt_plugin import Tensorrt, TensorrtPluginError, loa
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import DeviceError
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
+from mgdn_edge.runtime.fusion.contract.opened import Opened
 from mgdn_edge.runtime.fusion.contract.session import Session, Size
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache
-from mgdn_edge.runtime.fusion.engines.engine_parity import open_verified
+from mgdn_edge.runtime.fusion.engines.engine_parity import open_compared
 from mgdn_edge.runtime.fusion.engines.engine_plan import (
     DEFAULT_BUILDER,
-    FilterChoice,
     find_builder,
     plan_engine,
     target_device,
@@ -33,11 +34,11 @@ def open_engine_session(
     *,
     cache: EngineCache,
     size: Size | None = None,
-    filter_choice: FilterChoice = "plugin",
+    filter: FilterChoice | None = None,
     cached_only: bool = False,
     tell: Callable[[str], None] = lambda sentence: None,
-) -> tuple[Session, Engine]:
-    """A session on the device whose first picture agreed with the bundle's; the caller closes it.
+) -> Opened:
+    """A session on the device whose first picture was compared with the bundle's.
 
     ``start(engine, tensorrt)`` deserialises; the rest as for prepare_engine.
     """
@@ -46,11 +47,11 @@ def open_engine_session(
         variant,
         cache=cache,
         size=size,
-        filter_choice=filter_choice,
+        filter=filter,
         cached_only=cached_only,
         tell=tell,
     )
-    return open_verified(engine, cache, bundle, variant, lambda given: start(given, tensorrt))
+    return open_compared(engine, cache, bundle, variant, lambda given: start(given, tensorrt))
 
 
 def prepare_engine(
@@ -59,7 +60,7 @@ def prepare_engine(
     *,
     cache: EngineCache,
     size: Size | None = None,
-    filter_choice: FilterChoice = "plugin",
+    filter: FilterChoice | None = None,
     cached_only: bool = False,
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> tuple[Engine, ModuleType]:
@@ -76,7 +77,7 @@ def prepare_engine(
         builder=builder,
         device=device,
         size=size,
-        filter_choice=filter_choice,
+        filter=filter,
     )
     engine = obtain_engine(
         plan,

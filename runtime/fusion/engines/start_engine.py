@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from mgdn_edge.runtime.fusion.backends.tensorrt import MIB, TensorrtSession
+from mgdn_edge.runtime.fusion.backends.tensorrt import TensorrtSession
 from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
 from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine
 
@@ -20,14 +20,3 @@ def start_engine(engine: Engine, tensorrt: ModuleType) -> TensorrtSession:
         precision=engine.key.precision,
         filter_implementation=filters.get(engine.key.filter),
     )
-
-
-def describe_engine(engine: Engine) -> str:
-    """Where an engine came from and how near it is to the bundle's picture, for reports."""
-    told = (
-        f"{engine.origin}, {len(engine.data) / MIB:.1f} MiB, made in {engine.build_seconds:.0f} s"
-    )
-    if engine.verified is None:
-        return told
-    error, tolerance = engine.verified.max_error, engine.verified.tolerance
-    return f"{told}, {error:.0f} of {tolerance:.0f} levels off its {engine.verified.reference}"

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.contract.session import Session, Size
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
+from mgdn_edge.runtime.fusion.contract.opened import Opened
+from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.engines import engine_session
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
-from mgdn_edge.runtime.fusion.engines.start_engine import describe_engine, start_engine
+from mgdn_edge.runtime.fusion.engines.start_engine import start_engine
 
 
 def open_variant_engine(
@@ -18,12 +20,12 @@ def open_variant_engine(
     variant: Variant,
     *,
     size: Size | None,
-    native: bool | None,
+    filter: FilterChoice | None,
     tell: Callable[[str], None],
-) -> Session:
+) -> Opened:
     """A session whose ``execution`` says where its engine came from; the caller closes it.
 
-    ``size`` (height, width) is what an engine of the dynamic variant takes; ``native`` False
+    ``size`` (height, width) is what an engine of the dynamic variant takes; ``filter`` "body"
     leaves the plugin out; ``tell`` gets why an engine is built. UserError or DeviceError.
     """
     if variant.height is None and size is None:
@@ -31,14 +33,12 @@ def open_variant_engine(
             f"the frames have no common size, and an engine of {bundle.manifest.name} takes one; "
             "fuse those of each size by themselves, or pass --backend onnxruntime-cpu"
         )
-    session, engine = engine_session.open_engine_session(
+    return engine_session.open_engine_session(
         bundle,
         variant,
         start_engine,
         cache=EngineCache(cache_folder()),
         size=size if variant.height is None else None,
-        filter_choice="body" if native is False else "plugin",
+        filter=filter,
         tell=tell,
     )
-    session.execution["engine"] = describe_engine(engine)
-    return session

@@ -20,6 +20,7 @@ from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.doctor.examine_machine import examine_machine
 from mgdn_edge.runtime.errors import DeviceError, UserError, printable
 from mgdn_edge.runtime.fusion.contract.backend_names import TENSORRT_BACKEND
+from mgdn_edge.runtime.fusion.contract.opened import Opened
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
@@ -46,15 +47,20 @@ from mgdn_edge.runtime.measure.acceptance.report import (
     SubjectParity,
     judge,
 )
+from mgdn_edge.runtime.measure.acceptance.request import (
+    AcceptRequest,
+    Show,
+    Tell,
+    choose_backend,
+    silent,
+)
 from mgdn_edge.runtime.measure.acceptance.subjects import (
     BASE_SIZE,
-    Opened,
     Subject,
     list_subjects,
     open_subject,
 )
 from mgdn_edge.runtime.measure.acceptance.timing import measure_timing
-from mgdn_edge.runtime.measure.acceptance.wish import Show, Tell, Wish, silent
 from mgdn_edge.runtime.quality.gate import describe_verdict
 from mgdn_edge.runtime.secrets.redaction import redact
 
@@ -62,21 +68,23 @@ SOAK = ("soak latency", "soak memory", "soak throttling")
 
 
 def accept_bundle(
-    wish: Wish,
+    request: AcceptRequest,
     keep: Callable[[Kept], None],
     *,
     tell: Tell = lambda sentence: None,
     show: Show = silent,
 ) -> AcceptReport:
-    """Measure every clause of ``wish`` on this machine; the report says what came of each.
+    """Measure every clause of ``request`` on this machine; the report says what came of each.
 
     ``keep`` gets what there is after every clause, ``tell`` a line for each, ``show(title, total)``
     is a progress bar. A clause that breaks does not end the others. Ctrl-C ends it: the report is
-    then not complete. UserError where the bundle cannot be read at all.
+    then not complete. Nothing is kept where this raises: UserError for a bundle that cannot be
+    read at all or a choice that does not fit, DeviceError where no backend is chosen and no GPU is.
     """
-    path = find_bundle(wish.bundle)
+    backend = choose_backend(request.choice)
+    path = find_bundle(request.bundle)
     with open_bundle(path) as bundle:
-        return _Acceptance(bundle, path, wish, keep, tell, show).run()
+        return _Acceptance(bundle, path, request, backend, keep, tell, show).run()
 
 
 class _Acceptance:
@@ -86,14 +94,17 @@ class _Acceptance:
         self,
         bundle: Bundle,
         path: Path,
-        wish: Wish,
+        request: AcceptRequest,
+        backend: str,
         keep: Callable[[Kept], None],
         tell: Tell,
         show: Show,
     ) -> None:
-        self.bundle, self.wish, self.keep, self.tell, self.show = bundle, wish, keep, tell, show
+        self.bundle, self.request, self.backend = bundle, request, backend
+        self.choice = msgspec.structs.replace(request.choice, backend=backend)
+        self.keep, self.tell, self.show = keep, tell, show
         self.facts: GraphFacts = decode_graph_facts(bundle.read_graph_facts())
-        self.subjects = list_subjects(bundle.manifest, wish.backend)
+        self.subjects = list_subjects(bundle.manifest, backend)
         self.example: Example | None = None
         self.soak_ns = np.zeros(0, np.int64)
         self.needs = self.plan()
@@ -104,10 +115,10 @@ class _Acceptance:
             complete=False,
             network=bundle.manifest.name,
             bundle_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            backend=wish.backend,
+            backend=backend,
             host=platform.node(),
             made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-            command=redact(wish.command),
+            command=redact(request.command),
             clauses=(),
             findings=(),
             stated_quality=bundle.manifest.quality,
@@ -124,7 +135,11 @@ class _Acceptance:
 
     def plan(self) -> dict[str, bool]:
         """Every clause by name in order, and whether acceptance needs it."""
-        filters = self.wish.backend == TENSORRT_BACKEND and has_filter(self.facts)
+        filters = (
+            self.backend == TENSORRT_BACKEND
+            and self.choice.filter != "body"
+            and has_filter(self.facts)
+        )
         now = read_conditions()
         throttling = bool(now.throttle_counts or now.gpus)  # needed where it can be seen
         names = {"machine": True, "plugin": filters}
@@ -134,7 +149,7 @@ class _Acceptance:
 
     def opening(self, subject: Subject) -> str:
         """The name of the clause that opens a subject."""
-        kind = "engine" if self.wish.backend == TENSORRT_BACKEND else "session"
+        kind = "engine" if self.backend == TENSORRT_BACKEND else "session"
         return f"{kind} {subject.label}"
 
     def dependent(self, subject: Subject) -> list[str]:
@@ -148,7 +163,7 @@ class _Acceptance:
         self.update()  # where nothing can be kept, nothing need be measured
         try:
             self.measure("machine", self.examine)
-            self.measure("plugin", lambda: check_operations(self.wish.backend))
+            self.measure("plugin", lambda: check_operations(self.choice))
             for subject in self.subjects:
                 self.accept(subject)
         except KeyboardInterrupt:
@@ -196,8 +211,7 @@ class _Acceptance:
         opened: list[Opened] = []
 
         def work() -> str:
-            wish = self.wish
-            opened.append(open_subject(self.bundle, subject, wish.backend, wish.threads, self.tell))
+            opened.append(open_subject(self.bundle, subject, self.choice, self.tell))
             return opened[0].told
 
         self.measure(self.opening(subject), work)
@@ -226,7 +240,7 @@ class _Acceptance:
 
     def time(self, subject: Subject, session: Session) -> str:
         """The figures; there is no limit to fail."""
-        frames = self.wish.frames
+        frames = self.request.frames
         with self.show(f"latency {subject.label}", frames) as advance:
             timing = measure_timing(session, subject, frames, advance)
         self.update(timings=(*self.report.timings, timing))
@@ -249,7 +263,7 @@ class _Acceptance:
 
     def soak(self, subject: Subject, session: Session) -> None:
         """Frames without pause, then its three clauses."""
-        seconds = self.wish.soak_seconds
+        seconds = self.request.soak_seconds
         soaks: list[soaking.Soak] = []
 
         def work() -> str:

@@ -83,7 +83,7 @@ def open_reference(bundle: Bundle, facts: GraphFacts, session: Session) -> tuple
     wanted = round(MEMORY_MARGIN * (need.activations + need.weights))
     free = available_memory()
     if free is None or wanted <= free:
-        reference = start_variant(bundle, variant, native=False)
+        reference = start_variant(bundle, variant, filter="body")
         return reference, "float32 on the CPU in standard operators"
     if session.backend == DEFAULT_BACKEND and session.precision == REFERENCE_PRECISION:
         raise NotMeasured(

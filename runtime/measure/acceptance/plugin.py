@@ -15,6 +15,7 @@ from mgdn_edge.plugins.tensorrt_plugin import (
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.contract.backend_names import TENSORRT_BACKEND
+from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.engines.engine_plan import DEFAULT_BUILDER, find_builder
 from mgdn_edge.runtime.measure.acceptance.clause import NotMeasured
 
@@ -27,13 +28,15 @@ def has_filter(facts: GraphFacts) -> bool:
     return any(node.operator == FILTER for node in facts.nodes)
 
 
-def check_operations(backend: str) -> str:
-    """Load what ``backend`` filters with -> a clause saying what it is.
+def check_operations(choice: SessionChoice) -> str:
+    """Load what the choice's backend filters with -> a clause saying what it is.
 
     TensorRT's plugin goes through TensorRT's own registry. DeviceError where it is missing or
     refused, NotMeasured where a backend runs without the library it could have.
     """
-    if backend == TENSORRT_BACKEND:
+    if choice.filter == "body":
+        raise NotMeasured("not used: --filter body asks for standard operators")
+    if choice.backend == TENSORRT_BACKEND:
         tensorrt = importlib.import_module(find_builder(DEFAULT_BUILDER).module)
         try:
             # A module has what the protocol asks for; mypy cannot see into it.

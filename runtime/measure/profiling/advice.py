@@ -84,7 +84,7 @@ def no_native_filter(report: ProfileReport) -> Finding | None:
     if not bodies:
         return None
     kernels = sum(part.kernels for part in bodies)
-    how = HOW_TO_BUILD if find_library() is None else "it is installed: leave out --no-native"
+    how = HOW_TO_BUILD if find_library() is None else "it is installed: leave out --filter body"
     return Finding(
         ms,
         f"The native operations are not used: function bodies of {kernels} standard kernels take "

@@ -21,10 +21,11 @@ from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.bundle.network_names import find_bundle
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.backend_table import open_variant
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND, start_variant, usable_cpus
 from mgdn_edge.runtime.fusion.contract.session import Session, Size
+from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
-from mgdn_edge.runtime.fusion.open_session import open_variant
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
@@ -58,13 +59,10 @@ FUSE = "fuse"
 
 def profile_network(
     network: str | Path,
+    choice: SessionChoice = DEFAULT_CHOICE,
     *,
     size: Size = (480, 640),
     frames: int = 60,
-    variant: str | None = None,
-    precision: str | None = None,
-    threads: int | None = None,
-    native: bool | None = None,
     report: Path | None = None,
     command: str = "",
     on_step: Callable[[str, int], None] = lambda what, done: None,
@@ -73,9 +71,10 @@ def profile_network(
 ) -> ProfileReport:
     """Fuse ``frames`` drawn frames of ``size`` (height, width) twice each -> ProfileReport.
 
-    ``variant`` to ``native`` as in ``open_session``; ``report`` becomes an HTML file that states
-    ``command``, ``on_result`` gets the figures before; ``on_step(what, frames done)`` says how far
-    it is. UserError where the network is a baseline, which has no graph, or anything asked for is
+    ``choice`` as in ``open_session``, but for the CPU alone, whose profiler is read; ``report``
+    becomes an HTML file that states ``command``, ``on_result`` gets the figures before;
+    ``on_step(what, frames done)`` says how far it is. UserError where the network is a baseline,
+    which has no graph, or anything asked for is
     not to be had.
     """
     found, page = find_bundle(network), None
@@ -83,20 +82,29 @@ def profile_network(
         page = Outputs([found], overwrite).claim(report, "--report", ".html")
     if frames < 1:
         raise UserError(f"--frames {frames} measures nothing; give --frames 1 or more")
+    if choice.backend not in (None, BACKEND):
+        raise UserError(
+            f"a profile is read from ONNX Runtime's profiler on the CPU, not on {choice.backend}; "
+            f"to time it as a whole: mgdn bench --backend {choice.backend}"
+        )
     pairs = [draw_pair(size, SEED + scene) for scene in range(SCENES)]
     with ExitStack() as opened:
         bundle = opened.enter_context(open_bundle(found))
-        chosen = choose_variant(bundle.manifest, variant=variant, precision=precision, size=size)
+        chosen = choose_variant(
+            bundle.manifest, variant=choice.variant, precision=choice.precision, size=size
+        )
         facts = decode_graph_facts(bundle.read_graph_facts())
         on_step("opening", 0)
         folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="mgdn-profile-"))
-        plain = open_variant(bundle, chosen, threads=threads, native=native)
+        plain = open_variant(bundle, chosen, choice).trust()
         opened.enter_context(plain)
         trace = Path(folder) / "trace"
-        profiled = start_variant(bundle, chosen, threads=threads, native=native, trace=trace)
+        profiled = start_variant(
+            bundle, chosen, threads=choice.threads, filter=choice.filter, trace=trace
+        )
         opened.enter_context(profiled)
         on_step("measuring the machine", 0)
-        ceilings = measure_ceilings(threads)
+        ceilings = measure_ceilings(choice.threads)
         cost = measure_profiler_cost(ceilings.threads)
         before = read_conditions()
         ledgers = {plain: Ledger(), profiled: Ledger()}

@@ -11,6 +11,7 @@ from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends import baselines
 from mgdn_edge.runtime.fusion.contract import golden_check
+from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.packing import creation
@@ -38,8 +39,8 @@ def test_baselines_open_by_name(name):
 def test_a_baseline_has_only_its_own_backend_variant_and_precision():
     for option in ({"backend": "tensorrt"}, {"variant": "640x480"}, {"precision": "fp16"}):
         with pytest.raises(UserError, match="it has only"):
-            open_session("average", **option)
-    with open_session("average", backend="opencv") as session:
+            open_session("average", SessionChoice(**option))
+    with open_session("average", SessionChoice(backend="opencv")) as session:
         assert session.backend == "opencv"
 
 
@@ -65,6 +66,10 @@ def test_a_packaged_bundle_opens_by_name(packaged_tiny):
         assert (session.network, session.backend) == ("tiny", "onnxruntime-cpu")
 
 
+def open_chosen(bundle, size=None, **choice):
+    return open_session(bundle, SessionChoice(**choice), size=size)
+
+
 @pytest.mark.export
 @pytest.mark.parametrize(
     ("options", "variant"),
@@ -78,7 +83,7 @@ def test_a_packaged_bundle_opens_by_name(packaged_tiny):
     ],
 )
 def test_the_variant_follows_size_unless_asked_for(tiny_bundle, options, variant):
-    with open_session(tiny_bundle, **options) as session:
+    with open_chosen(tiny_bundle, **options) as session:
         assert session.variant == variant
         assert session.precision == "fp32"
 
@@ -95,7 +100,7 @@ def test_the_variant_follows_size_unless_asked_for(tiny_bundle, options, variant
 )
 def test_what_is_not_there_is_refused_not_replaced(tiny_bundle, options):
     with pytest.raises(UserError):
-        open_session(tiny_bundle, **options)
+        open_chosen(tiny_bundle, **options)
 
 
 @pytest.mark.export

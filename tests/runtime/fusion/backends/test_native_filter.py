@@ -6,6 +6,7 @@ import pytest
 from mgdn_edge.plugins import native
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends import onnxruntime_cpu
+from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.measure.bench import bench_networks
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
@@ -13,9 +14,9 @@ from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 NETWORK = "mgdn-edge"  # filters at full resolution with kernels of a lower one
 
 
-def fuse(size, **options):
+def fuse(size, filter=None):
     scene = draw_scene(*size)
-    with open_session(NETWORK, **options) as session:
+    with open_session(NETWORK, SessionChoice(filter=filter)) as session:
         return session.filter_implementation, session.fuse(scene.visible, scene.infrared)
 
 
@@ -23,7 +24,7 @@ def fuse(size, **options):
 @pytest.mark.parametrize("size", [(480, 640), (61, 83), (1, 1)])
 def test_native_and_function_body_fuse_the_same(size):
     chosen, native_fused = fuse(size)
-    body, body_fused = fuse(size, native=False)
+    body, body_fused = fuse(size, "body")
     assert (chosen, body) == ("native", "function body")
     # Sums in another order may round to the neighbouring level.
     assert np.abs(native_fused.astype(int) - body_fused).max() <= 1
@@ -41,7 +42,7 @@ def test_without_the_library_the_function_body_runs(no_library):
 
 def test_without_the_library_asking_for_it_says_how_to_build_it(no_library):
     with pytest.raises(UserError, match=r"no native DynamicFilter.*install a C\+\+ compiler"):
-        open_session(NETWORK, native=True)
+        open_session(NETWORK, SessionChoice(filter="native"))
 
 
 def test_a_library_that_does_not_load_is_not_passed_over_silently(monkeypatch, tmp_path):
@@ -51,7 +52,7 @@ def test_a_library_that_does_not_load_is_not_passed_over_silently(monkeypatch, t
     monkeypatch.setattr(onnxruntime_cpu, "find_library", lambda: broken)
     with pytest.raises(UserError, match="does not load"):
         open_session(NETWORK)
-    assert fuse((16, 16), native=False)[0] == "function body"
+    assert fuse((16, 16), "body")[0] == "function body"
 
 
 @pytest.mark.export
@@ -64,6 +65,7 @@ def test_a_network_without_the_filter_has_no_implementation(tiny_bundle):
 
 @pytest.mark.native
 def test_bench_states_the_filter_of_each_network():
-    report = bench_networks([NETWORK, NETWORK], size=(32, 48), frames=1, warmup=0, native=False)
+    choice = SessionChoice(filter="body")
+    report = bench_networks([NETWORK, NETWORK], choice, size=(32, 48), frames=1, warmup=0)
     found = [figures.filter_implementation for figures in report.networks]
     assert found == ["function body", "native"]

@@ -10,10 +10,11 @@ from support.tensorrt_stand_in import make_engine, make_tensorrt
 
 from mgdn_edge.cli import main
 from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.cuda import calls
 from mgdn_edge.runtime.fusion.engines import engine_session
 from mgdn_edge.runtime.fusion.engines.engine_key import EngineKey
-from mgdn_edge.runtime.fusion.engines.engine_parity import open_verified
+from mgdn_edge.runtime.fusion.engines.engine_parity import open_compared
 from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.measure.bench import bench_networks
@@ -37,26 +38,25 @@ def no_cuda(monkeypatch):
 def test_an_engine_is_opened_and_its_picture_compared(
     tiny_bundle, stand_in, monkeypatch, fused_by_hand, weight
 ):
-    said = []
+    said, choice = [], SessionChoice(backend="tensorrt", variant="16x12")
 
-    def open_engine_session(bundle, variant, start, *, cache, size, filter_choice, tell):
-        assert (size, filter_choice) == (None, "plugin")
+    def open_engine_session(bundle, variant, start, *, cache, size, filter, tell):
+        assert (size, filter) == (None, None)
         tell("building an engine")
         data = make_engine((12, 16), weight=weight)
         engine = Engine(data, KEY, "tiny", variant.name, "built", 3.2, None, None, None)
         start_here = lambda engine: start(engine, make_tensorrt(stand_in))  # noqa: E731
-        return open_verified(engine, cache, bundle, variant, start_here)
+        return open_compared(engine, cache, bundle, variant, start_here)
 
     monkeypatch.setattr(calls, "load_bindings", lambda: stand_in)
     monkeypatch.setattr(engine_session, "open_engine_session", open_engine_session)
     if weight != 0.75:  # the bundle's
         with pytest.raises(DeviceError, match="differs from the golden pair") as caught:
-            open_session(tiny_bundle, backend="tensorrt", variant="16x12")
+            open_session(tiny_bundle, choice)
         assert caught.value.exit_code == 3
         return
     scene = draw_scene(12, 16)
-    wish = {"backend": "tensorrt", "variant": "16x12", "tell": said.append}
-    with open_session(tiny_bundle, **wish) as session:
+    with open_session(tiny_bundle, choice, tell=said.append) as session:
         assert said == ["building an engine"]
         np.testing.assert_array_equal(session.fuse(*scene), fused_by_hand(*scene))
         assert session.backend == "tensorrt" and session.variant == "16x12"
@@ -66,19 +66,19 @@ def test_an_engine_is_opened_and_its_picture_compared(
 
 def test_a_backend_that_cannot_run_is_not_replaced(no_cuda):
     with pytest.raises(DeviceError, match="built without CUDA") as caught:
-        open_session("mgdn-edge", backend="onnxruntime-cuda")
+        open_session("mgdn-edge", SessionChoice(backend="onnxruntime-cuda"))
     assert str(caught.value).endswith("; to go on without: --fallback onnxruntime-cpu")
 
 
 def test_frames_of_several_sizes_are_no_engine():
     with pytest.raises(UserError, match="fuse those of each size by themselves"):
-        open_session("mgdn-edge", backend="tensorrt")
+        open_session("mgdn-edge", SessionChoice(backend="tensorrt"))
 
 
 @pytest.mark.native
 @pytest.mark.parametrize(
     ("words", "filtered"),
-    [((), "native"), (("--filter", "plugin"), "native"), (("--filter", "body"), "function body")],
+    [((), "native"), (("--filter", "native"), "native"), (("--filter", "body"), "function body")],
 )
 def test_fuse_takes_the_filter_its_hints_name(monkeypatch, capfd, tmp_path, words, filtered):
     import cv2
@@ -96,11 +96,10 @@ def test_fuse_takes_the_filter_its_hints_name(monkeypatch, capfd, tmp_path, word
 def test_a_fallback_is_taken_when_asked_for_and_written_down(no_cuda, tmp_path):
     report = bench_networks(
         ["mgdn-edge"],
+        SessionChoice(backend="onnxruntime-cuda", fallback="onnxruntime-cpu"),
         size=(16, 24),
         frames=1,
         warmup=0,
-        backend="onnxruntime-cuda",
-        fallback="onnxruntime-cpu",
         report=tmp_path / "bench.html",
     )
     (figures,) = report.networks
@@ -111,7 +110,7 @@ def test_a_fallback_is_taken_when_asked_for_and_written_down(no_cuda, tmp_path):
 
 
 def test_no_fallback_is_taken_where_none_is_needed(no_cuda):
-    with open_session("mgdn-edge", fallback="onnxruntime-cuda") as session:
+    with open_session("mgdn-edge", SessionChoice(fallback="onnxruntime-cuda")) as session:
         assert session.backend == "onnxruntime-cpu" and "fallback" not in session.execution
 
 
@@ -126,7 +125,7 @@ def test_no_fallback_is_taken_where_none_is_needed(no_cuda):
 )
 def test_wrong_choices_are_one_sentence(options, sentence):
     with pytest.raises(UserError, match=sentence.replace("?", r"\?")) as caught:
-        open_session("mgdn-edge", **options)
+        open_session("mgdn-edge", SessionChoice(**options))
     assert caught.value.exit_code == 2
 
 

@@ -7,6 +7,7 @@ from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cuda import start_cuda_variant
 from mgdn_edge.runtime.fusion.contract.golden_check import measure_golden
+from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
 from mgdn_edge.runtime.fusion.cuda.memory import DeviceBuffer, allocate_plane, find_block
 from mgdn_edge.runtime.fusion.open_session import open_session
@@ -14,7 +15,7 @@ from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.gpu
 
-BACKEND = "onnxruntime-cuda"
+ON_CUDA = SessionChoice(backend="onnxruntime-cuda")
 VARIANTS = [
     (network, variant)
     for network, path in sorted(packaged_bundles().items())
@@ -81,7 +82,7 @@ def test_every_packaged_model_equals_its_golden_pair(network, variant):
 @pytest.mark.parametrize("size", [(1, 1), (61, 83), (480, 640)])
 def test_cpu_and_gpu_fuse_the_same(size):
     scene = draw_scene(*size)
-    with open_session("mgdn-edge") as cpu, open_session("mgdn-edge", backend=BACKEND) as gpu:
+    with open_session("mgdn-edge") as cpu, open_session("mgdn-edge", ON_CUDA) as gpu:
         difference = cpu.fuse(*scene).astype(int) - gpu.fuse(*scene)
     assert np.abs(difference).max() <= 1  # sums in another order may round to the next level
 
@@ -89,7 +90,7 @@ def test_cpu_and_gpu_fuse_the_same(size):
 @pytest.mark.cuda_provider
 def test_slots_in_flight_stay_apart():
     scenes = [draw_scene(480, 640, phase=index / 12) for index in range(12)]
-    with open_session("mgdn-edge", backend=BACKEND, size=(480, 640)) as session:
+    with open_session("mgdn-edge", ON_CUDA, size=(480, 640)) as session:
         alone = [session.fuse(*scene) for scene in scenes]
         busy = []
         for index, scene in enumerate(scenes):
@@ -142,7 +143,7 @@ def pycuda_library():
 def test_arrays_of_other_libraries_are_fused_on_the_gpu(library, with_stream):
     to_device, to_host, stream = library()
     scene = draw_scene(480, 640)
-    with open_session("mgdn-edge", backend=BACKEND, size=(480, 640)) as session:
+    with open_session("mgdn-edge", ON_CUDA, size=(480, 640)) as session:
         visible, infrared = (to_device(np.ascontiguousarray(plane)) for plane in scene)
         fused = to_device(np.zeros((480, 640), np.uint8))
         session.fuse_device(visible, infrared, fused, stream=stream if with_stream else None)

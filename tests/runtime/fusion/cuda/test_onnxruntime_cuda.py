@@ -192,8 +192,8 @@ def test_a_run_that_fails_is_told_when_the_frame_is_collected(
             session.collect(slot)
 
 
-@pytest.mark.parametrize("native", [False, pytest.param(True, marks=pytest.mark.native)])
-def test_the_default_network_equals_its_golden_pair(open_model, cuda, monkeypatch, native):
+@pytest.mark.parametrize("filter", ["body", pytest.param("native", marks=pytest.mark.native)])
+def test_the_default_network_equals_its_golden_pair(open_model, cuda, monkeypatch, filter):
     # Below the stand-in the library's CPU kernel runs in the CUDA kernel's place.
     monkeypatch.setattr(onnxruntime_cuda, "cuda_architectures", lambda: ("87-real",))
     monkeypatch.setattr(node_placement, "MOST_NAMED", 99)
@@ -201,12 +201,14 @@ def test_the_default_network_equals_its_golden_pair(open_model, cuda, monkeypatc
     with open_bundle(packaged_bundles()["mgdn-edge"]) as bundle:
         variant = bundle.manifest.variants[0]
         session = open_model(
-            bundle.read(variant.file), module=module, spec=bundle.manifest.spec, native=native
+            bundle.read(variant.file), module=module, spec=bundle.manifest.spec, filter=filter
         )
-        assert session.filter_implementation == ("native" if native else "function body")
-        assert ("DynamicFilter" in session.execution["nodes"]) == native
+        assert session.filter_implementation == (
+            "native" if filter == "native" else "function body"
+        )
+        assert ("DynamicFilter" in session.execution["nodes"]) == (filter == "native")
         assert measure_golden(bundle, variant, session).passed
-    if native:  # the library's other operations are for the CPU alone
+    if filter == "native":  # the library's other operations are for the CPU alone
         (made,) = module.made
         assert made.get_session_options().get_session_config_entry("mgdn.filter_only") == "1"
 
@@ -227,9 +229,9 @@ def test_code_runs_where_cuda_says(architecture, capability, runs):
 def test_the_filter_is_native_only_where_the_library_has_a_kernel_for_the_gpu(monkeypatch):
     gpu, model = Cuda(bindings=CudaStandIn()), b"..DynamicFilter.."
     for architectures, wanted, chosen in [
-        (("87-real",), None, "native"), (("87-real",), True, "native"),
+        (("87-real",), None, "native"), (("87-real",), "native", "native"),
         (("90-real",), None, "function body"), ((), None, "function body"),
-        (("87-real",), False, "function body"),
+        (("87-real",), "body", "function body"),
     ]:  # fmt: skip
         monkeypatch.setattr(onnxruntime_cuda, "find_library", lambda: "there")
         monkeypatch.setattr(onnxruntime_cuda, "cuda_architectures", lambda a=architectures: a)
@@ -237,7 +239,7 @@ def test_the_filter_is_native_only_where_the_library_has_a_kernel_for_the_gpu(mo
         assert choose_cuda_filter(b"another network", wanted, gpu) is None
     monkeypatch.setattr(onnxruntime_cuda, "cuda_architectures", lambda: ("90-real",))
     with pytest.raises(UserError, match=r"for architectures 90-real, and Stand-in.*8\.7"):
-        choose_cuda_filter(model, True, gpu)
+        choose_cuda_filter(model, "native", gpu)
 
     def broken():
         raise NativeLibraryError("does not load")

@@ -108,7 +108,7 @@ def test_memory_that_is_short_can_be_ignored(mgdn, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("build nope", "packaged: mgdn-edge"),
+        ("build nope", "known: mgdn-edge"),
         ("build {tiny} --builder trt", "builder 'trt' is unknown"),
         ("build {tiny} --size 5", "WIDTHxHEIGHT"),
         ("build {tiny} --variant 1x1", "variant 1x1"),
@@ -116,7 +116,7 @@ def test_memory_that_is_short_can_be_ignored(mgdn, monkeypatch):
         ("build {tiny} --filter none", "--filter none"),
         ("build {tiny} --level 6", "--level 6"),
         ("build {tiny} --workspace 0", "--workspace 0"),
-        ("cache why nope", "packaged: mgdn-edge"),
+        ("cache why nope", "known: mgdn-edge"),
         ("cache gc --max-size -1", "--max-size -1"),
         ("cache", "missing command; see: mgdn cache --help"),
     ],

@@ -10,7 +10,7 @@ from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.fusion.engines.engine_cache import read_record
-from mgdn_edge.runtime.fusion.engines.engine_parity import open_verified
+from mgdn_edge.runtime.fusion.engines.engine_parity import open_compared
 from mgdn_edge.runtime.fusion.engines.obtain_engine import obtain_engine
 
 STATIC, DYNAMIC = "16x12", "dynamic"
@@ -35,7 +35,7 @@ class EngineSession(OnnxRuntimeSession):
 
 @pytest.fixture
 def opened(standin, make_plan, cache, tiny_bundle):
-    """``opened(variant, error, failing)`` -> the session class and what open_verified gave."""
+    """``opened(variant, error, failing)`` -> the session class and what came of it."""
 
     def go(variant, **behaviour):
         kind = type("Session", (EngineSession,), behaviour | {"closed": 0})
@@ -52,7 +52,7 @@ def opened(standin, make_plan, cache, tiny_bundle):
                 return kind(model, spec=bundle.manifest.spec, variant=variant, size=session_size)
 
             try:
-                return kind, engine, open_verified(engine, cache, bundle, chosen, open_session)
+                return kind, engine, open_compared(engine, cache, bundle, chosen, open_session)
             except DeviceError as error:
                 return kind, engine, error
 
@@ -62,22 +62,26 @@ def opened(standin, make_plan, cache, tiny_bundle):
 @pytest.mark.parametrize(("variant", "reference"), [(STATIC, "golden pair"), (DYNAMIC, "CPU")])
 @pytest.mark.parametrize("error", [0, 1])
 def test_an_engine_that_agrees_is_marked(opened, cache, variant, reference, error):
-    kind, engine, (session, verified) = opened(variant, error=error)
+    kind, engine, compared = opened(variant, error=error)
     assert engine.verified is None and kind.closed == 0
-    session.close()
-    assert (verified.verified.reference, verified.verified.max_error) == (reference, error)
-    assert read_record(engine.path).verified == verified.verified
-    assert verified.data == engine.data
+    compared.trust().close()
+    verified = read_record(engine.path).verified
+    assert (verified.reference, verified.max_error) == (reference, error)
+    assert (compared.reference, compared.parity.max_error) == (reference, error)
+    told = f"{error} of 1 levels off its {reference}"
+    assert told in compared.told and told in compared.session.execution["engine"]
 
 
 @pytest.mark.parametrize("variant", [STATIC, DYNAMIC])
 def test_one_that_does_not_is_refused_and_stays_unmarked(opened, variant):
-    kind, engine, error = opened(variant, error=2)
-    assert isinstance(error, DeviceError) and error.exit_code == 3
-    assert str(engine.path) in str(error)
-    assert "by up to 2 levels; 1 are allowed" in str(error)
+    kind, engine, compared = opened(variant, error=2)
+    assert kind.closed == 0 and compared.parity.max_error == 2
+    with pytest.raises(DeviceError, match="by up to 2 levels; 1 are allowed") as caught:
+        compared.trust()
+    assert caught.value.exit_code == 3 and str(engine.path) in str(caught.value)
     assert kind.closed == 1
     assert read_record(engine.path).verified is None
+    assert "levels off" not in compared.told
 
 
 def test_one_that_fails_is_closed(opened):
@@ -87,17 +91,17 @@ def test_one_that_fails_is_closed(opened):
 
 
 def test_the_mark_is_found_at_the_next_start_and_parity_seen_again(opened, cache):
-    opened(STATIC)[2][0].close()
-    _, engine, (session, verified) = opened(STATIC)
-    session.close()
-    assert engine.origin == "cached" and engine.verified is not None
-    assert verified.verified.at > engine.verified.at
+    opened(STATIC)[2].trust().close()
+    _, engine, compared = opened(STATIC, error=1)
+    compared.trust().close()
+    assert engine.origin == "cached" and engine.verified.max_error == 0
+    assert "1 of 1 levels off" in compared.told
     assert read_record(engine.path).verified == engine.verified
 
 
 def test_an_engine_that_is_not_kept_is_verified_too(opened, monkeypatch, cache):
     monkeypatch.setattr(cache, "folder", Path("/proc/mgdn"))
     monkeypatch.setattr(cache, "engines", Path("/proc/mgdn/engines"))
-    _, engine, (session, verified) = opened(STATIC)
-    session.close()
-    assert engine.path is None and verified.verified is not None
+    _, engine, compared = opened(STATIC)
+    compared.trust().close()
+    assert engine.path is None and "0 of 1 levels off" in compared.told

@@ -12,7 +12,7 @@ from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.engines import engine_plan
-from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineWish, bundle_path, plan_bundle
+from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineWish, plan_bundle
 from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
 from mgdn_edge.runtime.fusion.engines.engine_plan import (
     Builder,
@@ -77,7 +77,7 @@ def test_without_the_plugin_there_is_no_plan_but_the_way_to_one(edge, monkeypatc
 
 
 def test_the_body_is_taken_only_where_asked_for(edge, plugin):
-    made = plan(edge, filter_choice="body")
+    made = plan(edge, filter="body")
     assert made.model == edge.read(edge.variant("640x480").file)
     assert (made.plugin, made.key.filter) == (None, "body")
     assert (made.key.plugin_abi, made.key.plugin_sha256) == (0, "")
@@ -176,8 +176,14 @@ def test_what_is_not_in_the_bundle_is_said(here, wish, sentence):
         variants(**wish)
 
 
-def test_a_bundle_is_a_file_or_a_packaged_name():
-    assert bundle_path("mgdn-edge") == packaged_bundles()["mgdn-edge"]
-    assert str(bundle_path("x/y.mgdn")) == "x/y.mgdn"
-    with pytest.raises(UserError, match="packaged: mgdn-edge"):
-        bundle_path("nope")
+@pytest.mark.parametrize(
+    ("bundle", "sentence"),
+    [
+        ("nowhere.mgdn", "cannot open bundle nowhere.mgdn"),
+        ("mgdn-egde", "did you mean mgdn-edge"),
+        ("average", "is a classical baseline"),
+    ],
+)
+def test_a_bundle_is_a_file_or_a_packaged_name(here, bundle, sentence):
+    with pytest.raises(UserError, match=sentence):
+        plan_bundle(EngineWish(bundle))

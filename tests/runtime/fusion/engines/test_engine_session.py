@@ -39,17 +39,19 @@ def on_the_cpu(bundle, variant, steps):
     return start
 
 
-def test_a_session_is_verified_when_it_is_handed_out(steps, tiny_bundle, cache):
+def test_a_session_is_compared_when_it_is_handed_out(steps, tiny_bundle, cache):
     with open_bundle(tiny_bundle) as bundle:
         variant, said = bundle.variant("16x12"), []
         start = on_the_cpu(bundle, variant, steps)
-        session, engine = open_engine_session(bundle, variant, start, cache=cache, tell=said.append)
-        session.close()
-        assert engine.origin == "built" and engine.verified.max_error == 0
+        opened = open_engine_session(bundle, variant, start, cache=cache, tell=said.append)
+        opened.trust().close()
+        assert opened.parity.max_error == 0 and opened.reference == "golden pair"
+        assert opened.told.startswith("built, ") and "key 10.3.0" in opened.told
         assert len(said) == 1
-        session, again = open_engine_session(bundle, variant, start, cache=cache, cached_only=True)
-        session.close()
-    assert again.origin == "cached" and again.data == engine.data
+        again = open_engine_session(bundle, variant, start, cache=cache, cached_only=True)
+        again.trust().close()
+    assert again.told.startswith("cached, ")
+    assert again.session.execution["engine"].endswith("0 of 1 levels off its golden pair")
 
 
 @pytest.fixture
@@ -77,8 +79,7 @@ def open_edge(steps, monkeypatch, tmp_path, cache):
         with open_bundle(packaged_bundles()["mgdn-edge"]) as bundle:
             variant = bundle.variant("640x480")
             start = on_the_cpu(bundle, variant, steps)
-            session, _ = open_engine_session(bundle, variant, start, cache=cache)
-            session.close()
+            open_engine_session(bundle, variant, start, cache=cache).trust().close()
 
     return go
 

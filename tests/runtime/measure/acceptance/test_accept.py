@@ -11,14 +11,15 @@ from support.engine_samples import ORIN, PLENTY, STANDIN
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.doctor.examine_machine import Report
 from mgdn_edge.runtime.doctor.finding import Finding
-from mgdn_edge.runtime.errors import DeviceError
-from mgdn_edge.runtime.fusion.backends import tensorrt as tensorrt_backend
+from mgdn_edge.runtime.errors import DeviceError, UserError
+from mgdn_edge.runtime.fusion import backend_table
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
-from mgdn_edge.runtime.fusion.engines import engine_plan, engine_session
-from mgdn_edge.runtime.measure.acceptance import accept, place
+from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
+from mgdn_edge.runtime.fusion.engines import engine_plan, engine_session, variant_engine
+from mgdn_edge.runtime.measure.acceptance import accept
 from mgdn_edge.runtime.measure.acceptance import plugin as operations
 from mgdn_edge.runtime.measure.acceptance.accept import accept_bundle
-from mgdn_edge.runtime.measure.acceptance.wish import Wish
+from mgdn_edge.runtime.measure.acceptance.request import AcceptRequest, choose_backend
 from mgdn_edge.runtime.packing import creation
 
 pytestmark = pytest.mark.export
@@ -34,9 +35,10 @@ ENGINES = [name.replace("session", "engine") for name in NAMES]
 LATENCIES = [name for name in NAMES if name.startswith("latency")]
 
 
-def wish(bundle, **changes):
-    values = {"backend": "onnxruntime-cpu", "frames": 10, "soak_seconds": 0.2} | changes
-    return Wish(str(bundle), **values)
+def request(bundle, backend="onnxruntime-cpu", filter=None, **changes):
+    choice = SessionChoice(backend=backend, filter=filter)
+    values = {"frames": 10, "soak_seconds": 0.2} | changes
+    return AcceptRequest(str(bundle), choice, **values)
 
 
 def states(report):
@@ -45,7 +47,7 @@ def states(report):
 
 def test_the_command_leaves_one_json_and_one_page(quick, tiny_bundle, tmp_path, run_mgdn):
     folder = tmp_path / "new" / "board-7"
-    words = ("--backend", "ort-cpu", "--soak", "0.2", "--frames", "10", "--out", folder)
+    words = ("--backend", "onnxruntime-cpu", "--soak", "0.2", "--frames", "10", "--out", folder)
     done = run_mgdn("accept", tiny_bundle, *words)
     assert done.code == 0, done.err
     verdict, where = done.out.splitlines()
@@ -80,7 +82,7 @@ def test_a_picture_too_far_off_is_not_accepted_and_the_rest_is_measured(
             ),
         )
         creation.create_bundle(export_folder, tmp_path / "off.mgdn")
-    words = ("--backend", "ort-cpu", "--soak", "0.2", "--frames", "10", "--json")
+    words = ("--backend", "onnxruntime-cpu", "--soak", "0.2", "--frames", "10", "--json")
     done = run_mgdn("accept", tmp_path / "off.mgdn", *words, "--out", tmp_path / "out")
     assert done.code == 1
     report = json.loads(done.out)
@@ -100,7 +102,7 @@ def test_a_clause_that_breaks_does_not_end_the_others(quick, tiny_bundle, monkey
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setattr(accept, "measure_timing", broken)
-    report = accept_bundle(wish(tiny_bundle), lambda kept: None)
+    report = accept_bundle(request(tiny_bundle), lambda kept: None)
     failed = [name for name, state in states(report).items() if state == "failed"]
     assert failed == LATENCIES and report.exit_code == 1
     assert "ZeroDivisionError: division by zero" in report.verdict
@@ -112,7 +114,7 @@ def test_a_missing_package_is_not_measured(quick, tiny_bundle, monkeypatch):
         raise ModuleNotFoundError("No module named 'scipy'")
 
     monkeypatch.setattr(accept, "measure_fidelity", missing)
-    report = accept_bundle(wish(tiny_bundle), lambda kept: None)
+    report = accept_bundle(request(tiny_bundle), lambda kept: None)
     assert states(report)["quality fp32"] == "not measured" and not report.accepted
     assert "No module named 'scipy'; see: mgdn doctor" in report.verdict
 
@@ -120,13 +122,13 @@ def test_a_missing_package_is_not_measured(quick, tiny_bundle, monkeypatch):
 def test_what_blocks_the_doctor_is_not_accepted(quick, tiny_bundle, monkeypatch):
     blocked = Report(False, (Finding("av", "blocks", "av is not installed", "pip install av"),))
     monkeypatch.setattr(accept, "examine_machine", lambda: blocked)
-    report = accept_bundle(wish(tiny_bundle), lambda kept: None)
+    report = accept_bundle(request(tiny_bundle), lambda kept: None)
     assert states(report)["machine"] == "failed" and report.exit_code == 1
     assert "av is not installed; fix: pip install av" in report.verdict
 
 
 def test_no_soak_is_not_accepted(quick, tiny_bundle):
-    report = accept_bundle(wish(tiny_bundle, soak_seconds=0.0), lambda kept: None)
+    report = accept_bundle(request(tiny_bundle, soak_seconds=0.0), lambda kept: None)
     assert states(report)["soak latency"] == "not measured" and not report.accepted
 
 
@@ -142,7 +144,7 @@ def test_ctrl_c_keeps_what_is_measured(quick, tiny_bundle, monkeypatch, at):
     if at == "machine":
         monkeypatch.setattr(accept, "examine_machine", interrupt)
     kept = []
-    report = accept_bundle(wish(tiny_bundle, soak_seconds=60.0), kept.append, show=show)
+    report = accept_bundle(request(tiny_bundle, soak_seconds=60.0), kept.append, show=show)
     assert not report.complete and not report.accepted
     assert report.verdict.startswith("NOT ACCEPTED: tiny on onnxruntime-cpu; incomplete")
     found = states(report)
@@ -159,7 +161,9 @@ def test_the_command_interrupted_ends_with_130(quick, tiny_bundle, tmp_path, mon
         raise KeyboardInterrupt
 
     monkeypatch.setattr(accept, "examine_machine", interrupt)
-    done = run_mgdn("accept", tiny_bundle, "--backend", "ort-cpu", "--out", tmp_path / "out")
+    done = run_mgdn(
+        "accept", tiny_bundle, "--backend", "onnxruntime-cpu", "--out", tmp_path / "out"
+    )
     assert done.code == 130 and "incomplete, interrupted" in done.out
     assert json.loads((tmp_path / "out" / "accept.json").read_bytes())["complete"] is False
     assert "incomplete" in (tmp_path / "out" / "accept.html").read_text()
@@ -167,7 +171,7 @@ def test_the_command_interrupted_ends_with_130(quick, tiny_bundle, tmp_path, mon
 
 def test_everything_is_kept_after_every_clause(quick, tiny_bundle):
     seen = []
-    accept_bundle(wish(tiny_bundle), lambda kept: seen.append(len(kept.report.clauses)))
+    accept_bundle(request(tiny_bundle), lambda kept: seen.append(len(kept.report.clauses)))
     assert seen[0] == 0 and set(seen) == set(range(16)) and seen == sorted(seen)
 
 
@@ -190,12 +194,14 @@ def computed_here(board, tiny_bundle, monkeypatch):
             model = bundle.read(bundle.variant("dynamic").file)
             return OnnxRuntimeSession(model, spec=bundle.manifest.spec, variant="dynamic")
 
-    monkeypatch.setattr(tensorrt_backend, "start_engine", start)
+    monkeypatch.setattr(variant_engine, "start_engine", start)
 
 
 def test_engines_are_built_compared_and_kept(quick, computed_here, tiny_bundle):
     said = []
-    report = accept_bundle(wish(tiny_bundle, backend="tensorrt"), lambda _: None, tell=said.append)
+    report = accept_bundle(
+        request(tiny_bundle, backend="tensorrt"), lambda _: None, tell=said.append
+    )
     assert report.accepted, report.verdict
     assert [clause.name for clause in report.clauses] == ENGINES
     assert {row.reference for row in report.parity} == {"CPU"}  # engines of the dynamic variant
@@ -204,7 +210,9 @@ def test_engines_are_built_compared_and_kept(quick, computed_here, tiny_bundle):
     # The plugin library is not asked for: this network has no filter.
     assert report.clauses[1].needed is False
     said.clear()
-    again = accept_bundle(wish(tiny_bundle, backend="tensorrt"), lambda _: None, tell=said.append)
+    again = accept_bundle(
+        request(tiny_bundle, backend="tensorrt"), lambda _: None, tell=said.append
+    )
     assert again.accepted and not [each for each in said if each.startswith("building")]
     assert any("cached" in clause.told for clause in again.clauses)
 
@@ -214,7 +222,7 @@ def test_a_board_without_memory_is_a_device_failure_with_the_rest_reported(
 ):
     none = msgspec.structs.replace(PLENTY, host=lambda: 0)
     monkeypatch.setattr(engine_session, "free_memory", lambda integrated: none)
-    report = accept_bundle(wish(tiny_bundle, backend="tensorrt"), lambda kept: None)
+    report = accept_bundle(request(tiny_bundle, backend="tensorrt"), lambda kept: None)
     found = states(report)
     assert report.exit_code == 3 and found["machine"] == "passed"
     assert "could use up the memory" in report.verdict
@@ -229,15 +237,29 @@ def test_the_default_network_needs_its_plugin_on_tensorrt(quick, board, monkeypa
 
     monkeypatch.setattr(operations, "load_plugin", refuse)
     monkeypatch.setattr(engine_plan, "check_plugin", lambda: refuse(None))
-    report = accept_bundle(wish("mgdn-edge", backend="tensorrt"), lambda kept: None)
+    report = accept_bundle(request("mgdn-edge", backend="tensorrt"), lambda kept: None)
     plugin = report.clauses[1]
     assert (plugin.state, plugin.needed, plugin.device_failure) == ("failed", True, True)
     assert "there is no mgdn_tensorrt.so" in report.verdict and report.exit_code == 3
 
 
+def test_without_the_plugin_asked_for_none_is_needed(quick, board, monkeypatch):
+    def refuse(tensorrt):
+        raise operations.TensorrtPluginError("there is no mgdn_tensorrt.so; build it")
+
+    monkeypatch.setattr(operations, "load_plugin", refuse)
+    monkeypatch.setattr(engine_session, "obtain_engine", lambda plan, cache, **options: 1 / 0)
+    planned = request("mgdn-edge", backend="tensorrt", filter="body")
+    report = accept_bundle(planned, lambda kept: None)
+    plugin, opening = report.clauses[1:3]
+    assert (plugin.state, plugin.needed) == ("not measured", False)
+    assert plugin.told == "not used: --filter body asks for standard operators"
+    assert "ZeroDivisionError" in opening.told  # planned without the plugin
+
+
 def test_without_tensorrt_the_acceptance_is_a_device_failure(quick, tiny_bundle, monkeypatch):
     monkeypatch.setitem(engine_plan.BUILDERS, "tensorrt", "no_such_tensorrt")
-    report = accept_bundle(wish(tiny_bundle, backend="tensorrt"), lambda kept: None)
+    report = accept_bundle(request(tiny_bundle, backend="tensorrt"), lambda kept: None)
     assert report.exit_code == 3 and states(report)["machine"] == "passed"
     assert "it comes with JetPack" in report.verdict
 
@@ -246,7 +268,7 @@ def test_without_a_gpu_the_command_says_how_to_use_the_cpu(tmp_path, monkeypatch
     def none():
         raise DeviceError("no NVIDIA driver here")
 
-    monkeypatch.setattr(place, "read_device", none)
+    monkeypatch.setattr(backend_table, "read_device", none)
     monkeypatch.chdir(tmp_path)
     done = run_mgdn("accept")
     assert (done.code, done.out) == (3, "")
@@ -255,16 +277,25 @@ def test_without_a_gpu_the_command_says_how_to_use_the_cpu(tmp_path, monkeypatch
 
 
 def test_with_a_gpu_tensorrt_is_the_default(monkeypatch):
-    monkeypatch.setattr(place, "read_device", lambda: ORIN)
-    assert place.choose_backend(None, None) == "tensorrt"
-    assert place.choose_backend("ort-cuda", None) == "onnxruntime-cuda"
+    monkeypatch.setattr(backend_table, "read_device", lambda: ORIN)
+    assert choose_backend(SessionChoice()) == "tensorrt"
+    assert choose_backend(SessionChoice(backend="onnxruntime-cuda")) == "onnxruntime-cuda"
+
+
+@pytest.mark.parametrize(
+    "choice", [{"variant": "640x480"}, {"precision": "int8"}, {"fallback": "onnxruntime-cpu"}]
+)
+def test_what_an_acceptance_decides_itself_is_refused(choice):
+    choice = SessionChoice(backend="onnxruntime-cpu", **choice)
+    with pytest.raises(UserError, match="tries every precision the bundle holds"):
+        accept_bundle(AcceptRequest("mgdn-edge", choice), lambda kept: None)
 
 
 def test_a_folder_that_cannot_be_made_ends_it_before_anything_is_measured(
     quick, tiny_bundle, tmp_path, run_mgdn
 ):
     (tmp_path / "file").write_text("")
-    words = ("--backend", "ort-cpu", "--out", tmp_path / "file" / "out")
+    words = ("--backend", "onnxruntime-cpu", "--out", tmp_path / "file" / "out")
     done = run_mgdn("accept", tiny_bundle, *words)
     assert done.code == 2 and "give another --out" in done.err and "machine" not in done.err
 

@@ -70,8 +70,8 @@ def test_a_missing_native_library_says_how_to_get_it(bodies, monkeypatch):
 
 def test_a_native_library_left_out_says_which_option(bodies, monkeypatch, tmp_path):
     monkeypatch.setattr(advice, "find_library", lambda: tmp_path)
-    assert "leave out --no-native" in told(bodies)[1]
-    assert "--no-native" not in " ".join(told(change(bodies, filter_implementation="native")))
+    assert "leave out --filter body" in told(bodies)[1]
+    assert "--filter" not in " ".join(told(change(bodies, filter_implementation="native")))
 
 
 def test_reorders_above_a_tenth_are_called_out(crafted):

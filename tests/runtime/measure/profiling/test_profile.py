@@ -7,6 +7,7 @@ import pytest
 
 from mgdn_edge.runtime.commands import profile as command
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling import profile
 from mgdn_edge.runtime.measure.profiling.profile import middle_half, profile_network
@@ -32,9 +33,9 @@ def check_sums(report):
     assert len(nodes) == len(set(nodes))
 
 
-@pytest.mark.parametrize("native", [None, False])
-def test_every_node_of_the_default_network_is_accounted_for(native):
-    report = profile_network("mgdn-edge", frames=4, threads=1, native=native)
+@pytest.mark.parametrize("filter", [None, "body"])
+def test_every_node_of_the_default_network_is_accounted_for(filter):
+    report = profile_network("mgdn-edge", SessionChoice(threads=1, filter=filter), frames=4)
     check_sums(report)
     assert report.account.unknown_share == 0
     nodes = {name for part in report.parts for name in part.nodes}
@@ -48,14 +49,16 @@ def test_every_node_of_the_default_network_is_accounted_for(native):
     # float32: two input planes, weights and bias, 32 channels at a quarter of each side
     assert stem.bytes == 4 * (2 * 480 * 640 + 32 * 2 * 36 + 32 + 32 * 120 * 160)
     assert (report.size, report.facts_size, report.variant) == ("640x480", "640x480", "640x480")
-    if native is False:
+    if filter == "body":
         body = next(part for part in report.parts if part.operator == "DynamicFilter")
         assert body.kernels > 40 and "body" in " ".join(report.advice)
 
 
-@pytest.mark.parametrize("native", [None, False])
-def test_padding_of_a_dynamic_variant_is_told_apart(native):
-    report = profile_network("mgdn-edge", size=(94, 126), frames=2, threads=1, native=native)
+@pytest.mark.parametrize("filter", [None, "body"])
+def test_padding_of_a_dynamic_variant_is_told_apart(filter):
+    report = profile_network(
+        "mgdn-edge", SessionChoice(threads=1, filter=filter), size=(94, 126), frames=2
+    )
     check_sums(report)
     assert (report.size, report.facts_size, report.variant) == ("126x94", "640x480", "dynamic")
     nodes = {name for part in report.parts for name in part.nodes}
@@ -63,7 +66,7 @@ def test_padding_of_a_dynamic_variant_is_told_apart(native):
     unknown = {part.operator for part in report.parts if part.how == "unknown"}
     assert {"Gather", "Shape", "Range"} <= unknown and not {"Conv", "Pad"} & unknown
     filtered = next(part for part in report.parts if part.operator == "DynamicFilter")
-    assert (filtered.kernels > 40) is (native is False)
+    assert (filtered.kernels > 40) is (filter == "body")
     conv = next(part for part in report.parts if part.name == "core.blocks.2/Conv")
     assert conv.flops == round((354_508_800 + 2 * 614_400) * 94 * 126 / (480 * 640))
 
@@ -91,8 +94,10 @@ def test_baselines_and_wrong_words_are_refused(tmp_path):
         profile_network("mgdn-edge", frames=0)
     with pytest.raises(UserError, match="does not end in"):
         profile_network("mgdn-edge", report=tmp_path / "x.txt")
+    with pytest.raises(UserError, match="mgdn bench --backend tensorrt"):
+        profile_network("mgdn-edge", SessionChoice(backend="tensorrt"))
     with pytest.raises(UserError, match="variant 1x1"):
-        profile_network("mgdn-edge", variant="1x1")
+        profile_network("mgdn-edge", SessionChoice(variant="1x1"))
 
 
 def test_nothing_is_left_behind(tiny_bundle, monkeypatch, tmp_path):

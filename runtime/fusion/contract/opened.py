@@ -1,0 +1,30 @@
+"""Opened: a session whose first picture was compared and not yet judged."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.contract.session import Session
+from mgdn_edge.runtime.quality.parity import Parity
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """``parity`` is how far the session's picture is from its ``reference``.
+
+    ``told`` says how it was opened, for people. ``refusal`` is the error that keeps pictures this
+    far off from being shown, None where they are near enough. Whoever has it closes the session.
+    """
+
+    session: Session
+    reference: str
+    parity: Parity
+    told: str
+    refusal: UserError | None = None
+
+    def trust(self) -> Session:
+        """The session; where its pictures are refused it is closed and the refusal raised."""
+        if self.refusal is not None:
+            self.session.close()
+            raise self.refusal
+        return self.session
