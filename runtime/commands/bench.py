@@ -24,7 +24,7 @@ from mgdn_edge.runtime.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.measure.bench import BenchReport
+    from mgdn_edge.runtime.measure.bench_result import BenchReport
 
 EPILOG = """Examples:
 
@@ -77,15 +77,21 @@ def bench_command(
     """Time fusion alone on drawn frames: no decoding, no encoding."""
     if context.invoked_subcommand is not None:
         return
+    from mgdn_edge.runtime.bundle.network_names import BASELINES, find_bundle
     from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.measure.bench import bench_networks
+    from mgdn_edge.runtime.report.bench_report import write_bench_report
+    from mgdn_edge.runtime.whole_file import Outputs
 
-    chosen = choose_network(bundle, network)
+    networks = [choose_network(bundle, network), *(compare or [])]
     retain_pages()
-    bench_networks(
-        [chosen, *(compare or [])],
+    bundles = [find_bundle(name) for name in networks if name not in BASELINES]
+    outputs = Outputs(bundles, may_overwrite(overwrite))
+    page = None if report is None else outputs.claim(report, "--report", ".html")
+    result = bench_networks(
+        networks,
         SessionChoice(
             backend=backend,
             fallback=fallback,
@@ -97,11 +103,10 @@ def bench_command(
         size=parse_size(size),
         frames=frames,
         warmup=warmup,
-        report=report,
-        command=command_text(sys.argv[1:]),
-        on_result=_print_json if json else _print_table,
-        overwrite=may_overwrite(overwrite),
     )
+    _print_json(result.report) if json else _print_table(result.report)
+    if page is not None:
+        write_bench_report(page, result, command_text(sys.argv[1:]))
 
 
 def _print_json(report: BenchReport) -> None:

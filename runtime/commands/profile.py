@@ -24,7 +24,7 @@ from mgdn_edge.runtime.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.measure.profiling.report import ProfileReport
+    pass
 
 EPILOG = """Examples:
 
@@ -57,31 +57,31 @@ def profile_command(
     """Say where a frame's milliseconds go, node by node, and what to do first."""
     import msgspec
 
+    from mgdn_edge.runtime.bundle.network_names import find_bundle
     from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.measure.profiling.profile import profile_network
     from mgdn_edge.runtime.measure.profiling.terminal import print_profile
+    from mgdn_edge.runtime.report.profile_report import write_profile_report
+    from mgdn_edge.runtime.whole_file import Outputs
 
     chosen = choose_network(bundle, network)
     retain_pages()
-    measured: list[ProfileReport] = []
-    try:
-        with _progress(frames, shown=not json) as on_step:
-            profile_network(
-                chosen,
-                SessionChoice(variant=variant, precision=precision, threads=threads, filter=filter),
-                size=parse_size(size),
-                frames=frames,
-                report=report,
-                command=command_text(sys.argv[1:]),
-                on_step=on_step,
-                on_result=measured.append,
-                overwrite=may_overwrite(overwrite),
-            )
-    finally:  # what was measured is shown, whatever comes of the page
-        for found in measured:
-            print(msgspec.json.encode(found).decode()) if json else print_profile(found)
+    outputs = Outputs([find_bundle(chosen)], may_overwrite(overwrite))
+    page = None if report is None else outputs.claim(report, "--report", ".html")
+    with _progress(frames, shown=not json) as on_step:
+        result = profile_network(
+            chosen,
+            SessionChoice(variant=variant, precision=precision, threads=threads, filter=filter),
+            size=parse_size(size),
+            frames=frames,
+            on_step=on_step,
+        )
+    found = result.report
+    print(msgspec.json.encode(found).decode()) if json else print_profile(found)
+    if page is not None:
+        write_profile_report(page, result, command_text(sys.argv[1:]))
 
 
 @contextmanager

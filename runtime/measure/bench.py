@@ -3,59 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
-import msgspec
 import numpy as np
 
-from mgdn_edge.runtime.bundle.network_names import BASELINES, find_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.contract.session import FilterImplementation, Size
+from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.open_session import open_session
-from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions
+from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
+from mgdn_edge.runtime.measure.bench_result import SCHEMA, BenchReport, BenchResult, NetworkFigures
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.picture.frame import Plane
-from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
-from mgdn_edge.runtime.whole_file import Outputs, Overwrite
+from mgdn_edge.runtime.stream.latency import percentiles
 
-SCHEMA = "mgdn.bench/1"
 SCENES = 4  # different frames, so that no run is favoured by one picture
 SEED = 20260401
-
-
-class NetworkFigures(msgspec.Struct, frozen=True):
-    """One network's milliseconds per ``fuse``, and its p50 over the first network's.
-
-    ``execution`` says how the backend computed: device, memory, CUDA graph, a fallback.
-    """
-
-    network: str
-    backend: str
-    variant: str
-    precision: str
-    filter_implementation: FilterImplementation | None
-    fuse: Percentiles
-    ratio: float
-    execution: dict[str, str] = {}
-
-
-class BenchReport(msgspec.Struct, frozen=True):
-    """Figures of all networks on the same frames, measured in turns.
-
-    ``conditions`` are the machine's before the first frame and after the last.
-    """
-
-    schema: str
-    size: str
-    threads: int | None
-    networks: list[NetworkFigures]
-    versions: dict[str, str]
-    conditions: tuple[Conditions, Conditions]
 
 
 def bench_networks(
@@ -65,23 +32,13 @@ def bench_networks(
     size: Size = (480, 640),
     frames: int = 100,
     warmup: int = 10,
-    report: Path | None = None,
-    command: str = "",
-    on_result: Callable[[BenchReport], None] = lambda result: None,
-    overwrite: Overwrite = False,
-) -> BenchReport:
+) -> BenchResult:
     """Time ``Session.fuse`` (copies included) on ``size`` (height, width) frames.
 
     Every network fuses each frame before the next frame comes, so that a busy machine slows
     them alike and the ratios hold. ``warmup`` rounds come first and are not counted.
-    ``choice`` is the first network's; the others have its threads alone. ``report`` becomes an
-    HTML file that states ``command``; ``on_result`` gets the figures before it is written. Raises
-    UserError.
+    ``choice`` is the first network's; the others have its threads alone. Raises UserError.
     """
-    page = None
-    if report is not None:
-        bundles = [find_bundle(network) for network in networks if network not in BASELINES]
-        page = Outputs(bundles, overwrite).claim(report, "--report", ".html")
     if frames < 1 or warmup < 0:
         raise UserError(
             f"--frames {frames} --warmup {warmup} measures nothing; give --frames 1 or more"
@@ -124,15 +81,9 @@ def bench_networks(
             versions=installed_versions(),
             conditions=(before, after),
         )
-        on_result(result)
-        if page is not None:
-            from mgdn_edge.runtime.report.bench_report import write_bench_report
-
-            scene = draw_scene(*size)
-            fused = [session.fuse(scene.visible, scene.infrared) for session in sessions]
-            pair = (scene.visible, scene.infrared)
-            write_bench_report(page, result, times[:, warmup:], pair, fused, command)
-        return result
+        scene = draw_scene(*size)
+        fused = [session.fuse(scene.visible, scene.infrared) for session in sessions]
+        return BenchResult(result, times[:, warmup:], (scene.visible, scene.infrared), fused)
 
 
 def draw_pair(size: Size, seed: int) -> tuple[Plane, Plane]:

@@ -5,29 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from mgdn_edge.runtime.machine.conditions import describe_conditions
 from mgdn_edge.runtime.machine.environment import describe_environment
-from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.report.document import write_document
 from mgdn_edge.runtime.report.pictures import encode_picture
 from mgdn_edge.runtime.report.plots import draw_bars, plot_frames
 from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.measure.bench import BenchReport, NetworkFigures
+    from mgdn_edge.runtime.measure.bench_result import BenchReport, BenchResult, NetworkFigures
 
 
-def write_bench_report(
-    output: Output,
-    report: BenchReport,
-    times_ns: npt.NDArray[np.int64],
-    pair: tuple[Plane, Plane],
-    fused: list[Plane],
-    command: str,
-) -> None:
-    """Figures, (networks, frames) nanoseconds, a pair and what each network makes of it."""
+def write_bench_report(output: Output, result: BenchResult, command: str) -> None:
+    """What bench_networks measured -> an HTML file that states ``command``."""
+    report, times_ns, pair = result.report, result.times_ns, result.pair
     names = label_networks(report.networks)
     numbers = np.arange(times_ns.shape[1])
     none = np.zeros(0, np.int64)
@@ -41,7 +33,7 @@ def write_bench_report(
         encode_picture(pair[1], "infrared", "the same scene in infrared"),
         *(
             encode_picture(plane, f"fused by {name}", f"what {name} makes of the two")
-            for plane, name in zip(fused, names, strict=True)
+            for plane, name in zip(result.fused, names, strict=True)
         ),
     ]
     write_document(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.measure.profiling.terminal import UNBALANCED, describe_run, headline
@@ -16,16 +15,15 @@ from mgdn_edge.runtime.report.roofline_plot import plot_roofline
 from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.measure.profiling.report import Group, ProfileReport
+    from mgdn_edge.runtime.measure.profiling.report import Group, ProfileReport, ProfileResult
 
 MOST_BARS = 10
 MOST_ROWS = 40  # parts in the table: what is shorter is in the JSON
 
 
-def write_profile_report(
-    output: Output, report: ProfileReport, times_ns: npt.NDArray[np.int64], command: str
-) -> None:
-    """A profile and (N,) unprofiled nanoseconds of each frame -> an HTML file."""
+def write_profile_report(output: Output, result: ProfileResult, command: str) -> None:
+    """What profile_network found -> an HTML file that states ``command``."""
+    report, times_ns = result.report, result.frame_ns
     ranked = sorted(report.parts, key=lambda part: -part.ms)
     infer = report.stages["infer"]
     marks = {"95 % within": infer.p95, "half within": infer.p50}

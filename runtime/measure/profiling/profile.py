@@ -40,6 +40,7 @@ from mgdn_edge.runtime.measure.profiling.report import (
     SCHEMA,
     Account,
     ProfileReport,
+    ProfileResult,
     group_modules,
     group_parts,
 )
@@ -49,7 +50,6 @@ from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 from mgdn_edge.runtime.stream.ledger import Ledger, span_ns
-from mgdn_edge.runtime.whole_file import Outputs, Overwrite
 
 WARMUP = 5
 # The ledger's stages that a session alone has, and all of them together.
@@ -63,23 +63,15 @@ def profile_network(
     *,
     size: Size = (480, 640),
     frames: int = 60,
-    report: Path | None = None,
-    command: str = "",
     on_step: Callable[[str, int], None] = lambda what, done: None,
-    on_result: Callable[[ProfileReport], None] = lambda result: None,
-    overwrite: Overwrite = False,
-) -> ProfileReport:
-    """Fuse ``frames`` drawn frames of ``size`` (height, width) twice each -> ProfileReport.
+) -> ProfileResult:
+    """Fuse ``frames`` drawn frames of ``size`` (height, width) twice each -> ProfileResult.
 
-    ``choice`` as in ``open_session``, but for the CPU alone, whose profiler is read; ``report``
-    becomes an HTML file that states ``command``, ``on_result`` gets the figures before;
+    ``choice`` as in ``open_session``, but for the CPU alone, whose profiler is read;
     ``on_step(what, frames done)`` says how far it is. UserError where the network is a baseline,
-    which has no graph, or anything asked for is
-    not to be had.
+    which has no graph, or anything asked for is not to be had.
     """
-    found, page = find_bundle(network), None
-    if report is not None:
-        page = Outputs([found], overwrite).claim(report, "--report", ".html")
+    found = find_bundle(network)
     if frames < 1:
         raise UserError(f"--frames {frames} measures nothing; give --frames 1 or more")
     if choice.backend not in (None, BACKEND):
@@ -148,12 +140,7 @@ def profile_network(
             versions=installed_versions(),
         )
         result = msgspec.structs.replace(result, advice=advise(result))
-        on_result(result)
-        if page is not None:
-            from mgdn_edge.runtime.report.profile_report import write_profile_report
-
-            write_profile_report(page, result, plain_ns, command)
-    return result
+    return ProfileResult(result, plain_ns)
 
 
 def figure_parts(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
 from mgdn_edge.runtime.machine.ceilings import Ceilings
@@ -128,3 +131,11 @@ def group_parts(parts: Sequence[PartFigures], name_of: Callable[[PartFigures], s
 
 def _module(part: PartFigures, depth: int) -> str:
     return ".".join(part.module.split(".")[:depth]) or "(no module)"
+
+
+@dataclass(frozen=True)
+class ProfileResult:
+    """``report``, and (N,) int64 nanoseconds of each frame fused without the profiler."""
+
+    report: ProfileReport
+    frame_ns: npt.NDArray[np.int64]

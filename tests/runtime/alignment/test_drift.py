@@ -100,25 +100,17 @@ def test_jumps_contradictions_and_noise_are_not_followed():
     assert "too little in view" in drift_sentence(doubtful.figures)
 
 
-class OfferedPairs:
-    """What the monitor needs of Pairs."""
-
-    def __init__(self, alignment):
-        self.alignment = alignment
-
-
 def test_the_monitor_corrects_a_stream_from_its_own_thread(turned_frames):
     frames, truth = turned_frames
     visible, infrared = frames[0]
     rig = rig_for(moved_by(5, -3) @ truth, visible.shape[::-1], infrared.shape[::-1])
-    pairs = OfferedPairs(Alignment(rig))
-    monitor = DriftMonitor(pairs, realign=True, period_ns=10)
+    monitor = DriftMonitor(Alignment(rig), realign=True, period_ns=10)
     pair = Pair(visible_frame(visible), InfraredFrame(infrared, 0, 0), FrameStamps())
     for number in range(7):
-        monitor.offer(replace(pair, stamps=FrameStamps(pts_ns=10 * number)))
-        monitor.offer(replace(pair, stamps=FrameStamps(pts_ns=10 * number + 1)))  # too soon
+        monitor.see_pair(replace(pair, stamps=FrameStamps(pts_ns=10 * number)))
+        monitor.see_pair(replace(pair, stamps=FrameStamps(pts_ns=10 * number + 1)))  # too soon
         figures = monitor.finish()
     assert figures.checks == 7 and figures.corrections >= 2
     shapes = infrared.shape, visible.shape
-    assert mean_error(pairs.alignment.homography, truth, *shapes) < 2.5
+    assert mean_error(monitor.alignment.homography, truth, *shapes) < 2.5
     assert mean_error(np.array(rig.plane[0].homography), truth, *shapes) > 5

@@ -16,13 +16,13 @@ def test_drawn_pairs_are_repeatable_and_differ():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (33, 2)])
 def test_small_sizes_can_be_timed(size):
-    report = bench_networks(["average"], size=size, frames=3, warmup=0)
+    report = bench_networks(["average"], size=size, frames=3, warmup=0).report
     assert report.size == f"{size[1]}x{size[0]}"
     assert report.networks[0].fuse.n == 3
 
 
 def test_networks_are_compared_with_the_first():
-    report = bench_networks(["average", "guided"], size=(120, 160), frames=10, warmup=2)
+    report = bench_networks(["average", "guided"], size=(120, 160), frames=10, warmup=2).report
     average, guided = report.networks
     assert (average.network, guided.network) == ("average", "guided")
     assert average.ratio == 1.0

@@ -7,6 +7,9 @@ from support.fusing import fuse
 from mgdn_edge.runtime.measure.bench import bench_networks
 from mgdn_edge.runtime.measure.profiling.profile import profile_network
 from mgdn_edge.runtime.report.accept_report import AcceptanceFiles
+from mgdn_edge.runtime.report.bench_report import write_bench_report
+from mgdn_edge.runtime.report.profile_report import write_profile_report
+from mgdn_edge.runtime.whole_file import Output
 
 pytestmark = pytest.mark.browser
 
@@ -26,9 +29,11 @@ def pages(tmp_path_factory, make_report_clips):
             *clips, out, network="average", pace=pace, report=path, command=command, overwrite=True
         )
     made["bench"] = folder / "bench.html"
-    bench_networks(["average", "laplacian"], size=(60, 80), frames=12, report=made["bench"])
+    benched = bench_networks(["average", "laplacian"], size=(60, 80), frames=12)
+    write_bench_report(Output(made["bench"], "--report"), benched, "mgdn bench")
     made["profile"] = folder / "profile.html"
-    profile_network("mgdn-edge", size=(60, 80), frames=4, report=made["profile"])
+    profiled = profile_network("mgdn-edge", size=(60, 80), frames=4)
+    write_profile_report(Output(made["profile"], "--report"), profiled, "mgdn profile")
     made["accept"] = folder / "accept" / "accept.html"
     AcceptanceFiles(folder / "accept", []).keep(sample_acceptance())
     return made

@@ -9,8 +9,14 @@ from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling.profile import profile_network
 from mgdn_edge.runtime.measure.profiling.report import Group
 from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
-from mgdn_edge.runtime.report.profile_report import MOST_ROWS, group_bars, verdict
+from mgdn_edge.runtime.report.profile_report import (
+    MOST_ROWS,
+    group_bars,
+    verdict,
+    write_profile_report,
+)
 from mgdn_edge.runtime.report.roofline_plot import plot_roofline
+from mgdn_edge.runtime.whole_file import Output
 
 CEILINGS = Ceilings(2, gbps=10.0, gflops=100.0, copy_mib=64)
 
@@ -28,10 +34,9 @@ def part(name, gflops, intensity, share=0.1, **changes):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "profile.html"
-    report = profile_network(
-        "mgdn-edge", size=(96, 128), frames=4, report=path, command="mgdn <profile>"
-    )
-    return report, path.read_text()
+    result = profile_network("mgdn-edge", size=(96, 128), frames=4)
+    write_profile_report(Output(path, "--report"), result, "mgdn <profile>")
+    return result.report, path.read_text()
 
 
 def test_the_page_says_what_the_report_says(page):

@@ -11,6 +11,7 @@ from support.fusing import fuse
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.measure.bench import bench_networks
+from mgdn_edge.runtime.report.bench_report import write_bench_report
 from mgdn_edge.runtime.whole_file import Output
 
 VOID = {"meta", "link", "img", "br"}
@@ -148,9 +149,9 @@ def test_a_trace_may_not_replace_an_input(tmp_path, report_clips):
 
 def test_bench_compares_networks(tmp_path):
     page = tmp_path / "b.html"
-    report = bench_networks(
-        ["average", "laplacian", "average"], size=(48, 64), frames=5, warmup=1, report=page
-    )
+    result = bench_networks(["average", "laplacian", "average"], size=(48, 64), frames=5, warmup=1)
+    write_bench_report(Output(page, "--report"), result, "mgdn bench")
+    report = result.report
     text = text_of(page.read_text())
     assert "average, run 1 fuses a 64x48 frame in" in text
     assert f"laplacian takes {report.networks[1].ratio:.2f} times as long" in text
@@ -166,9 +167,10 @@ def test_a_failed_write_leaves_the_old_page(tmp_path, monkeypatch):
     def full_disk(descriptor):
         raise OSError(28, "No space left on device")
 
+    result = bench_networks(["average"], size=(8, 8), frames=1, warmup=0)
     monkeypatch.setattr("os.fsync", full_disk)
     with pytest.raises(UserError, match="No space left"):
-        bench_networks(["average"], size=(8, 8), frames=1, warmup=0, report=page, overwrite=True)
+        write_bench_report(Output(page, "--report", replaces=True), result, "mgdn bench")
     assert page.read_text() == "old"
     assert list(tmp_path.iterdir()) == [page]
 
@@ -233,9 +235,9 @@ def test_kept_frames_are_first_middle_and_slowest():
             FrameStamps(seq=seq, capture_ns=1000, out_ns=1000 + duration),
         )
         fused = plane.copy()
-        kept.hold(fused)
+        kept.see_fused(fused)
         fused[...] = 255  # the slot is used again
-        kept.decide(pair)
+        kept.see_written(pair)
     frames = kept.frames()
     assert [(frame.visible.seq, frame.roles) for frame in frames] == [
         (0, ["first"]), (20, ["middle"]), (31, ["slowest"]),

@@ -66,6 +66,6 @@ def test_a_network_without_the_filter_has_no_implementation(tiny_bundle):
 @pytest.mark.native
 def test_bench_states_the_filter_of_each_network():
     choice = SessionChoice(filter="body")
-    report = bench_networks([NETWORK, NETWORK], choice, size=(32, 48), frames=1, warmup=0)
+    report = bench_networks([NETWORK, NETWORK], choice, size=(32, 48), frames=1, warmup=0).report
     found = [figures.filter_implementation for figures in report.networks]
     assert found == ["function body", "native"]

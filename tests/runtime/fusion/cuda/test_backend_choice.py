@@ -19,6 +19,8 @@ from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.measure.bench import bench_networks
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
+from mgdn_edge.runtime.report.bench_report import write_bench_report
+from mgdn_edge.runtime.whole_file import Output
 
 KEY = EngineKey(**{
     field: {"int": 0, "str": "", "bool": False}.get(kind, "none")
@@ -94,18 +96,18 @@ def test_fuse_takes_the_filter_its_hints_name(monkeypatch, capfd, tmp_path, word
 
 
 def test_a_fallback_is_taken_when_asked_for_and_written_down(no_cuda, tmp_path):
-    report = bench_networks(
+    result = bench_networks(
         ["mgdn-edge"],
         SessionChoice(backend="onnxruntime-cuda", fallback="onnxruntime-cpu"),
         size=(16, 24),
         frames=1,
         warmup=0,
-        report=tmp_path / "bench.html",
     )
-    (figures,) = report.networks
+    (figures,) = result.report.networks
     assert figures.backend == "onnxruntime-cpu"
     told = figures.execution["fallback"]
     assert told.startswith("onnxruntime-cpu in place of onnxruntime-cuda: this ONNX Runtime")
+    write_bench_report(Output(tmp_path / "bench.html", "--report"), result, "mgdn bench")
     assert "onnxruntime-cpu in place of onnxruntime-cuda" in (tmp_path / "bench.html").read_text()
 
 

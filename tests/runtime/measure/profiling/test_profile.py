@@ -35,7 +35,7 @@ def check_sums(report):
 
 @pytest.mark.parametrize("filter", [None, "body"])
 def test_every_node_of_the_default_network_is_accounted_for(filter):
-    report = profile_network("mgdn-edge", SessionChoice(threads=1, filter=filter), frames=4)
+    report = profile_network("mgdn-edge", SessionChoice(threads=1, filter=filter), frames=4).report
     check_sums(report)
     assert report.account.unknown_share == 0
     nodes = {name for part in report.parts for name in part.nodes}
@@ -58,7 +58,7 @@ def test_every_node_of_the_default_network_is_accounted_for(filter):
 def test_padding_of_a_dynamic_variant_is_told_apart(filter):
     report = profile_network(
         "mgdn-edge", SessionChoice(threads=1, filter=filter), size=(94, 126), frames=2
-    )
+    ).report
     check_sums(report)
     assert (report.size, report.facts_size, report.variant) == ("126x94", "640x480", "dynamic")
     nodes = {name for part in report.parts for name in part.nodes}
@@ -73,7 +73,7 @@ def test_padding_of_a_dynamic_variant_is_told_apart(filter):
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 33)])
 def test_a_small_bundle_of_awkward_sizes(tiny_bundle, size):
-    report = profile_network(tiny_bundle, size=size, frames=1)
+    report = profile_network(tiny_bundle, size=size, frames=1).report
     assert report.frames == 1 and report.network == "tiny"
     assert report.account.kernels_ms >= 0
     assert msgspec.json.decode(msgspec.json.encode(report), type=ProfileReport) == report
@@ -85,15 +85,14 @@ def test_steps_are_told(tiny_bundle):
     assert steps == [("opening", 0), ("measuring the machine", 0), ("frames", 0), ("frames", 1)]
 
 
-def test_baselines_and_wrong_words_are_refused(tmp_path):
+def test_baselines_and_wrong_words_are_refused(run_mgdn, tmp_path):
+    assert "does not end in" in run_mgdn("profile", "--report", tmp_path / "x.txt").err
     with pytest.raises(UserError, match="mgdn bench --network average"):
         profile_network("average")
     with pytest.raises(UserError, match="did you mean mgdn-edge"):
         profile_network("mgdn-egde")
     with pytest.raises(UserError, match="give --frames 1"):
         profile_network("mgdn-edge", frames=0)
-    with pytest.raises(UserError, match="does not end in"):
-        profile_network("mgdn-edge", report=tmp_path / "x.txt")
     with pytest.raises(UserError, match="mgdn bench --backend tensorrt"):
         profile_network("mgdn-edge", SessionChoice(backend="tensorrt"))
     with pytest.raises(UserError, match="variant 1x1"):
