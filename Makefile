@@ -79,8 +79,8 @@ out/visible.mp4 out/infrared.mp4: | $(VENV)/.runtime
 
 bench: $(VENV)/.dev $(VISIBLE) $(INFRARED)
 	$(BIN)/mgdn bench --compare average --compare laplacian --compare guided
-	$(BIN)/mgdn fuse $(VISIBLE) $(INFRARED) out/paced.mp4 --pace source
-	$(BIN)/mgdn fuse $(VISIBLE) $(INFRARED) out/unpaced.mp4 --pace none
+	$(BIN)/mgdn fuse $(VISIBLE) $(INFRARED) out/paced.mp4 --pace source --overwrite
+	$(BIN)/mgdn fuse $(VISIBLE) $(INFRARED) out/unpaced.mp4 --pace none --overwrite
 	$(BIN)/mgdn bench filter
 	$(BIN)/mgdn bench published
 

@@ -15,6 +15,7 @@ from mgdn_edge.runtime.bundle.extension import Candidate
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.gate import CandidatePrecision, NodeDecision
+from mgdn_edge.runtime.onnx_file import rewrite_model
 
 BACKENDS: dict[Target, str] = {"cpu": BACKEND, "tensorrt": "tensorrt"}
 
@@ -40,8 +41,8 @@ def lower_model(
 
 
 def read_model(model: bytes) -> ir.Model:
-    """ONNX bytes -> graph."""
-    return ir.from_proto(onnx.load_model_from_string(model))
+    """ONNX bytes, strictly read -> graph."""
+    return ir.from_proto(onnx.load_model_from_string(rewrite_model(model, "the frame graph")))
 
 
 def lower_variants(

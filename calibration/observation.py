@@ -19,7 +19,9 @@ from mgdn_edge.calibration.histogram import Histogram
 from mgdn_edge.calibration.pairs import FramePair
 from mgdn_edge.plugins.native import find_library
 from mgdn_edge.runtime.backends.onnxruntime_cpu import session_options, usable_cpus
+from mgdn_edge.runtime.backends.onnxruntime_graph import load_graph
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.onnx_file import rewrite_model
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -45,7 +47,7 @@ class Observer:
 
     def __init__(self, model: bytes) -> None:
         """A frame graph of dynamic size with its function bodies."""
-        proto = onnx.load_model_from_string(model)
+        proto = onnx.load_model_from_string(rewrite_model(model, "the frame graph"))
         self.segments = cut_segments(proto)
         self.histograms: dict[str, Histogram] = {}
 
@@ -127,8 +129,6 @@ def _open(
     outputs: tuple[str, ...],
     values: Mapping[str, onnx.ValueInfoProto],
 ) -> onnxruntime.InferenceSession:
-    import onnxruntime
-
     read = {name for node in nodes for name in node.input}
     graph = onnx.helper.make_graph(
         nodes,
@@ -147,6 +147,4 @@ def _open(
     library = find_library()
     if library is not None:
         options.register_custom_ops_library(str(library))
-    return onnxruntime.InferenceSession(
-        part.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    return load_graph(part.SerializeToString(), "a part of the graph", options)

@@ -125,15 +125,14 @@ def prepare_published(variant: str, checkpoint: Path, size: Size, threads: int) 
 
 def prepare_onnx(model: Path, size: Size, threads: int) -> Run:
     """The exported frame graph in ONNX Runtime, as ``mgdn fuse`` runs it."""
-    import onnxruntime
-
     from mgdn_edge.plugins.native import find_library, load_library
     from mgdn_edge.runtime.backends.onnxruntime_cpu import session_options
+    from mgdn_edge.runtime.backends.onnxruntime_graph import load_graph
 
     load_library()
     options = session_options(threads)
     options.register_custom_ops_library(str(find_library()))
-    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    session = load_graph(model.read_bytes(), str(model), options)
     visible, infrared = _planes(size)
     feed = {"visible": visible[None, None], "infrared": infrared[None, None]}
 

@@ -16,6 +16,7 @@ from mgdn_edge.export.catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.checkpoint import file_digest
 from mgdn_edge.export.frame_network import FrameNetwork, PaddedNetwork, core_input
 from mgdn_edge.export.node_parity import NodeParity, compare_nodes
+from mgdn_edge.runtime.backends.onnxruntime_graph import load_graph
 from mgdn_edge.runtime.bundle.export_record import ExportRecord, read_export_record
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane
@@ -179,7 +180,7 @@ def run_graph(path: Path, feed: Mapping[str, npt.NDArray[np.generic]]) -> npt.ND
     """ONNX file and named inputs -> its one output, on ONNX Runtime's CPU provider."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = load_graph(path.read_bytes(), str(path), onnxruntime.SessionOptions())
     output: npt.NDArray[np.generic] = session.run(None, dict(feed))[0]
     return output
 

@@ -87,16 +87,13 @@ def prepare_copy(case: FilterCase, threads: int) -> Run:
 
 def prepare_body(case: FilterCase, threads: int) -> Run:
     """The ONNX function body in ONNX Runtime, with the session options of the CPU backend."""
-    import onnxruntime
-
     from mgdn_edge.export.function_body import single_filter
     from mgdn_edge.runtime.backends.onnxruntime_cpu import session_options
+    from mgdn_edge.runtime.backends.onnxruntime_graph import load_graph
 
     feature, kernel, out = draw_operands(case)
     model = single_filter(case.kernel_size, case.upscale, case.dtype)
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), session_options(threads), providers=["CPUExecutionProvider"]
-    )
+    session = load_graph(model.SerializeToString(), "the filter", session_options(threads))
     binding = session.io_binding()
     for name, array in (("feature", feature), ("kernel", kernel)):
         binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)

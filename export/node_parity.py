@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from mgdn_edge.export.catalogue import LoadedNetwork
 from mgdn_edge.export.frame_network import PaddedNetwork
+from mgdn_edge.runtime.backends.onnxruntime_graph import load_graph
+from mgdn_edge.runtime.onnx_file import rewrite_model
 
 Array = npt.NDArray[np.generic]
 
@@ -46,7 +48,7 @@ def compare_nodes(
     wanted = record_modules(
         PaddedNetwork(loaded.core, loaded.spec), [torch.from_numpy(image) for image in images]
     )
-    model = onnx.load(path)
+    model = onnx.load_model_from_string(rewrite_model(path.read_bytes(), str(path)))
     produced = {
         tensor: module for tensor, module in last_tensors(model).items() if module in wanted
     }
@@ -110,9 +112,7 @@ def run_named(
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = load_graph(model.SerializeToString(), "the core graph", options)
     return dict(zip(names, session.run(names, feed), strict=True))
 
 

@@ -8,8 +8,6 @@ import typer
 from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
 
 EXTRA = "export"
-INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
-
 EPILOG = """Examples:
 
   mgdn train data mine.safetensors
@@ -95,7 +93,7 @@ def train(
     Writes OUT.safetensors, and OUT.png: visible, infrared and fused of fixed frames. Ctrl-C
     keeps OUT.state for --resume.
     """
-    from mgdn_edge.runtime.errors import UserError
+    from mgdn_edge.runtime.errors import INTERRUPTED, UserError
     from mgdn_edge.runtime.extras import require_extra
 
     require_extra(EXTRA)
@@ -142,7 +140,7 @@ def train(
             f"from {stopped.state}",
             err=True,
         )
-        raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(msgspec.json.encode(record).decode())
         return

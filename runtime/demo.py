@@ -4,11 +4,13 @@ A fresh machine has no thermal camera. The street has what fusion is for: people
 infrared sees, signs and lamps only the visible camera sees.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import cv2
@@ -22,36 +24,92 @@ from mgdn_edge.runtime.frame import InfraredFrame, VisibleFrame
 from mgdn_edge.runtime.fuse import DEFAULT_NETWORK, Summary, fuse_files
 from mgdn_edge.runtime.sources import open_infrared, open_visible
 from mgdn_edge.runtime.synthetic import open_rig
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import Outputs, Overwrite
 
 FRAMES = 100
 RATE = 25  # frames per second
 SCENE = f"synthetic://night?seed=1&fps={RATE}"
 PICTURE_FRAME = 66  # everybody and both moving cars are in view
 CAPTIONS = ("visible", "infrared", "fused")
+FILES = VISIBLE, INFRARED, FUSED, PICTURE = "visible.mp4", "infrared.mp4", "demo.mp4", "demo.png"
+FIGURES = "demo.json"
 
 Image = npt.NDArray[np.uint8]
+
+
+class DemoFigures(Summary, frozen=True):
+    """demo.json: the fusion's figures, and the SHA-256 of ``files`` so that a rerun knows its own.
+
+    A file of the demonstration that somebody changed since is theirs.
+    """
+
+    files: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def run_demo(
     folder: Path,
     *,
+    overwrite: Overwrite = False,
     on_step: Callable[[str], None] = lambda step: None,
     on_start: Callable[[int], None] = lambda count: None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Summary:
     """Leave visible.mp4, infrared.mp4, demo.mp4, demo.png and demo.json in ``folder``.
 
+    What an earlier demonstration left there is replaced, other files only by ``overwrite``.
     ``on_step`` is told what is being done, ``on_start`` how many frames will be drawn or fused,
     ``on_frame`` after each. Returns the figures.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        former = read_former(folder / FIGURES)
+        outputs = Outputs([], overwrite)
+        claimed = {
+            name: outputs.claim(folder / name, "OUT", updates=is_former(folder / name, former))
+            for name in (FIGURES, *FILES)
+        }
+        with TemporaryDirectory(dir=folder, prefix=".mgdn-") as scratch:
+            summary = _make_demo(folder, Path(scratch), on_step, on_start, on_frame)
+            contents = {name: (Path(scratch) / name).read_bytes() for name in FILES}
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error
-    visible, infrared = folder / "visible.mp4", folder / "infrared.mp4"
-    fused = folder / "demo.mp4"
-    on_step(f"filming {FRAMES} frames of {SCENE} into {visible} and {infrared}")
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    summary = msgspec.structs.replace(summary, output=str(folder / FUSED))
+    figures = DemoFigures(**msgspec.structs.asdict(summary), files=digests)
+    # Figures first: whatever comes after them is known as ours.
+    claimed[FIGURES].write(msgspec.json.format(msgspec.json.encode(figures)))
+    for name, data in contents.items():
+        claimed[name].write(data)
+    return summary
+
+
+def read_former(path: Path) -> dict[str, str]:
+    """demo.json of an earlier demonstration -> its files' SHA-256, its own too; {} without one."""
+    try:
+        data = path.read_bytes()
+        files = msgspec.json.decode(data, type=DemoFigures).files
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return {**files, FIGURES: hashlib.sha256(data).hexdigest()} if files else {}
+
+
+def is_former(path: Path, former: dict[str, str]) -> bool:
+    """Whether ``path`` is what an earlier demonstration left, unchanged."""
+    if path.name not in former or not path.is_file():
+        return False
+    return hashlib.sha256(path.read_bytes()).hexdigest() == former[path.name]
+
+
+def _make_demo(
+    folder: Path,
+    scratch: Path,
+    on_step: Callable[[str], None],
+    on_start: Callable[[int], None],
+    on_frame: Callable[[], None],
+) -> Summary:
+    """Every file of the demonstration into ``scratch``, to be named in ``folder``."""
+    visible, infrared, fused = (scratch / name for name in (VISIBLE, INFRARED, FUSED))
+    on_step(f"filming {FRAMES} frames of {SCENE} into {folder / VISIBLE} and {folder / INFRARED}")
     on_start(3 * FRAMES)
     rig = open_rig(SCENE)
 
@@ -62,11 +120,10 @@ def run_demo(
 
     write_clip(visible, filmed(lambda number: visible_picture(rig.visible(number))))
     write_clip(infrared, filmed(lambda number: infrared_picture(rig.infrared(number))))
-    on_step(f"fusing them into {fused} with {DEFAULT_NETWORK}")
+    on_step(f"fusing them into {folder / FUSED} with {DEFAULT_NETWORK}")
     summary = fuse_files(str(visible), str(infrared), str(fused), on_frame=on_frame)
-    write_whole(folder / "demo.json", msgspec.json.format(msgspec.json.encode(summary)))
     picture = strip([read_visible(visible), read_infrared(infrared), read_visible(fused)])
-    write_whole(folder / "demo.png", cv2.imencode(".png", picture)[1].tobytes())
+    (scratch / PICTURE).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     return summary
 
 

@@ -1,6 +1,17 @@
 """Errors a user can act on."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+# Of every command; the help and the README print this table.
+EXIT_CODES = {
+    0: "done",
+    1: "judged and not accepted",
+    2: "wrong input or usage",
+    3: "the device could not",
+    4: "ended early, or a file missing: what was recorded is kept and named",
+    130: "interrupted",
+}
+NOT_ACCEPTED, INTERRUPTED = 1, 130
 
 
 class UserError(Exception):
@@ -20,6 +31,19 @@ class DeviceError(UserError):
     """
 
     exit_code = 3
+
+
+class EndedEarlyError(UserError):
+    """Not all was done; what was recorded is kept, and the sentence says where: exit code 4.
+
+    ``figures`` of what was done, where there are any.
+    """
+
+    exit_code = 4
+
+    def __init__(self, sentence: str, figures: Any = None) -> None:  # noqa: ANN401 - the command's
+        super().__init__(sentence)
+        self.figures = figures
 
 
 LONGEST_LINE = 800  # characters; the beginning of a sentence must not scroll away

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[threading.Event]:
-    """An event that SIGINT or SIGTERM sets; a second signal raises KeyboardInterrupt.
+    """An event that SIGINT, SIGTERM or SIGHUP sets; a second signal raises KeyboardInterrupt.
 
-    Main thread only; the former handlers come back at the end.
+    Main thread only; the former handlers come back at the end. What nohup ignores stays ignored.
     """
     stop = threading.Event()
 
@@ -24,7 +24,11 @@ def stop_on_signal() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    former = {number: signal.signal(number, ask) for number in STOP_SIGNALS}
+    former = {
+        number: signal.signal(number, ask)
+        for number in STOP_SIGNALS
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield stop
     finally:

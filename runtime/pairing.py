@@ -48,9 +48,9 @@ class Pairs:
     """The pairs of two sources, which it reads but does not own.
 
     ``count`` is how many there will be, ``size`` the (height, width) common to all, or None
-    where each has its own. ``alignment`` is given to every pair and may be replaced by a newer
-    one of the same size at any time; ``monitor``, where set, is shown every pair. Raises
-    UserError for lengths, stems or sizes that do not match.
+    where each has its own; ``has_counts``: the infrared is 16-bit. ``alignment`` is given to every
+    pair and may be replaced by a newer one of the same size at any time; ``monitor``, where set,
+    is shown every pair. Raises UserError for lengths, stems or sizes that do not match.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Pairs:
         fixed = visible.info.size is not None or alignment is not None
         self.size = first.size if fixed else None
         self.is_colour = first.visible.chroma is not None
+        self.has_counts = first.infrared.counts is not None
 
     @property
     def output_info(self) -> SourceInfo:

@@ -26,6 +26,7 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.ledger import FrameStamps, Ledger
 from mgdn_edge.runtime.pairing import Pair, Pairs
+from mgdn_edge.runtime.partial_file import Kept
 from mgdn_edge.runtime.session import Session, Slot
 from mgdn_edge.runtime.sinks import AnySink
 
@@ -40,13 +41,17 @@ now_ns = time.perf_counter_ns
 
 @dataclass(frozen=True, slots=True)
 class StreamResult:
-    """What a stream did. ``frames_in`` = frames out + frames dropped, always."""
+    """What a stream did. ``frames_in`` = frames out + frames dropped, always.
+
+    ``interrupted`` by ``stop``; ``kept``: what then stays under a partial name.
+    """
 
     ledger: Ledger
     frames_in: int
     frames_out: int
     frames_dropped: int
     interrupted: bool
+    kept: Kept | None = None
 
 
 class FrameKeeper(Protocol):
@@ -79,9 +84,9 @@ def fuse_stream(
 
     ``pace`` "none" loses nothing and goes as fast as it can; "source" releases frames by the
     clip's own clock and drops those a newer one has overtaken, as a live source always does.
-    ``stop`` ends the stream after the frames already read. ``on_frame`` is called on the
-    writer's thread, as is ``keeper``. An error in any thread stops all, discards the output and
-    is raised here.
+    ``stop`` ends the stream after the frames already read: a live one is complete then, a
+    recording is kept under its partial name. ``on_frame`` is called on the writer's thread, as is
+    ``keeper``. An error in any thread stops all and is raised here, the output kept likewise.
     """
     live = pairs.visible.info.live
     if pace == "source" and pairs.visible.info.time_base is None:
@@ -92,9 +97,13 @@ def fuse_stream(
     stream = _Stream(pairs, session, sink, pace, live, stop or threading.Event(), on_frame, keeper)
     try:
         stream.run()
-        sink.close()
+        # A recording whose last frame was read before the signal came is complete.
+        interrupted = stream.stop.is_set() and (live or stream.frames_in < pairs.count)
+        kept = sink.keep() if interrupted and not live else None
+        if not interrupted or live:
+            sink.close()
     except BaseException:
-        sink.discard()
+        sink.keep()
         raise
     ledger = stream.ledger
     return StreamResult(
@@ -102,7 +111,8 @@ def fuse_stream(
         frames_in=stream.frames_in,
         frames_out=len(ledger.rows),
         frames_dropped=len(ledger.dropped),
-        interrupted=stream.stop.is_set(),
+        interrupted=interrupted,
+        kept=kept,
     )
 
 

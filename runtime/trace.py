@@ -9,16 +9,14 @@ https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.ledger import STAGES, Ledger
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import Output
 
 PROCESS = 1
 TRACKS = {
@@ -33,8 +31,8 @@ STAGE_TRACKS = {stage: TRACK_NUMBERS[name] for name, stages in TRACKS.items() fo
 Event = dict[str, Any]
 
 
-def write_trace(path: Path, ledger: Ledger, names: dict[str, str]) -> None:
-    """Every finished and dropped frame of ``ledger`` -> ``path``, written whole.
+def write_trace(output: Output, ledger: Ledger, names: dict[str, str]) -> None:
+    """Every finished and dropped frame of ``ledger`` -> ``output``, written whole.
 
     ``names`` (network, backend ...) goes into the file's metadata. Raises UserError where the
     file cannot be written.
@@ -44,10 +42,7 @@ def write_trace(path: Path, ledger: Ledger, names: dict[str, str]) -> None:
         "otherData": names,
         "traceEvents": list(trace_events(ledger.rows, ledger.dropped)),
     }
-    try:
-        write_whole(path, msgspec.json.encode(document))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; give another --trace") from error
+    output.write(msgspec.json.encode(document))
 
 
 def trace_events(rows: npt.NDArray[np.void], dropped: npt.NDArray[np.void]) -> Iterator[Event]:

@@ -14,6 +14,7 @@ caches. Recordings, which grow, follow the same rule in ``partial_file``.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -114,8 +115,8 @@ class Outputs:
                     raise UserError(
                         f"{option} {path} would overwrite the input {found}; give another {option}"
                     )
-            own = f"{path.resolve().name}.part"
-            exists = any(not (entry.name.startswith(own) and entry.is_dir()) for entry in entries)
+            own = re.compile(rf"{re.escape(path.resolve().name)}\.part\d*", re.DOTALL)
+            exists = any(not (own.fullmatch(entry.name) and entry.is_dir()) for entry in entries)
             replaces = self._may_replace(path, option, exists=exists)
         except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, Python < 3.13
             raise Output(path, option).unwritable(error) from None
@@ -273,8 +274,3 @@ def _identity(path: Path) -> object:
         except RuntimeError:  # links in a circle, Python < 3.13
             return path.absolute()
     return status.st_dev, status.st_ino
-
-
-def check_side_file(path: Path, option: str, suffix: str, taken: Iterable[Path]) -> None:
-    """``Outputs.claim`` for callers that replace what exists."""
-    Outputs(taken, overwrite=True).claim(path, option, suffix)

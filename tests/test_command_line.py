@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mgdn_edge.cli import main
+from mgdn_edge.runtime.errors import EXIT_CODES
 from mgdn_edge.runtime.networks import packaged_bundles
 
 # words -> what the line must say. Paths are those of the folder `wrong` makes; {x} is its file x.
@@ -273,6 +274,15 @@ def test_help_is_no_error(monkeypatch, capfd, words):
     out, err = capfd.readouterr()
     assert (end.value.code, err) == (0, "")
     assert "Usage: mgdn" in out
+
+
+def test_the_help_lists_the_exit_codes(monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["mgdn", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    lines = [line.split(maxsplit=1) for line in capfd.readouterr().out.splitlines() if line.strip()]
+    for code, told in EXIT_CODES.items():
+        assert [str(code), told] in lines
 
 
 def test_names_that_are_no_text_are_shown_as_escapes(monkeypatch, capfd, tmp_path):

@@ -11,6 +11,7 @@ import cv2
 import pytest
 
 from mgdn_edge.runtime import demo
+from mgdn_edge.runtime.errors import EXIT_CODES
 from mgdn_edge.runtime.sources import open_visible
 from mgdn_edge.runtime.synthetic import open_rig
 
@@ -67,13 +68,22 @@ def test_the_camera_page_runs(repository: Path, recordings: Path) -> None:
     commands = "".join(blocks(repository, "sh cameras"))
     assert commands.count("mgdn ") >= 6
     run(["bash", "-euo", "pipefail", "-c", commands], recordings)
-    for name in ("clock.json", "synced.mp4", "live.mp4", "counts.mkv"):
+    for name in ("clock.json", "synced.mp4", "loop.mp4", "counts.mkv"):
         assert (recordings / name).stat().st_size > 0
 
 
 def test_the_code_runs(repository: Path, tmp_path: Path) -> None:
     (code,) = blocks(repository, "python")
     run([sys.executable, "-c", code + "\nassert fused.shape == (480, 640)"], tmp_path)
+
+
+def test_the_readme_says_every_exit_code_as_the_help_does(repository: Path) -> None:
+    rows = re.findall(
+        r"^\| (\d+) \| (.*) \|$", (repository / "README.md").read_text(), re.MULTILINE
+    )
+    assert {int(code) for code, _ in rows} == set(EXIT_CODES)
+    for code, told in rows:
+        assert told.startswith(EXIT_CODES[int(code)])
 
 
 def test_the_first_two_commands_are_targets(repository: Path) -> None:

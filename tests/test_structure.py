@@ -54,6 +54,63 @@ def test_imports_point_one_way(repository: Path, folder: str) -> None:
             assert package not in FOLDERS, f"{path} imports {module} outside the namespace"
 
 
+# Files that open others for writing, and why none of these belongs to a user. All the user's are
+# written by whole_file and partial_file.
+WRITERS = {
+    "video_file.py": "the partial file that it locked",
+    "rtsp.py": "a network stream",
+    "demo.py": "a scratch folder of its own",
+    "build_process.py": "a scratch folder of its own",
+    "build_network.py": "the same scratch folder",
+    "build_child.py": "/proc",
+    "turns.py": "/proc",
+    "engine_cache.py": "the cache's lock",
+    "bench_published.py": "a scratch folder of its own",
+}
+
+
+def writes_a_file(call: ast.Call) -> bool:
+    """Whether a call opens a file for writing by the usual names, or writes one."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    if name in {"write_bytes", "write_text", "imwrite", "save_file", "tofile", "copyfile", "move"}:
+        return True
+    words = [*call.args, *(keyword.value for keyword in call.keywords)]
+    modes = [word.value for word in words if isinstance(word, ast.Constant)]
+    return name == "open" and any(isinstance(m, str) and m[:1] in set("wax") for m in modes)
+
+
+def test_only_two_modules_write_what_belongs_to_users(repository: Path) -> None:
+    found = {
+        path.name
+        for folder in FOLDERS
+        for path in python_files(repository, folder)
+        if any(
+            isinstance(n, ast.Call) and writes_a_file(n)
+            for n in ast.walk(ast.parse(path.read_text()))
+        )
+    } - {"whole_file.py", "partial_file.py"}
+    assert found == set(WRITERS)
+
+
+def callers(repository: Path, name: str) -> list[str]:
+    """Source files that call anything of this name."""
+    found = []
+    for path in (path for folder in FOLDERS for path in python_files(repository, folder)):
+        calls = (
+            node.func
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call)
+        )
+        if any(name in (getattr(call, "attr", ""), getattr(call, "id", "")) for call in calls):
+            found.append(path.name)
+    return found
+
+
+def test_graphs_reach_a_runtime_through_one_door_each(repository: Path) -> None:
+    assert callers(repository, "InferenceSession") == ["onnxruntime_graph.py"]
+    assert callers(repository, "OnnxParser") == ["build_network.py"]
+
+
 def test_every_folder_is_one_namespace_through_relative_links(repository: Path) -> None:
     for folder in FOLDERS:
         link = repository / "src" / "mgdn_edge" / folder

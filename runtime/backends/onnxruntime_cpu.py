@@ -22,11 +22,11 @@ from mgdn_edge.runtime.backends.onnxruntime_graph import (
     check_interface,
     check_static_size,
     first_line,
+    load_graph,
     runtime_errors,
 )
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane
-from mgdn_edge.runtime.onnx_file import check_self_contained
 from mgdn_edge.runtime.session import MIN_SLOTS, FilterImplementation, Session, Size, Slot
 from mgdn_edge.runtime.spec import FusionSpec
 
@@ -187,7 +187,6 @@ def _open_model(
         import onnxruntime
     except ImportError as error:
         raise UserError(f"ONNX Runtime is not installed ({error}); run: {INSTALL}") from error
-    check_self_contained(model, variant)
     options = session_options(threads)
     if trace is not None:
         options.enable_profiling = True
@@ -196,7 +195,7 @@ def _open_model(
         if filter_implementation == "native":
             # The registered operation is taken over the file's function body (1.23.2, 1.31.1).
             options.register_custom_ops_library(str(find_library()))
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return load_graph(model, f"variant {variant}", options)
     except runtime_errors() as error:
         raise UserError(
             f"ONNX Runtime {onnxruntime.__version__} cannot load variant {variant}: "

@@ -29,12 +29,14 @@ from mgdn_edge.runtime.backends.node_placement import (
     record_profile,
 )
 from mgdn_edge.runtime.backends.onnxruntime_graph import (
+    CPU_PROVIDER,
     FILTER_OPERATION,
     INPUTS,
     OUTPUT,
     check_interface,
     check_static_size,
     first_line,
+    load_graph,
     runtime_errors,
 )
 from mgdn_edge.runtime.cuda.calls import Cuda
@@ -42,7 +44,6 @@ from mgdn_edge.runtime.cuda.memory import MemoryKind
 from mgdn_edge.runtime.cuda.session import MEASURED_SIZE, CudaSession
 from mgdn_edge.runtime.cuda.slot_work import Addresses
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.onnx_file import check_self_contained
 from mgdn_edge.runtime.session import MIN_SLOTS, FilterImplementation, Size
 from mgdn_edge.runtime.spec import FusionSpec
 
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     import onnxruntime
 
 BACKEND = "onnxruntime-cuda"
-CPU_PROVIDER = "CPUExecutionProvider"
 PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 INSTALL = "pip install 'mgdn-edge[gpu]'"
 REPLACE = f"pip uninstall -y {' '.join(PACKAGES)} && {INSTALL}"
@@ -90,7 +90,6 @@ class OnnxRuntimeCudaSession(CudaSession):
         the CUDA kernel of DynamicFilter, False runs the function body, None takes the kernel
         where the library has one for this GPU.
         """
-        check_self_contained(model, variant)
         check_provider()
         cuda = cuda or Cuda()
         self.filter_implementation = choose_cuda_filter(model, native, cuda)
@@ -176,11 +175,8 @@ class OnnxRuntimeCudaSession(CudaSession):
             if self.filter_implementation == "native":
                 options.add_session_config_entry(FILTER_ONLY, "1")
                 options.register_custom_ops_library(str(find_library()))
-            session = onnxruntime.InferenceSession(
-                model,
-                options,
-                providers=[(CUDA_PROVIDER, provider), CPU_PROVIDER],
-            )
+            providers = ((CUDA_PROVIDER, provider), CPU_PROVIDER)
+            session = load_graph(model, f"variant {self.variant}", options, providers)
         except runtime_errors() as error:
             raise UserError(
                 f"ONNX Runtime {onnxruntime.__version__} cannot load variant {self.variant}: "

@@ -1,12 +1,14 @@
-"""What both ONNX Runtime backends ask of a frame graph, and ONNX Runtime's errors in one line."""
+"""load_graph gives ONNX Runtime a graph; what both backends ask of one, and errors in one line."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.onnx_file import rewrite_model
 from mgdn_edge.runtime.session import Size
 from mgdn_edge.runtime.spec import METADATA_KEY, FusionSpec, decode_spec
 
@@ -16,6 +18,28 @@ if TYPE_CHECKING:
 INPUTS = ("visible", "infrared")
 OUTPUT = "fused"
 FILTER_OPERATION = b"DynamicFilter"
+# Otherwise ONNX Runtime looks for the mark of its own format in the bytes first.
+MODEL_FORMAT = ("session.load_model_format", "ONNX")
+CPU_PROVIDER = "CPUExecutionProvider"
+
+
+def load_graph(
+    model: bytes,
+    name: str,
+    options: onnxruntime.SessionOptions,
+    providers: Sequence[str | tuple[str, dict[str, Any]]] = (CPU_PROVIDER,),
+) -> onnxruntime.InferenceSession:
+    """ONNX bytes, strictly read -> a session: the only place that gives ONNX Runtime a graph.
+
+    UserError, with ``name`` as in rewrite_model, where the bytes are refused; else ONNX Runtime's
+    own errors. ``options`` serve one session.
+    """
+    import onnxruntime
+
+    options.add_session_config_entry(*MODEL_FORMAT)
+    return onnxruntime.InferenceSession(
+        rewrite_model(model, name), options, providers=list(providers)
+    )
 
 
 def check_interface(

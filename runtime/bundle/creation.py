@@ -31,6 +31,7 @@ from mgdn_edge.runtime.bundle.manifest import (
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.golden import draw_scene
 from mgdn_edge.runtime.graph_facts import decode_graph_facts
+from mgdn_edge.runtime.onnx_file import rewrite_model
 from mgdn_edge.runtime.whole_file import Outputs, Overwrite
 
 # Odd on purpose: padding and cropping of a dynamic graph are part of what is checked.
@@ -101,8 +102,8 @@ def _add_variant(
     """Read one exported graph and fuse the golden scene with it; adds to ``files``."""
     size = None if model.height is None or model.width is None else (model.height, model.width)
     path, plugin_path = f"models/{model.name}.onnx", f"models/{model.name}.plugin.onnx"
-    files[path] = _read_file(folder, model.file)
-    files[plugin_path] = _read_file(folder, model.file_without_body)
+    files[path] = _read_model(folder, model.file)
+    files[plugin_path] = _read_model(folder, model.file_without_body)
     scene = draw_scene(*(size or DYNAMIC_GOLDEN_SIZE))
     with OnnxRuntimeSession(
         files[path], spec=record.fusion_spec, variant=model.name, size=size
@@ -135,6 +136,19 @@ def _read_graph(folder: Path) -> bytes:
             f"{folder / GRAPH_FILE} holds no graph facts ({error}); run `mgdn export` again"
         ) from error
     return data
+
+
+def _read_model(folder: Path, name: str) -> bytes:
+    """A graph of the folder; UserError with a line that writes it plainly where it is not so."""
+    data = _read_file(folder, name)
+    try:
+        return rewrite_model(data, name)
+    except UserError as error:
+        path = str(folder.absolute() / name)
+        normalise = f"m = onnx.load({path!r}); m.DiscardUnknownFields(); onnx.save(m, {path!r})"
+        raise UserError(
+            f'{error}; run `mgdn export` again, or: python -c "import onnx; {normalise}"'
+        ) from error
 
 
 def _read_file(folder: Path, name: str) -> bytes:

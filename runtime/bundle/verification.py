@@ -1,4 +1,4 @@
-"""verify_bundle: every digest, then every golden pair."""
+"""verify_bundle: every digest, then every graph and every golden pair."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from mgdn_edge.runtime.bundle.golden_pair import check_golden
 from mgdn_edge.runtime.bundle.manifest import variant_label
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.networks import start_variant
+from mgdn_edge.runtime.onnx_file import rewrite_model
 from mgdn_edge.runtime.quality import Parity
 
 
@@ -21,11 +22,16 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def verify_bundle(path: Path) -> Verdict:
-    """Check all digests first, then fuse each variant's golden pair; UserError on any failure."""
+    """Check all digests first, then fuse each variant's golden pair; UserError on any failure.
+
+    The files without bodies are for TensorRT, which need not be here: they are read strictly.
+    """
     with open_bundle(path) as bundle:
         count = bundle.verify()
         golden = {}
         for variant in bundle.manifest.variants:
+            twin = variant.file_without_body
+            rewrite_model(bundle.read(twin), twin.path)
             with start_variant(bundle, variant) as session:
                 golden[variant_label(variant)] = check_golden(bundle, variant, session)
         return Verdict(str(path), bundle.manifest.name, count, golden)

@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from mgdn_edge.runtime.commands.options import OverwriteFiles, Threads, may_overwrite
-
-INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
+from mgdn_edge.runtime.errors import INTERRUPTED
 
 EPILOG = """Examples:
 
@@ -91,7 +90,7 @@ def accept_command(
     files.check()
     if not as_json:
         typer.echo(f"to send back: {folder / REPORT_FILE} and {folder / PAGE_FILE}")
-    raise typer.Exit(report.exit_code if report.complete else INTERRUPTED_EXIT_CODE)
+    raise typer.Exit(report.exit_code if report.complete else INTERRUPTED)
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
+
 
 def register(app: typer.Typer) -> None:
     """Add ``mgdn demo``."""
@@ -13,14 +15,25 @@ def register(app: typer.Typer) -> None:
 
 def demo_command(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to fill.")] = Path("out"),
+    overwrite: OverwriteFiles = False,
 ) -> None:
-    """Draw a small scene, fuse it, leave OUT/demo.mp4, OUT/demo.png and a latency table."""
-    from mgdn_edge.runtime.commands.fuse import print_table, show_progress
+    """Draw a small scene, fuse it, leave OUT/demo.mp4, OUT/demo.png and a latency table.
+
+    What an earlier demo left in OUT is replaced: OUT/demo.json knows it by its digests.
+    """
+    from mgdn_edge.runtime.commands.fuse import show_progress
+    from mgdn_edge.runtime.commands.fuse_figures import print_table
     from mgdn_edge.runtime.demo import run_demo
     from mgdn_edge.runtime.page_retention import retain_pages
 
     retain_pages()
     with show_progress(shown=True) as (on_start, on_frame):
-        summary = run_demo(folder, on_step=typer.echo, on_start=on_start, on_frame=on_frame)
+        summary = run_demo(
+            folder,
+            overwrite=may_overwrite(overwrite),
+            on_step=typer.echo,
+            on_start=on_start,
+            on_frame=on_frame,
+        )
     print_table(summary)
     typer.echo(f"look at {folder / 'demo.png'} (visible | infrared | fused)")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,17 +19,15 @@ from mgdn_edge.runtime.commands.options import (
     InfraredLuma,
     InfraredSpan,
     NetworkName,
+    OverwriteFiles,
     Precision,
     ReportFile,
     Threads,
     choose_network,
     is_native,
+    may_overwrite,
 )
-
-if TYPE_CHECKING:
-    from mgdn_edge.runtime.fuse import Summary
-
-INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
+from mgdn_edge.runtime.errors import INTERRUPTED, EndedEarlyError
 
 EPILOG = """Examples:
 
@@ -171,9 +169,15 @@ def fuse_command(
         Path | None,
         typer.Option(metavar="FILE.json", help="Also write a Chrome trace, for Perfetto."),
     ] = None,
+    overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
-    """Fuse two recordings, registered or with a rig, into OUTPUT; report every stage's latency."""
+    """Fuse two recordings, registered or with a rig, into OUTPUT; report every stage's latency.
+
+    OUTPUT grows as NAME.part.mp4 or NAME.part/ and is renamed at the end. Ctrl-C or an error leaves
+    it there, playable; live cameras have no other end, so Ctrl-C completes their recording.
+    """
+    from mgdn_edge.runtime.commands.fuse_figures import print_json, print_table
     from mgdn_edge.runtime.fuse import fuse_files
     from mgdn_edge.runtime.interrupt import stop_on_signal
     from mgdn_edge.runtime.page_retention import retain_pages
@@ -185,47 +189,55 @@ def fuse_command(
     chosen = choose_network(bundle, network)
     retain_pages()
     scale = parse_scale(infrared_scale)
-    with stop_on_signal() as stop, show_progress(shown=not json) as (on_start, on_frame):
-        summary = fuse_files(
-            visible,
-            infrared,
-            output,
-            network=chosen,
-            backend=backend,
-            fallback=fallback,
-            variant=variant,
-            precision=precision,
-            threads=threads,
-            native=is_native(filter_choice),
-            frames=frames,
-            resize=resize,
-            shortest=shortest,
-            rig=rig,
-            distance_m=distance,
-            realign=realign,
-            pace=pace.value,
-            timing=timed_options(offset, skew_ppm, clock, pair.value if pair else None),
-            infrared_options=InfraredOptions(
-                luma=infrared_luma,
-                span=parse_span(infrared_span, scale),
-                agc=infrared_agc.value if infrared_agc else None,
-                black_hot=infrared_black_hot,
-                repair=infrared_repair,
-                steady=infrared_steady,
-            ),
-            record_infrared=record_infrared,
-            infrared_scale=scale,
-            stop=stop,
-            on_start=on_start,
-            on_frame=on_frame,
-            report=report,
-            trace=trace,
-            command=command_text(sys.argv[1:]),
-            tell=lambda sentence: typer.echo(sentence, err=True),
-        )
-    _print_json(summary) if json else print_table(summary)
+    show = print_json if json else print_table
+    try:
+        with stop_on_signal() as stop, show_progress(shown=not json) as (on_start, on_frame):
+            summary = fuse_files(
+                visible,
+                infrared,
+                output,
+                network=chosen,
+                backend=backend,
+                fallback=fallback,
+                variant=variant,
+                precision=precision,
+                threads=threads,
+                native=is_native(filter_choice),
+                frames=frames,
+                resize=resize,
+                shortest=shortest,
+                rig=rig,
+                distance_m=distance,
+                realign=realign,
+                pace=pace.value,
+                timing=timed_options(offset, skew_ppm, clock, pair.value if pair else None),
+                infrared_options=InfraredOptions(
+                    luma=infrared_luma,
+                    span=parse_span(infrared_span, scale),
+                    agc=infrared_agc.value if infrared_agc else None,
+                    black_hot=infrared_black_hot,
+                    repair=infrared_repair,
+                    steady=infrared_steady,
+                ),
+                record_infrared=record_infrared,
+                infrared_scale=scale,
+                stop=stop,
+                on_start=on_start,
+                on_frame=on_frame,
+                report=report,
+                trace=trace,
+                command=command_text(sys.argv[1:]),
+                inputs=() if clock is None else (clock,),
+                overwrite=may_overwrite(overwrite),
+                tell=lambda sentence: typer.echo(sentence, err=True),
+            )
+    except EndedEarlyError as error:
+        if error.figures is not None:
+            show(error.figures)
+        raise
+    show(summary)
     if summary.interrupted:
-        raise typer.Exit(INTERRUPTED_EXIT_CODE)
+        raise typer.Exit(INTERRUPTED)
 
 
 @contextmanager
@@ -261,39 +273,3 @@ def show_progress(*, shown: bool) -> Iterator[tuple[Callable[[int], None], Calla
         yield start, lambda: progress.advance(task)
     finally:
         progress.stop()
-
-
-def _print_json(summary: Summary) -> None:
-    import msgspec
-
-    print(msgspec.json.encode(summary).decode())
-
-
-def print_table(summary: Summary) -> None:
-    from rich.console import Console
-
-    from mgdn_edge.runtime.latency import latency_table
-
-    counts = summary.frames
-    print(
-        f"{summary.output}: {counts.out} frames of {counts.in_} ({counts.dropped} dropped), "
-        f"{summary.fps:.1f} fps{', interrupted' if summary.interrupted else ''}"
-    )
-    if summary.drift is not None:
-        from mgdn_edge.runtime.alignment.drift import drift_sentence
-
-        print(drift_sentence(summary.drift))
-    for name, told in summary.execution.items():
-        print(f"{name}: {told}")
-    if summary.end_to_end is None:
-        return
-    if (pairing := summary.pairing) is not None and pairing.skew is not None:
-        print(
-            f"pairs by time ({pairing.policy}): {pairing.skew.p50:.1f} ms apart in the middle, "
-            f"{pairing.skew.max:.1f} at most; {pairing.unpaired} frames without a partner"
-        )
-    title = ", ".join((summary.network, summary.backend, summary.variant, summary.precision))
-    if summary.filter_implementation is not None:
-        title = f"{title}, {summary.filter_implementation} filter"
-    title = f"{title}, pace {summary.pace}"
-    Console().print(latency_table({**summary.stages, "end_to_end": summary.end_to_end}, title))

@@ -24,7 +24,7 @@ from mgdn_edge.runtime.engines.engine_key import (
 )
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.graph_facts import GraphFacts, decode_graph_facts
-from mgdn_edge.runtime.onnx_file import check_self_contained
+from mgdn_edge.runtime.onnx_file import rewrite_model
 from mgdn_edge.runtime.session import Size
 
 # Name on the command line -> Python module. TensorRT-RTX makes engines without seeing a GPU.
@@ -51,7 +51,7 @@ class Builder(msgspec.Struct, frozen=True):
 
 
 class EnginePlan(msgspec.Struct, frozen=True):
-    """What would be built: verified ONNX bytes and the key of the engine they give.
+    """What would be built: verified, strictly read ONNX bytes and the key of their engine.
 
     ``plugin`` is the library to load before anything, None where none is used.
     """
@@ -132,7 +132,7 @@ def plan_engine(
                 "slower"
             ) from error
         model = bundle.read(variant.file_without_body)
-    check_self_contained(model, variant.name)
+    model = rewrite_model(model, f"variant {variant.name}")
     key = EngineKey(
         model_sha256=hashlib.sha256(model).hexdigest(),
         filter=mode,

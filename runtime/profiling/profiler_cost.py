@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.backends.onnxruntime_cpu import session_options
+from mgdn_edge.runtime.backends.onnxruntime_graph import load_graph
 from mgdn_edge.runtime.machine.small_onnx import encode_model
 
 KERNELS = 24
@@ -42,19 +43,17 @@ class _Event(msgspec.Struct):
 
 def measure_profiler_cost(threads: int) -> ProfilerCost:
     """On ``threads`` threads, as the profiled session has them: its statistics are a thread's."""
-    import onnxruntime
-
     names = ["a", *(f"t{i}" for i in range(KERNELS - 1)), "c"]
     nodes = [("Add", (before, "b"), after) for before, after in itertools.pairwise(names)]
     model = encode_model(nodes, "ab", "c", SHAPE)
     feeds = {name: np.ones(SHAPE, np.float32) for name in "ab"}
     with tempfile.TemporaryDirectory(prefix="mgdn-profiler-") as folder:
         walls: list[list[int]] = []
+        plain = load_graph(model, "the measured graph", session_options(threads))
         options = session_options(threads)
-        plain = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder) / "trace")
-        profiled = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        profiled = load_graph(model, "the measured graph", options)
         for _ in range(WARMUP + RUNS):
             row = []
             for session in (plain, profiled):

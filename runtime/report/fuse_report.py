@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,6 @@ from mgdn_edge.runtime.report.environment import describe_environment
 from mgdn_edge.runtime.report.frame_times import STAGE_WORDS, WORK_STAGES, frame_times_ns
 from mgdn_edge.runtime.report.pictures import colour_image, encode_picture
 from mgdn_edge.runtime.report.plots import draw_bars, plot_frames
-from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.fuse import Summary
@@ -21,12 +19,13 @@ if TYPE_CHECKING:
     from mgdn_edge.runtime.ledger import Ledger
     from mgdn_edge.runtime.report.kept_frames import KeptFrame
     from mgdn_edge.runtime.report.pictures import Picture
+    from mgdn_edge.runtime.whole_file import Output
 
 SHORTEST_BAR_MS = 0.01  # less reads 0.00 in the table
 
 
 def write_fuse_report(
-    path: Path, summary: Summary, ledger: Ledger, frames: list[KeptFrame], command: str
+    output: Output, summary: Summary, ledger: Ledger, frames: list[KeptFrame], command: str
 ) -> None:
     """Figures, ledger and kept frames of one stream -> an HTML file."""
     rows, counts = ledger.rows, summary.frames
@@ -39,7 +38,7 @@ def write_fuse_report(
         plot = plot_frames(times, rows["seq"], ledger.dropped["seq"], marks, title)
     busiest = busiest_stage(summary)
     write_document(
-        Output(path, "--report", replaces=True),
+        output,
         "fuse.html",
         verdict=verdict(summary, figures),
         flawed=bool(counts.dropped or summary.interrupted or not counts.out),

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from types import TracebackType
 from typing import Generic, TypeVar
 
 from mgdn_edge.runtime.frame import Plane, VisibleFrame
+from mgdn_edge.runtime.partial_file import Kept
 
 Picture = TypeVar("Picture")
 Encoded = TypeVar("Encoded")
 
 
 class Sink(ABC, Generic[Picture, Encoded]):
-    """Takes frames in order from one thread; creates nothing before its first ``output``.
+    """Takes frames in order from one thread. A context: begun when entered, kept when left.
 
     ``copy_out``, ``compose``, ``encode``, ``output`` are the four stages of one frame. After
-    ``copy_out`` the fused plane is no longer read. End with ``close``, which keeps what was
-    written, or ``discard``, which removes it: a failed run leaves no output.
+    ``copy_out`` the fused plane is no longer read. End with ``close``, which gives what was
+    written its name, or ``keep``, which leaves it under its partial name.
     """
 
     path: Path
+    kept: Kept | None = None
 
     @property
     def uri(self) -> str:
         """Where the frames go, for people to read."""
         return str(self.path)
+
+    def begin(self) -> None:
+        """Take the place where frames will grow; UserError where another run writes there.
+
+        The first ``output`` does it too.
+        """
 
     @abstractmethod
     def copy_out(self, fused: Plane, visible: VisibleFrame) -> Picture:
@@ -45,8 +54,19 @@ class Sink(ABC, Generic[Picture, Encoded]):
 
     @abstractmethod
     def close(self) -> None:
-        """Finish the files written so far."""
+        """Finish what was written, under its own name; raises UserError where that fails."""
 
     @abstractmethod
-    def discard(self) -> None:
-        """Remove what this sink wrote."""
+    def keep(self) -> Kept | None:
+        """End early, unless ended: what stays under a partial name, None without a frame."""
+
+    def __enter__(self) -> None:
+        self.begin()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.keep()

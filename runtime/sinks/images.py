@@ -10,25 +10,31 @@ import numpy as np
 from mgdn_edge.runtime.compose import Pixels, bgr_from_planes, place_chroma
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane, VisibleFrame
+from mgdn_edge.runtime.partial_file import Kept, PartialFolder
 from mgdn_edge.runtime.sinks.base import Sink
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.sinks.frame_mark import is_unchanged_frame, mark_frame
+from mgdn_edge.runtime.whole_file import Output, write_whole
 
 JPEG_PARAMETERS = (cv2.IMWRITE_JPEG_QUALITY, 95)
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 
 
-class ImagesSink(Sink[Pixels, tuple[Path, bytes]]):
+class ImagesSink(Sink[Pixels, tuple[str, bytes]]):
     """Grey visible frames stay grey, coloured ones become BGR files of the same size.
 
-    ``path`` is a folder (``stem.png`` each; frames without a stem are 000000.png ...) unless
+    ``output`` is a folder (``stem.png`` each; frames without a stem are 000000.png ...) unless
     ``single``, where it is the one file itself.
     """
 
-    def __init__(self, path: Path, *, single: bool) -> None:
-        self.path = path
-        self._single = single
-        self._made_folder = False
-        self._written: list[Path] = []
+    def __init__(self, output: Output, *, single: bool) -> None:
+        self.path = output.path
+        self._output = output
+        self._folder = None if single else PartialFolder(output, is_unchanged_frame)
+
+    def begin(self) -> None:
+        """Make the folder that fills, unless that is done."""
+        if self._folder is not None and not self._folder.begun:
+            self._folder.begin()
 
     def copy_out(self, fused: Plane, visible: VisibleFrame) -> Pixels:
         """(H, W) uint8 fused luma -> (H, W) grey copy, or (H, W, 3) with luma in channel 0."""
@@ -46,42 +52,46 @@ class ImagesSink(Sink[Pixels, tuple[Path, bytes]]):
         place_chroma(picture, visible)
         return bgr_from_planes(picture, visible.tags)
 
-    def encode(self, picture: Pixels, visible: VisibleFrame) -> tuple[Path, bytes]:
-        """(H, W) or (H, W, 3) uint8 -> where to write it and the file's bytes."""
-        path = self.path if self._single else self.path / f"{_stem(visible)}.png"
-        suffix = path.suffix.lower()
+    def encode(self, picture: Pixels, visible: VisibleFrame) -> tuple[str, bytes]:
+        """(H, W) or (H, W, 3) uint8 -> the file's name and its bytes."""
+        name = self.path.name if self._folder is None else f"{_stem(visible)}.png"
+        suffix = Path(name).suffix.lower()
         # PNG is best left alone: OpenCV's default takes less time than any level asked for
         # (620x450 and 500x330 fused frames: 5.5 ms, level 1 12.8, level 3 15.9; same bytes).
         parameters = JPEG_PARAMETERS if suffix in JPEG_SUFFIXES else ()
         done, data = cv2.imencode(suffix, picture, parameters)
         if not done:
-            raise UserError(f"cannot encode {path} as {suffix}; name a .png file instead")
-        return path, data.tobytes()
+            raise UserError(f"cannot encode {name} as {suffix}; name a .png file instead")
+        return name, data.tobytes() if self._folder is None else mark_frame(data.tobytes())
 
-    def output(self, encoded: tuple[Path, bytes]) -> None:
+    def output(self, encoded: tuple[str, bytes]) -> None:
         """Write the file whole or not at all."""
-        path, data = encoded
+        name, data = encoded
+        if self._folder is None:
+            self._output.write(data)
+            self.kept = Kept(self.path, 1)
+            return
+        self.begin()
         try:
-            if not self._single and not self._made_folder and not self.path.is_dir():
-                self.path.mkdir()
-                self._made_folder = True
-            write_whole(path, data)
+            write_whole(self._folder.path / name, data)
         except OSError as error:
-            raise UserError(
-                f"cannot write {path} ({error.strerror}); give an OUTPUT on a writable disk "
-                "with room"
-            ) from None
-        self._written.append(path)
+            raise self._output.unwritable(error) from None
+        self._folder.names.add(name)
 
     def close(self) -> None:
-        """Every file is already whole."""
+        """Every file is already whole: they go to the folder's own name."""
+        if self._folder is not None:
+            if not self._folder.names:
+                self._folder.leave(empty=True)
+            self._folder.complete()
 
-    def discard(self) -> None:
-        """Remove the files written, and the folder if it was made for them."""
-        for path in self._written:
-            path.unlink(missing_ok=True)
-        if self._made_folder and not any(self.path.iterdir()):
-            self.path.rmdir()
+    def keep(self) -> Kept | None:
+        """End early, unless ended: the folder under its partial name, if there is a frame in it."""
+        folder = self._folder
+        if folder is not None and folder.begun:
+            folder.leave(empty=not folder.names)
+            self.kept = Kept(folder.path, len(folder.names)) if folder.names else None
+        return self.kept
 
 
 def _stem(visible: VisibleFrame) -> str:

@@ -12,7 +12,8 @@ import av
 from mgdn_edge.runtime.backoff import Backoff
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo, VisibleFrame
-from mgdn_edge.runtime.sinks.video import VideoSink
+from mgdn_edge.runtime.partial_file import Kept
+from mgdn_edge.runtime.sinks.video import H264Sink
 from mgdn_edge.runtime.sources.camera_uri import without_password
 
 if TYPE_CHECKING:
@@ -22,15 +23,17 @@ OPTIONS = {"rtsp_transport": "tcp"}
 OPEN_SECONDS, WRITE_SECONDS = 3.0, 3.0
 
 
-class RtspSink(VideoSink):
+class RtspSink(H264Sink):
     """H.264 to ``rtsp://``, a key frame a second. Frames without a server are lost, not kept.
 
     Raises UserError where nobody takes the very first frame.
     """
 
     def __init__(self, uri: str, source: SourceInfo) -> None:
-        super().__init__(Path(uri), source, live=True)
+        super().__init__(source, live=True)
+        self.path = Path(uri)
         self._uri = uri
+        self._container: av.container.OutputContainer | None = None
         self._backoff = Backoff()
         self._retry_at = 0.0
         self._connected_once = False
@@ -61,15 +64,16 @@ class RtspSink(VideoSink):
         """Say good-bye to the server, if it still listens."""
         self._disconnect()
 
-    def discard(self) -> None:
+    def keep(self) -> Kept | None:
         """As ``close``: what was sent is sent."""
         self._disconnect()
+        return None
 
     def _connect(self, picture: av.VideoFrame, visible: VisibleFrame) -> bool:
         if time.monotonic() < self._retry_at:
             return False
         try:
-            self._open(picture, visible)
+            self._stream = self._open(picture, visible)
             assert self._container is not None
             self._container.start_encoding()
         except UserError:
@@ -95,10 +99,20 @@ class RtspSink(VideoSink):
             with suppress(av.FFmpegError, OSError):
                 container.close()
 
-    def _new_container(self) -> av.container.OutputContainer:
-        return av.open(
-            self._uri, "w", format="rtsp", options=OPTIONS, timeout=(OPEN_SECONDS, WRITE_SECONDS)
-        )
+    def _new_stream(self) -> av.VideoStream:
+        try:
+            self._container = av.open(
+                self._uri,
+                "w",
+                format="rtsp",
+                options=OPTIONS,
+                timeout=(OPEN_SECONDS, WRITE_SECONDS),
+            )
+        except (av.FFmpegError, OSError) as error:
+            raise self._unwritable(error) from None
+        stream = self._container.add_stream("libx264", rate=self._rate)
+        stream.time_base = stream.codec_context.time_base = self._time_base
+        return stream
 
     def _encoder_options(self) -> dict[str, str]:
         return {**super()._encoder_options(), "g": str(max(1, round(self._rate)))}

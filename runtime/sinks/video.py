@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
@@ -12,9 +12,12 @@ import numpy as np
 from mgdn_edge.runtime.compose import NEUTRAL, full_size_chroma
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane, SourceInfo, VisibleFrame
+from mgdn_edge.runtime.partial_file import Kept
 from mgdn_edge.runtime.sinks.base import Sink
+from mgdn_edge.runtime.sinks.video_file import VideoFile
 from mgdn_edge.runtime.sources.images import STILL_RATE
 from mgdn_edge.runtime.sources.video import ticks_from_ns
+from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
     Packets = list[av.Packet[av.VideoStream]]
@@ -22,23 +25,7 @@ if TYPE_CHECKING:
 PIXEL_FORMATS = {(2, 2): "yuv420p", (2, 1): "yuv422p", (1, 1): "yuv444p"}
 RANGE = {None: 0, False: 1, True: 2}  # AVColorRange
 
-# A fragment is playable as soon as it is written; a crash loses at most the last half second
-# (plus the encoder's look-ahead, ten frames, unless pace is "source").
-FRAGMENT_SECONDS = 0.5
 LOOKAHEAD_FRAMES = 10
-MP4_OPTIONS = {
-    # frag_discont: without it the muxer moves a clip that starts late to zero; with an edit
-    # list (delay_moov) it rounds the start to milliseconds (FFmpeg 7 and 8).
-    "movflags": "frag_keyframe+empty_moov+default_base_moof+frag_discont",
-    "frag_duration": str(int(FRAGMENT_SECONDS * 1e6)),
-    "avoid_negative_ts": "disabled",
-    "flush_packets": "1",
-}
-MKV_OPTIONS = {
-    "cluster_time_limit": str(int(FRAGMENT_SECONDS * 1e3)),
-    "avoid_negative_ts": "disabled",
-    "flush_packets": "1",
-}
 # CRF 18 is held to be visually lossless (44 dB on a fused 640x480 clip). There veryfast gives
 # half the bytes of superfast for 1.3 times the time; medium takes 3 times longer and saves
 # nothing. B-frames would reorder the output and add delay.
@@ -50,22 +37,23 @@ X264_OPTIONS = {
 }
 
 
-class VideoSink(Sink[av.VideoFrame, "Packets"]):
-    """MP4, MOV or Matroska. Chroma subsampling is kept; grey becomes neutral 4:2:0.
+class H264Sink(Sink[av.VideoFrame, "Packets"]):
+    """Frames -> H.264 packets. Chroma subsampling is kept; grey becomes neutral 4:2:0.
 
     H.264 has no 4:2:0 of odd sizes: those frames are encoded 4:4:4 with every chroma sample
-    repeated. Matroska counts milliseconds, so stamps are rounded to them there. The file is
-    opened by the first ``output``; ``live`` asks for an encoder that holds no frame back.
+    repeated. ``live`` asks for an encoder that holds no frame back.
     """
 
-    def __init__(self, path: Path, source: SourceInfo, *, live: bool) -> None:
-        self.path = path
+    def __init__(self, source: SourceInfo, *, live: bool) -> None:
         self._time_base = source.time_base or Fraction(1, STILL_RATE)
         self._rate = source.rate or Fraction(STILL_RATE)
         self._live = live
         self._size: tuple[int, int] | None = None
-        self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
+
+    @abstractmethod
+    def _new_stream(self) -> av.VideoStream:
+        """Open the container with one libx264 stream; raises UserError."""
 
     def copy_out(self, fused: Plane, visible: VisibleFrame) -> av.VideoFrame:
         """(H, W) uint8 fused luma -> encoder frame holding a copy of it."""
@@ -101,9 +89,8 @@ class VideoSink(Sink[av.VideoFrame, "Packets"]):
 
     def encode(self, picture: av.VideoFrame, visible: VisibleFrame) -> Packets:
         """Encoder frame -> packets finished so far."""
-        if self._container is None:
-            self._open(picture, visible)
-        assert self._stream is not None
+        if self._stream is None:
+            self._stream = self._open(picture, visible)
         try:
             return list(self._stream.encode(picture))
         except av.FFmpegError as error:
@@ -112,44 +99,9 @@ class VideoSink(Sink[av.VideoFrame, "Packets"]):
                 f"H.264 cannot encode {size} ({error.strerror}); give a folder as OUTPUT"
             ) from None
 
-    def output(self, encoded: Packets) -> None:
-        """Mux the packets; a fragment goes to the file when it is complete."""
-        assert self._container is not None
-        try:
-            self._container.mux(encoded)
-        except (av.FFmpegError, OSError) as error:
-            raise self._unwritable(error) from None
-
-    def close(self) -> None:
-        """Flush the encoder and end the file."""
-        if self._container is None:
-            return
-        assert self._stream is not None
-        try:
-            self._container.mux(self._stream.encode(None))
-            self._container.close()
-        except (av.FFmpegError, OSError) as error:
-            raise self._unwritable(error) from None
-
-    def discard(self) -> None:
-        """Remove the file, if it was opened."""
-        if self._container is None:
-            return
-        try:
-            self._container.close()
-        except (av.FFmpegError, OSError):
-            pass  # the file goes away: that its end could not be written no longer matters
-        finally:
-            self.path.unlink(missing_ok=True)
-
-    def _open(self, picture: av.VideoFrame, visible: VisibleFrame) -> None:
-        try:
-            self._container = self._new_container()
-        except (av.FFmpegError, OSError) as error:
-            raise self._unwritable(error) from None
-        stream = self._container.add_stream("libx264", rate=self._rate)
+    def _open(self, picture: av.VideoFrame, visible: VisibleFrame) -> av.VideoStream:
+        stream = self._new_stream()
         encoder = stream.codec_context
-        stream.time_base = encoder.time_base = self._time_base
         encoder.width, encoder.height = picture.width, picture.height
         encoder.pix_fmt = picture.format.name
         encoder.colorspace = visible.tags.matrix
@@ -157,24 +109,39 @@ class VideoSink(Sink[av.VideoFrame, "Packets"]):
         encoder.color_primaries = visible.tags.primaries
         encoder.color_trc = visible.tags.transfer
         encoder.options = self._encoder_options()
-        self._stream = stream
-
-    def _new_container(self) -> av.container.OutputContainer:
-        is_mkv = self.path.suffix.lower() == ".mkv"
-        options = dict(MKV_OPTIONS if is_mkv else MP4_OPTIONS)
-        if not is_mkv:
-            # The muxer would multiply a coarse time base; the input's is kept.
-            options["video_track_timescale"] = str(self._time_base.denominator)
-        return av.open(str(self.path), "w", container_options=options)
+        return stream
 
     def _encoder_options(self) -> dict[str, str]:
         return {**X264_OPTIONS, **({"tune": "zerolatency"} if self._live else {})}
 
-    def _unwritable(self, error: Exception) -> UserError:
-        reason = getattr(error, "strerror", None) or str(error)
-        return UserError(
-            f"cannot write {self.path} ({reason}); give an OUTPUT on a writable disk with room"
-        )
+
+class VideoSink(H264Sink):
+    """MP4, MOV or Matroska, which counts milliseconds: stamps are rounded to them there."""
+
+    def __init__(self, output: Output, source: SourceInfo, *, live: bool) -> None:
+        super().__init__(source, live=live)
+        self.path = output.path
+        self._file = VideoFile(output)
+
+    def begin(self) -> None:
+        """Take the partial name and lock it."""
+        self._file.begin()
+
+    def output(self, encoded: Packets) -> None:
+        """Mux the packets; a fragment goes to the file when it is complete."""
+        self._file.mux(encoded)
+
+    def close(self) -> None:
+        """Flush the encoder, end the file and give it its name."""
+        self._file.complete()
+
+    def keep(self) -> Kept | None:
+        """End the file, unless ended; it stays under its partial name if it has frames."""
+        self.kept = self._file.keep()
+        return self.kept
+
+    def _new_stream(self) -> av.VideoStream:
+        return self._file.open("libx264", self._rate, self._time_base)
 
 
 def _kept_subsampling(visible: VisibleFrame) -> tuple[int, int]:

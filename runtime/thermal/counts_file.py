@@ -6,10 +6,9 @@ video. The comment tag is JSON: what a count means and the fused picture's size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
 
 import av
 import msgspec
@@ -19,9 +18,12 @@ from mgdn_edge.runtime.alignment.remap import working_from_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import Plane
 from mgdn_edge.runtime.pairing import Pair, Pairs
+from mgdn_edge.runtime.partial_file import Kept
+from mgdn_edge.runtime.sinks.video_file import VideoFile
 from mgdn_edge.runtime.sources.video import ticks_from_ns
 from mgdn_edge.runtime.stream import FrameKeeper
 from mgdn_edge.runtime.thermal.scale import CountScale
+from mgdn_edge.runtime.whole_file import Output
 
 SCHEMA = "mgdn.counts/1"
 MILLISECOND = Fraction(1, 1000)  # Matroska's time base
@@ -51,37 +53,22 @@ class Reading(msgspec.Struct, frozen=True):
     seconds: float
 
 
-@contextmanager
-def record_counts(
-    path: Path | None, scale: CountScale | None, pairs: Pairs, keeper: FrameKeeper | None
-) -> Iterator[FrameKeeper | None]:
-    """A keeper that also writes every pair's counts to ``path``; ``keeper`` itself without one.
-
-    An error removes the file again.
-    """
-    if path is None:
-        yield keeper
-        return
-    recorder = CountsRecorder(path, scale, pairs, keeper)
-    try:
-        yield recorder
-        recorder.close()
-    except BaseException:
-        recorder.discard()
-        raise
-
-
 class CountsRecorder:
-    """Writes counts on the stream's writer thread. See ``record_counts``."""
+    """Writes every pair's counts, on the stream's writer thread; passes all on to ``keeper``.
+
+    A side file: where it cannot be written any more it ends, the stream goes on and ``failure``
+    says why. A context: begun when entered, kept under its partial name when left.
+    """
 
     def __init__(
-        self, path: Path, scale: CountScale | None, pairs: Pairs, keeper: FrameKeeper | None
+        self, output: Output, scale: CountScale | None, pairs: Pairs, keeper: FrameKeeper | None
     ) -> None:
-        self._path = path
+        self.failure: str | None = None
+        self._output = output
+        self._file = VideoFile(output)
         self._scale = scale
         self._rate = pairs.visible.info.rate or Fraction(25)
         self._keeper = keeper
-        self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
 
     def hold(self, fused: Plane) -> None:
@@ -90,59 +77,67 @@ class CountsRecorder:
             self._keeper.hold(fused)
 
     def decide(self, pair: Pair) -> None:
-        """Write the counts of the pair just fused; raises UserError where there are none."""
+        """Write the counts of the pair just fused."""
+        if self.failure is None:
+            try:
+                self._write(pair)
+            except UserError as error:
+                self.failure = str(error)
+        if self._keeper is not None:
+            self._keeper.decide(pair)
+
+    def complete(self) -> None:
+        """End the file and give it its name, unless it failed."""
+        if self.failure is None:
+            try:
+                self._file.complete()
+            except UserError as error:
+                self.failure = str(error)
+
+    def keep(self) -> Kept | None:
+        """End early, unless ended: what stays under the partial name."""
+        return self._file.keep()
+
+    def __enter__(self) -> None:
+        self._file.begin()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.keep()
+
+    def _write(self, pair: Pair) -> None:
         counts = pair.infrared.counts
         if counts is None:
+            raise UserError(f"no counts for {self._output.path}: the infrared became 8-bit")
+        height, width = counts.shape
+        stream = self._stream
+        if stream is None:
+            stream = self._stream = self._open((width, height), pair)
+        if (stream.width, stream.height) != (width, height):
             raise UserError(
-                "--record-infrared keeps 16-bit counts, and this infrared is 8-bit: leave it out"
+                f"{self._output.path} ends where the infrared became {width}x{height}, not "
+                f"{stream.width}x{stream.height}"
             )
-        if self._container is None:
-            self._open(counts.shape[1], counts.shape[0], pair)
-        assert self._stream is not None and self._container is not None
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(counts), format="gray16le")
         frame.pts = ticks_from_ns(pair.stamps.pts_ns, MILLISECOND)
         frame.time_base = MILLISECOND
         try:
-            self._container.mux(self._stream.encode(frame))
-        except (av.FFmpegError, OSError) as error:
-            raise self._unwritable(error) from None
-        if self._keeper is not None:
-            self._keeper.decide(pair)
+            packets = stream.encode(frame)
+        except av.FFmpegError as error:
+            raise self._output.unwritable(error) from None
+        self._file.mux(packets)
 
-    def close(self) -> None:
-        """End the file."""
-        if self._container is None or self._stream is None:
-            return
-        try:
-            self._container.mux(self._stream.encode(None))
-            self._container.close()
-        except (av.FFmpegError, OSError) as error:
-            raise self._unwritable(error) from None
-
-    def discard(self) -> None:
-        """Remove the file, if it was begun."""
-        if self._container is None:
-            return
-        with suppress(av.FFmpegError, OSError):  # it goes away: its end no longer matters
-            self._container.close()
-        self._path.unlink(missing_ok=True)
-
-    def _open(self, width: int, height: int, pair: Pair) -> None:
-        try:
-            self._container = av.open(str(self._path), "w")
-        except (av.FFmpegError, OSError) as error:
-            raise self._unwritable(error) from None
-        fused_size = (pair.size[1], pair.size[0])
-        note = CountsNote(fused_size, _to_infrared(pair, (width, height)), self._scale)
-        self._container.metadata[TAG] = msgspec.json.encode(note).decode()
-        self._stream = self._container.add_stream("ffv1", rate=self._rate)
-        self._stream.width, self._stream.height = width, height
-        self._stream.pix_fmt = "gray16le"
-        self._stream.time_base = self._stream.codec_context.time_base = MILLISECOND
-
-    def _unwritable(self, error: Exception) -> UserError:
-        reason = getattr(error, "strerror", None) or str(error)
-        return UserError(f"cannot write {self._path} ({reason}); give another --record-infrared")
+    def _open(self, size: tuple[int, int], pair: Pair) -> av.VideoStream:
+        note = CountsNote((pair.size[1], pair.size[0]), _to_infrared(pair, size), self._scale)
+        tags = {TAG: msgspec.json.encode(note).decode()}
+        stream = self._file.open("ffv1", self._rate, MILLISECOND, tags)
+        stream.width, stream.height = size
+        stream.pix_fmt = "gray16le"
+        return stream
 
 
 def read_counts(path: Path, frame: int, at: tuple[int, int]) -> Reading:

@@ -1,13 +1,14 @@
 """The ``mgdn`` command: parses, calls one public function, prints errors as one line."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import typer
 
-from mgdn_edge.runtime.errors import UserError, printable
+from mgdn_edge.runtime.errors import EXIT_CODES, INTERRUPTED, UserError, printable
 
 # Each module holds thin commands and imports nothing heavy at its top, so --help is instant.
 COMMAND_MODULES = (
@@ -29,7 +30,8 @@ COMMAND_MODULES = (
     "mgdn_edge.runtime.commands.accept",
 )
 
-INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, the shell's convention
+# click keeps the lines of a paragraph that begins with a backspace.
+EPILOG = "Exit codes:\n\n\b\n" + "\n".join(f"{code:5}  {told}" for code, told in EXIT_CODES.items())
 
 # typer 0.26 and later carry their own copy of click, older ones import it: the class all usage
 # errors share is reached through one that every version exports.
@@ -41,6 +43,7 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         name="mgdn",
         help="Infrared-visible fusion: export, bundle, run, measure.",
+        epilog=EPILOG,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -51,17 +54,36 @@ def build_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Entry point: wrong words and UserError become one line on stderr and exit code 2 or 3."""
-    app, words = build_app(), sys.argv[1:]
+    """Entry point: wrong words and UserError become one line on stderr and an exit code."""
+    words = sys.argv[1:]
+    open_standard_streams()
     try:
+        app = build_app()
         code = app(words or ["--help"], prog_name="mgdn", standalone_mode=False)
     except UserError as error:
         _fail(str(error), error.exit_code)
     except UsageError as error:
         _fail(usage_sentence(error, words, command_of(app, words)), UserError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        raise SystemExit(INTERRUPTED_EXIT_CODE) from None
+        raise SystemExit(INTERRUPTED) from None
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def open_standard_streams() -> None:
+    """Open those that are closed on /dev/null: else the next file opened is number 1 or 2.
+
+    What a library prints would then be written into a recording.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if name == "stdin" else "w"))  # noqa: SIM115, PTH123
 
 
 def usage_sentence(error: typer.BadParameter, words: Sequence[str], command: str) -> str:

@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 
 from mgdn_edge.calibration.calibration_state import CalibrationState
+from mgdn_edge.calibration.candidate import read_model
 from mgdn_edge.calibration.observation import Observer, typed_values
 from mgdn_edge.calibration.pairs import FramePair, digest_pair
 from mgdn_edge.runtime.errors import UserError
@@ -58,6 +59,17 @@ def test_a_tensor_that_is_no_number_is_named(edge_models):
     observer = Observer(model.SerializeToString())
     with pytest.raises(UserError, match=r"core.blocks.1/Conv on pair drawn 1: .*NaN"):
         observer.add(drawn(1))
+
+
+@pytest.mark.parametrize("read", [Observer, read_model])
+def test_a_graph_with_weights_elsewhere_is_refused(edge_models, read):
+    model = onnx.load_model_from_string(edge_models[MODEL])
+    weight = model.graph.initializer[0]
+    weight.ClearField("raw_data")
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="/etc/hostname")
+    with pytest.raises(UserError, match="the frame graph keeps weights outside"):
+        read(model.SerializeToString())
 
 
 @pytest.mark.parametrize("length", range(1, 9))

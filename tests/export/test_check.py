@@ -76,6 +76,14 @@ def test_swapped_taps_are_found_at_the_filter(
     assert report.first_diverging == "core.layers.0.MGF.filter_1/DynamicFilter"
 
 
+@pytest.mark.parametrize("file", ["core.onnx", "models/dynamic.onnx"])
+def test_a_file_that_is_not_plain_is_not_run(edge_export: Path, tmp_path: Path, file: str) -> None:
+    folder = copy_export(edge_export, tmp_path / "odd")
+    (folder / file).write_bytes((folder / file).read_bytes() + b"\x98\x06\x01")  # field 99
+    with pytest.raises(UserError, match=f"{file} is not a plain ONNX file"):
+        check_export(folder, small_frames())
+
+
 @pytest.mark.data
 def test_official_weights_pass_on_real_frames(
     mff_export: Path, official_weights: Path, shared: Path

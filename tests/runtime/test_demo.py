@@ -1,6 +1,7 @@
 """The demonstration leaves what the README promises."""
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -45,3 +46,44 @@ def test_an_unwritable_folder_is_named(short_demo: None, tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write to"):
         demo.run_demo(tmp_path / "file")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_rerun_replaces_its_own_files_and_nobody_elses(short_demo: None, tmp_path: Path) -> None:
+    demo.run_demo(tmp_path)
+    assert sorted(contents(tmp_path)) == sorted([*demo.FILES, demo.FIGURES])
+    (tmp_path / "notes.txt").write_text("theirs")
+    for name in demo.FILES:
+        os.utime(tmp_path / name, (0, 0))
+    demo.run_demo(tmp_path)
+    assert all((tmp_path / name).stat().st_mtime > 0 for name in demo.FILES)
+    (tmp_path / "demo.png").write_bytes(b"theirs now")
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match=r"demo\.png exists; pass --overwrite"):
+        demo.run_demo(tmp_path)
+    assert contents(tmp_path) == before
+    demo.run_demo(tmp_path, overwrite=True)
+    assert contents(tmp_path)["demo.png"] != b"theirs now"
+    assert contents(tmp_path)["notes.txt"] == b"theirs"
+
+
+@pytest.mark.parametrize("name", ["demo.json", "visible.mp4"])
+def test_a_folder_of_somebody_elses_is_left_alone(
+    short_demo: None, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match=rf"OUT .*{name} exists; pass --overwrite"):
+        demo.run_demo(tmp_path)
+    assert contents(tmp_path) == {name: b"{}"}
+
+
+def test_an_interrupted_demonstration_leaves_nothing(short_demo: None, tmp_path: Path) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        demo.run_demo(tmp_path, on_frame=interrupt)
+    assert list(tmp_path.iterdir()) == []

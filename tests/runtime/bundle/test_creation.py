@@ -1,6 +1,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -78,6 +80,38 @@ def test_a_damaged_export_is_refused(export_folder, tmp_path, name, data):
     with pytest.raises(UserError):
         create_bundle(export_folder, tmp_path / "x.mgdn")
     assert list(tmp_path.iterdir()) == [export_folder]
+
+
+@pytest.mark.parametrize("name", ["models/16x12.onnx", "models/16x12.plugin.onnx"])
+def test_a_file_as_other_tools_write_it_is_refused_with_a_line_that_mends_it(
+    export_folder, tmp_path, name
+):
+    path = export_folder / name
+    plain = path.read_bytes()
+    assert plain[0] == 0x08  # ir_version
+    path.write_bytes(b"\x88\x00" + plain[1:] + b"\x99\x06abcdefgh")  # a long tag, field 99
+    with pytest.raises(UserError, match=f"^{name} is not a plain ONNX file") as caught:
+        create_bundle(export_folder, tmp_path / "x.mgdn")
+    assert not (tmp_path / "x.mgdn").exists()
+    line = str(caught.value).partition("or: ")[2]
+    subprocess.run(line.replace("python", sys.executable, 1), shell=True, check=True)
+    assert path.read_bytes() == plain
+    create_bundle(export_folder, tmp_path / "x.mgdn")
+
+
+@pytest.mark.parametrize("name", ["models/dynamic.onnx", "models/dynamic.plugin.onnx"])
+def test_weights_beside_an_exported_file_are_refused_with_a_line_that_takes_them_in(
+    export_folder, tmp_path, build_tiny_model, name
+):
+    path = export_folder / name
+    path.write_bytes(build_tiny_model(external="weights.bin"))
+    (path.parent / "weights.bin").write_bytes(np.float32(0.75).tobytes())
+    with pytest.raises(UserError, match=f"^{name} keeps weights outside") as caught:
+        create_bundle(export_folder, tmp_path / "x.mgdn")
+    line = str(caught.value).partition("or: ")[2]
+    subprocess.run(line.replace("python", sys.executable, 1), shell=True, check=True)
+    create_bundle(export_folder, tmp_path / "x.mgdn")
+    assert verify_bundle(tmp_path / "x.mgdn").golden["dynamic"].passed
 
 
 def test_a_record_of_another_schema_is_refused(export_folder, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from mgdn_edge.runtime.bench import bench_networks
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fuse import fuse_files
+from mgdn_edge.runtime.whole_file import Output
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -192,7 +193,7 @@ def test_dropped_frames_are_marked(tmp_path, report_clips):
         True, 12.5, stages.pop("end_to_end"), stages, {},
     )  # fmt: skip
     path = tmp_path / "p.html"
-    write_fuse_report(path, summary, ledger, [], "mgdn fuse")
+    write_fuse_report(Output(path, "--report"), summary, ledger, [], "mgdn fuse")
     page = path.read_text()
     text = text_of(page)
     assert "1000 frames fused, 1000 dropped; 95\N{NO-BREAK SPACE}% shown within" in page
@@ -211,7 +212,7 @@ def test_a_stream_without_a_finished_frame_still_has_a_page(tmp_path):
         "s", "n", "b", "v", "p", None, "none", None, "o.mp4", FrameCounts(0, 0, 0),
         True, 0.0, None, {}, {},
     )  # fmt: skip
-    write_fuse_report(tmp_path / "p.html", summary, Ledger(), [], "mgdn fuse")
+    write_fuse_report(Output(tmp_path / "p.html", "--report"), summary, Ledger(), [], "mgdn fuse")
     assert "No frame was fused" in (tmp_path / "p.html").read_text()
 
 

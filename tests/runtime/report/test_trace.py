@@ -8,6 +8,7 @@ from mgdn_edge.runtime.fuse import fuse_files
 from mgdn_edge.runtime.ledger import STAGES, FrameStamps, Ledger
 from mgdn_edge.runtime.report.frame_times import WORK_STAGES
 from mgdn_edge.runtime.trace import TRACKS, trace_events, write_trace
+from mgdn_edge.runtime.whole_file import Output
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_dropped_frames_are_instants(ledger):
 
 def test_the_file_is_trace_event_json(ledger, tmp_path):
     path = tmp_path / "t.json"
-    write_trace(path, ledger, {"network": "average"})
+    write_trace(Output(path, "--trace"), ledger, {"network": "average"})
     document = json.loads(path.read_text())
     assert document["otherData"] == {"network": "average"}
     names = {e["args"]["name"] for e in document["traceEvents"] if e["name"] == "thread_name"}
@@ -76,7 +77,7 @@ def test_every_work_stage_has_a_track():
 
 
 def test_an_empty_ledger_is_a_trace_without_frames(tmp_path):
-    write_trace(tmp_path / "t.json", Ledger(), {})
+    write_trace(Output(tmp_path / "t.json", "--trace"), Ledger(), {})
     assert len(json.loads((tmp_path / "t.json").read_text())["traceEvents"]) == 1 + len(TRACKS)
 
 

@@ -120,6 +120,55 @@ def folder_pair(tmp_path):
 
 
 @pytest.fixture
+def here(tmp_path):
+    """A folder for outputs alone."""
+    (tmp_path / "here").mkdir()
+    return tmp_path / "here"
+
+
+@pytest.fixture(scope="session")
+def names():
+    """``names(folder)``: what is in it, sorted."""
+    return lambda folder: sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture(scope="session")
+def stills():
+    """``stills(folder, count)``: a folder of noise, 000.png on; those ``damaged`` end half way."""
+
+    def write(folder, count, *, kind=np.uint8, size=(24, 32), damaged=(), first=0):
+        folder.mkdir()
+        generator = np.random.default_rng(first)
+        for number in range(first, first + count):
+            path = folder / f"{number:03}.png"
+            cv2.imwrite(str(path), generator.integers(0, np.iinfo(kind).max, size, kind))
+            if number in damaged:
+                path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def noise_pair(tmp_path):
+    """100 frames that do not compress: 16-bit infrared of 64x48 beside a visible clip."""
+    vi, ir = tmp_path / "vi.mkv", tmp_path / "ir.mkv"
+    generator = np.random.default_rng(1)
+    for path, pixels, kind in ((vi, "yuv420p", np.uint8), (ir, "gray16le", np.uint16)):
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("ffv1", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
+            for number in range(100):
+                lines = 72 if kind == np.uint8 else 48
+                noise = generator.integers(0, np.iinfo(kind).max, (lines, 64), kind)
+                frame = av.VideoFrame.from_ndarray(noise, format=pixels)
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return vi, ir
+
+
+@pytest.fixture
 def average():
     with BaselineSession("average") as session:
         yield session

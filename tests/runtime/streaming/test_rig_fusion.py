@@ -102,7 +102,7 @@ def test_a_rig_holds_homographies_of_several_distances(mgdn_here, tmp_path, poin
     assert [plane.distance_m for plane in read.plane] == [30, 3]
     assert read.homography(4)[0, 2] == pytest.approx(read.homography(20)[0, 2] + 6, abs=0.1)
     out = tmp_path / "o.png"
-    words = ("fuse", SCENE, SCENE, out, "--rig", rig, "--frames", 1, "--network", "average")
+    words = ("fuse", SCENE, SCENE, out, "--rig", rig, "--frames", 1, "--network", "average", "-y")
     pictures = []
     for metres in (3, 30):
         assert mgdn_here(*words, "--distance", metres).code == 0
@@ -185,7 +185,7 @@ def test_full_hd_with_a_small_thermal_camera(mgdn_here, tmp_path):
     for size, options in ((None, ()), ((640, 360), ("--size", "640x360"))):
         words = ("align", visible_path, infrared_path, rig, "--points", points, *options)
         assert mgdn_here(*words).code == 0
-        words = ("fuse", visible_path, infrared_path, out, "--rig", rig, "--network", "average")
+        words = ("fuse", visible_path, infrared_path, out, "--rig", rig, "--network=average", "-y")
         assert mgdn_here(*words).code == 0
         fused = cv2.imread(str(out), 0)
         assert fused.shape[::-1] == (size or (1920, 1080))

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fuse import fuse_files
 from mgdn_edge.runtime.pairing import Pairs
 from mgdn_edge.runtime.sinks import open_sink
 from mgdn_edge.runtime.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.stream import fuse_stream
-from mgdn_edge.runtime.whole_file import write_whole
+from mgdn_edge.runtime.whole_file import Outputs
+
+LUMA = InfraredOptions(luma=True)
 
 
 @pytest.fixture
@@ -18,8 +21,9 @@ def fuse_same(average):
     """Fuse a recording with itself: the fused luma is the visible one, so files compare."""
 
     def run(path, output):
-        pairs = Pairs(open_visible(str(path)), open_infrared(str(path), InfraredOptions(luma=True)))
-        sink = open_sink(str(output), pairs.visible.info, pairs.count, pairs.visible.paths)
+        pairs = Pairs(open_visible(str(path)), open_infrared(str(path), LUMA))
+        outputs = Outputs(pairs.visible.paths)
+        sink = open_sink(str(output), pairs.visible.info, pairs.count, outputs)
         fuse_stream(pairs, average, sink)
         return output
 
@@ -185,15 +189,16 @@ def test_images_to_video_play_at_25(tmp_path, decode_clip, fuse_same):
     assert [frame.pts * base for frame in frames] == [Fraction(i, 25) for i in range(4)]
 
 
-def test_images_of_different_sizes_are_no_video(folder_pair, fuse_same, tmp_path):
+def test_images_of_different_sizes_are_no_video(folder_pair, fuse_same, tmp_path, decode_clip):
     with pytest.raises(UserError, match="give a folder as OUTPUT"):
         fuse_same(folder_pair[0], tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()
+    assert len(decode_clip(tmp_path / "out.part.mp4")[1]) == 1
 
 
 def open_for(tmp_path, write_clip, output, frames=6):
     path = write_clip(tmp_path / "in.mkv", frames=frames)
-    return open_sink(str(output), open_visible(str(path)).info, frames, [path])
+    return open_sink(str(output), open_visible(str(path)).info, frames, Outputs([path], True))
 
 
 def test_nothing_is_created_before_the_first_frame(tmp_path, write_clip):
@@ -227,7 +232,8 @@ def test_an_input_under_another_name_is_still_an_input(tmp_path, write_clip, lin
     path = write_clip(tmp_path / "vi.mkv")
     link(path, tmp_path / "other.mkv")
     with pytest.raises(UserError, match="would overwrite"):
-        open_sink(str(tmp_path / "other.mkv"), open_visible(str(path)).info, 6, [path])
+        outputs = Outputs([path], overwrite=True)
+        open_sink(str(tmp_path / "other.mkv"), open_visible(str(path)).info, 6, outputs)
 
 
 def test_an_input_folder_is_no_output(folder_pair, fuse_same):
@@ -237,21 +243,13 @@ def test_an_input_folder_is_no_output(folder_pair, fuse_same):
     assert len(list(output.iterdir())) == 3
 
 
-def test_a_folder_beside_input_clips_may_be_written(tmp_path, write_clip, fuse_same):
-    path = write_clip(tmp_path / "vi.mkv", frames=2)
-    fuse_same(path, tmp_path)
-    assert (tmp_path / "000001.png").exists()
-
-
-def test_files_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    target = tmp_path / "x.png"
-    target.write_bytes(b"old")
-
-    def crash(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", crash)
-    with pytest.raises(OSError, match="No space"):
-        write_whole(target, b"new")
-    assert target.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [target]
+def test_a_folder_with_input_clips_is_filled_where_its_owner_agrees(tmp_path, write_clip, average):
+    path = str(write_clip(tmp_path / "vi.mkv", frames=2))
+    with pytest.raises(UserError, match="is not empty; pass --overwrite"):
+        fuse_files(path, path, str(tmp_path), network="average", infrared_options=LUMA)
+    fuse_files(path, path, str(tmp_path), network="average", infrared_options=LUMA, overwrite=True)
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "000000.png",
+        "000001.png",
+        "vi.mkv",
+    ]

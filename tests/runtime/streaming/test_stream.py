@@ -1,5 +1,6 @@
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from mgdn_edge.runtime.backends.baselines import BaselineSession
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.ledger import STAGES, span_ns
 from mgdn_edge.runtime.pairing import Pairs
+from mgdn_edge.runtime.partial_file import Kept
 from mgdn_edge.runtime.sinks import Sink
 from mgdn_edge.runtime.sources import open_infrared, open_visible
 from mgdn_edge.runtime.stream import SourceClock, fuse_stream, resize_into
@@ -37,7 +39,7 @@ class ListSink(Sink):
     def __init__(self, seconds=0.0, fail_at=None):
         self.path = "list"
         self.seconds, self.fail_at = seconds, fail_at
-        self.frames, self.closed, self.discarded = [], False, False
+        self.frames, self.closed, self.ended_early = [], False, False
 
     def copy_out(self, fused, visible):
         return fused.copy()
@@ -57,8 +59,9 @@ class ListSink(Sink):
     def close(self):
         self.closed = True
 
-    def discard(self):
-        self.discarded = True
+    def keep(self):
+        self.ended_early = True
+        return Kept(Path(self.path), len(self.frames))
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +85,7 @@ def test_every_frame_in_order_with_its_stamp(tmp_path, write_clip):
     assert [frame[0] for frame in sink.frames] == list(range(40))
     assert [frame[1] for frame in sink.frames] == [seq * 40_000_000 for seq in range(40)]
     assert (result.frames_in, result.frames_out, result.frames_dropped) == (40, 40, 0)
-    assert sink.closed and not sink.discarded and not result.interrupted
+    assert sink.closed and not sink.ended_early and not result.interrupted
     for pair, (_, _, fused) in zip(pairs.read(), sink.frames, strict=True):
         mean = (pair.visible.y.astype(float) + pair.infrared.plane) / 2
         np.testing.assert_array_equal(fused, np.rint(mean))
@@ -118,7 +121,7 @@ def test_reading_fusing_and_writing_overlap(tmp_path, write_clip):
 
 
 @pytest.mark.parametrize("stage", ["reader", "fusion", "session", "writer", "progress"])
-def test_an_error_in_any_thread_stops_all_and_discards(tmp_path, write_clip, stage):
+def test_an_error_in_any_thread_stops_all_and_keeps_what_was_written(tmp_path, write_clip, stage):
     pairs = open_pairs(write_clip, tmp_path, frames=30)
     session = SlowSession(fail_at=9 if stage == "session" else None)
     sink = ListSink(fail_at=9 if stage == "writer" else None)
@@ -149,7 +152,7 @@ def test_an_error_in_any_thread_stops_all_and_discards(tmp_path, write_clip, sta
     }[stage]
     with session, pytest.raises(expected):
         fuse_stream(pairs, session, sink, on_frame=on_frame)
-    assert sink.discarded and not sink.closed
+    assert sink.ended_early and not sink.closed
 
 
 def test_slots_come_back_after_an_error(tmp_path, write_clip):
@@ -172,10 +175,24 @@ def test_stop_drains_what_was_read(tmp_path, write_clip):
 
     with SlowSession() as session:
         result = fuse_stream(pairs, session, sink, stop=stop, on_frame=on_frame)
-    assert result.interrupted and sink.closed
+    assert result.interrupted and not sink.closed
+    assert result.kept == Kept(Path("list"), result.frames_out)
     assert 10 <= result.frames_out < 40
     assert result.frames_in == result.frames_out == len(sink.frames)
     assert [frame[0] for frame in sink.frames] == list(range(result.frames_out))
+
+
+def test_a_stop_after_the_last_frame_was_read_interrupts_nothing(tmp_path, write_clip):
+    stop, sink = threading.Event(), ListSink()
+
+    def on_frame():
+        if len(sink.frames) == 6:
+            stop.set()
+
+    with SlowSession() as session:
+        pairs = open_pairs(write_clip, tmp_path)
+        result = fuse_stream(pairs, session, sink, stop=stop, on_frame=on_frame)
+    assert (result.interrupted, result.kept, sink.closed) == (False, None, True)
 
 
 def test_stop_before_the_first_frame_writes_nothing(tmp_path, write_clip):

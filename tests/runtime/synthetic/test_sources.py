@@ -38,7 +38,7 @@ def test_one_uri_gives_both_cameras_of_one_scene() -> None:
 def test_a_scene_is_fused_into_a_clip(tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     output.write_bytes(b"an earlier output")
-    summary = fuse_files(SCENE, SCENE, str(output), network="average")
+    summary = fuse_files(SCENE, SCENE, str(output), network="average", overwrite=True)
     assert summary.frames.out == 4 and summary.size == "96x64"
     with open_visible(str(output)) as clip:
         assert clip.info.frames == 4

@@ -1,0 +1,46 @@
+"""A fused stream's figures on stdout: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.fuse import Summary
+
+
+def print_json(summary: Summary) -> None:
+    """One JSON object."""
+    import msgspec
+
+    print(msgspec.json.encode(summary).decode())
+
+
+def print_table(summary: Summary) -> None:
+    """What was written, how fast, and each stage's latency."""
+    from rich.console import Console
+
+    from mgdn_edge.runtime.latency import latency_table
+
+    counts = summary.frames
+    print(
+        f"{summary.output}: {counts.out} frames of {counts.in_} ({counts.dropped} dropped), "
+        f"{summary.fps:.1f} fps{', interrupted' if summary.interrupted else ''}"
+    )
+    if summary.drift is not None:
+        from mgdn_edge.runtime.alignment.drift import drift_sentence
+
+        print(drift_sentence(summary.drift))
+    for name, told in summary.execution.items():
+        print(f"{name}: {told}")
+    if summary.end_to_end is None:
+        return
+    if (pairing := summary.pairing) is not None and pairing.skew is not None:
+        print(
+            f"pairs by time ({pairing.policy}): {pairing.skew.p50:.1f} ms apart in the middle, "
+            f"{pairing.skew.max:.1f} at most; {pairing.unpaired} frames without a partner"
+        )
+    title = ", ".join((summary.network, summary.backend, summary.variant, summary.precision))
+    if summary.filter_implementation is not None:
+        title = f"{title}, {summary.filter_implementation} filter"
+    title = f"{title}, pace {summary.pace}"
+    Console().print(latency_table({**summary.stages, "end_to_end": summary.end_to_end}, title))
