@@ -127,6 +127,7 @@ def check(
     from mgdn_edge.runtime.errors import UserError
     from mgdn_edge.runtime.networks import open_session
     from mgdn_edge.runtime.report.environment import command_text
+    from mgdn_edge.runtime.run_file import beside
     from mgdn_edge.runtime.sources import source_files
     from mgdn_edge.runtime.whole_file import Outputs
 
@@ -164,6 +165,7 @@ def check(
     else:
         print_report(result)
     if page is not None:
-        write_check_report(page, result, kept, command_text(sys.argv[1:]))
+        with beside():
+            write_check_report(page, result, kept, command_text(sys.argv[1:]))
     if not result.passed:
         raise typer.Exit(1)

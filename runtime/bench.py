@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from mgdn_edge.runtime.golden import draw_scene
 from mgdn_edge.runtime.latency import Percentiles, percentiles
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions
 from mgdn_edge.runtime.networks import BASELINES, find_bundle, open_session
+from mgdn_edge.runtime.run_file import beside
 from mgdn_edge.runtime.session import FilterImplementation, Size
 from mgdn_edge.runtime.versions import installed_versions
 from mgdn_edge.runtime.whole_file import Outputs, Overwrite
@@ -70,7 +71,6 @@ def bench_networks(
     native: bool | None = None,
     report: Path | None = None,
     command: str = "",
-    on_result: Callable[[BenchReport], None] = lambda result: None,
     overwrite: Overwrite = False,
 ) -> BenchReport:
     """Time ``Session.fuse`` (copies included) on ``size`` (height, width) frames.
@@ -78,8 +78,8 @@ def bench_networks(
     Every network fuses each frame before the next frame comes, so that a busy machine slows
     them alike and the ratios hold. ``warmup`` rounds come first and are not counted.
     ``backend``, ``fallback``, ``variant``, ``precision`` and ``native`` (see ``open_session``) are
-    the first network's. ``report`` becomes an HTML file that states ``command``; ``on_result`` gets
-    the figures before it is written. Raises UserError.
+    the first network's. ``report`` becomes an HTML file that states ``command``. Raises UserError;
+    EndedEarlyError with the figures where only that file failed.
     """
     page = None
     if report is not None:
@@ -136,14 +136,14 @@ def bench_networks(
             versions=installed_versions(),
             conditions=(before, after),
         )
-        on_result(result)
         if page is not None:
             from mgdn_edge.runtime.report.bench_report import write_bench_report
 
             scene = draw_scene(*size)
             fused = [session.fuse(scene.visible, scene.infrared) for session in sessions]
             pair = (scene.visible, scene.infrared)
-            write_bench_report(page, result, times[:, warmup:], pair, fused, command)
+            with beside(figures=result):
+                write_bench_report(page, result, times[:, warmup:], pair, fused, command)
         return result
 
 

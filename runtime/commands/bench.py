@@ -20,6 +20,7 @@ from mgdn_edge.runtime.commands.options import (
     may_overwrite,
     parse_size,
 )
+from mgdn_edge.runtime.errors import EndedEarlyError
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.bench import BenchReport
@@ -88,22 +89,27 @@ def bench_command(
 
     chosen = choose_network(bundle, network)
     retain_pages()
-    bench_networks(
-        [chosen, *(compare or [])],
-        size=parse_size(size),
-        frames=frames,
-        warmup=warmup,
-        backend=backend,
-        fallback=fallback,
-        variant=variant,
-        precision=precision,
-        threads=threads,
-        native=native,
-        report=report,
-        command=command_text(sys.argv[1:]),
-        on_result=_print_json if json else _print_table,
-        overwrite=may_overwrite(overwrite),
-    )
+    show = _print_json if json else _print_table
+    try:
+        figures = bench_networks(
+            [chosen, *(compare or [])],
+            size=parse_size(size),
+            frames=frames,
+            warmup=warmup,
+            backend=backend,
+            fallback=fallback,
+            variant=variant,
+            precision=precision,
+            threads=threads,
+            native=native,
+            report=report,
+            command=command_text(sys.argv[1:]),
+            overwrite=may_overwrite(overwrite),
+        )
+    except EndedEarlyError as error:
+        show(error.figures)
+        raise
+    show(figures)
 
 
 def _print_json(report: BenchReport) -> None:

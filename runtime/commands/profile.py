@@ -20,6 +20,7 @@ from mgdn_edge.runtime.commands.options import (
     may_overwrite,
     parse_size,
 )
+from mgdn_edge.runtime.errors import EndedEarlyError
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.profiling.report import ProfileReport
@@ -69,10 +70,13 @@ def profile_command(
 
     chosen = choose_network(bundle, network)
     retain_pages()
-    measured: list[ProfileReport] = []
+
+    def show(found: ProfileReport) -> None:
+        print(msgspec.json.encode(found).decode()) if json else print_profile(found)
+
     try:
         with _progress(frames, shown=not json) as on_step:
-            profile_network(
+            found = profile_network(
                 chosen,
                 size=parse_size(size),
                 frames=frames,
@@ -83,12 +87,12 @@ def profile_command(
                 report=report,
                 command=command_text(sys.argv[1:]),
                 on_step=on_step,
-                on_result=measured.append,
                 overwrite=may_overwrite(overwrite),
             )
-    finally:  # what was measured is shown, whatever comes of the page
-        for found in measured:
-            print(msgspec.json.encode(found).decode()) if json else print_profile(found)
+    except EndedEarlyError as error:
+        show(error.figures)
+        raise
+    show(found)
 
 
 @contextmanager

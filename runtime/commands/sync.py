@@ -54,6 +54,7 @@ def sync_command(
     import msgspec
 
     from mgdn_edge.runtime.commands.fuse import show_progress
+    from mgdn_edge.runtime.run_file import beside
     from mgdn_edge.runtime.sources import InfraredOptions, source_files
     from mgdn_edge.runtime.thermal.scale import parse_span
     from mgdn_edge.runtime.timing.clock_fit import write_clock
@@ -82,7 +83,8 @@ def sync_command(
     else:
         print_clock(fit)
     if clock is not None:
-        write_clock(clock, fit)
+        with beside():
+            write_clock(clock, fit)
     if not json:
         use = f"--clock {output}" if output else f"--offset {fit.offset_ms:g}"
         use += f" --rig {rig}" if rig else ""

@@ -42,6 +42,7 @@ from mgdn_edge.runtime.profiling.report import (
 )
 from mgdn_edge.runtime.profiling.roofline import PartFigures, measure_part
 from mgdn_edge.runtime.profiling.timeline import Timeline
+from mgdn_edge.runtime.run_file import beside
 from mgdn_edge.runtime.session import Session, Size
 from mgdn_edge.runtime.versions import installed_versions
 from mgdn_edge.runtime.whole_file import Outputs, Overwrite
@@ -64,15 +65,14 @@ def profile_network(
     report: Path | None = None,
     command: str = "",
     on_step: Callable[[str, int], None] = lambda what, done: None,
-    on_result: Callable[[ProfileReport], None] = lambda result: None,
     overwrite: Overwrite = False,
 ) -> ProfileReport:
     """Fuse ``frames`` drawn frames of ``size`` (height, width) twice each -> ProfileReport.
 
     ``variant`` to ``native`` as in ``open_session``; ``report`` becomes an HTML file that states
-    ``command``, ``on_result`` gets the figures before; ``on_step(what, frames done)`` says how far
-    it is. UserError where the network is a baseline, which has no graph, or anything asked for is
-    not to be had.
+    ``command``; ``on_step(what, frames done)`` says how far it is. UserError where the network is
+    a baseline, which has no graph, or anything asked for is not to be had; EndedEarlyError with the
+    figures where only ``report`` failed.
     """
     found, page = find_bundle(network), None
     if report is not None:
@@ -136,11 +136,11 @@ def profile_network(
             versions=installed_versions(),
         )
         result = msgspec.structs.replace(result, advice=advise(result))
-        on_result(result)
         if page is not None:
             from mgdn_edge.runtime.report.profile_report import write_profile_report
 
-            write_profile_report(page, result, plain_ns, command)
+            with beside(figures=result):
+                write_profile_report(page, result, plain_ns, command)
     return result
 
 

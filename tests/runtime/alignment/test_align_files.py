@@ -11,7 +11,7 @@ from mgdn_edge.runtime.alignment.align import RigFiles, RigRequest, align_by_poi
 from mgdn_edge.runtime.alignment.click_page import ClickSession, align_by_clicks
 from mgdn_edge.runtime.alignment.frames import read_pairs
 from mgdn_edge.runtime.alignment.rig_file import read_rig
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.sources import InfraredOptions
 from mgdn_edge.runtime.synthetic import open_rig
 
@@ -101,7 +101,7 @@ def test_a_failed_overlay_leaves_the_new_rig_and_the_old_overlay(scene, fill_dis
     align_by_points(*arguments)
     before = contents(scene)
     fill_disk(".png")
-    with pytest.raises(UserError, match=r"rig\.toml is written, but cannot write rig\.png"):
+    with pytest.raises(EndedEarlyError, match=r"rig\.toml is written, but cannot write rig\.png"):
         align_by_points(*arguments, request=RigRequest("crop"), overwrite=True)
     assert read_rig(Path("rig.toml")).area == "crop"
     assert {**contents(scene), "rig.toml": before["rig.toml"]} == before
