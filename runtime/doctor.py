@@ -39,6 +39,8 @@ DEPENDENCIES = {
     **({} if sys.version_info >= (3, 11) else {"tomli": "tomli"}),
 }
 BACKENDS = ("onnxruntime", "onnxruntime-gpu")
+TELEMETRY = "ORT_DISABLE_TELEMETRY"  # set in mgdn_edge/__init__.py, unless the user has set it
+TELEMETRY_OFF = ("1", "true", "yes", "on")  # what ONNX Runtime 1.32 takes for yes; all else is no
 REINSTALL = "pip install --force-reinstall --no-deps mgdn-edge"
 OLDEST_PYTHON = (3, 10)
 MACHINES = ("x86_64", "aarch64")
@@ -65,6 +67,7 @@ def examine_machine(here: Installation | None = None) -> Report:
         _python(),
         _dependencies(here),
         _backend(here),
+        _telemetry(),
         _processor(here),
         _native_library(),
         _video(),
@@ -132,6 +135,16 @@ def _backend(here: Installation) -> Iterator[Finding]:
 
     providers = ", ".join(onnxruntime.get_available_providers())
     yield Finding("backend", "ok", f"{installed[0]} {text} ({providers})")
+
+
+def _telemetry() -> Iterator[Finding]:
+    """Whether ONNX Runtime may write a device id below HOME and upload events."""
+    value = os.environ.get(TELEMETRY, "")
+    if value.strip().lower() in TELEMETRY_OFF:
+        found = f"ONNX Runtime's telemetry off ({TELEMETRY}={value})"
+    else:
+        found = f"ONNX Runtime's telemetry on, because you set {TELEMETRY}={value}"
+    yield Finding("telemetry", "ok", found)
 
 
 def _install_backend(here: Installation) -> str:

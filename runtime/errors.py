@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+from mgdn_edge.runtime.redaction import redact
+
 # Of every command; the help and the README print this table.
 EXIT_CODES = {
     0: "done",
@@ -13,15 +15,20 @@ EXIT_CODES = {
 }
 NOT_ACCEPTED, INTERRUPTED = 1, 130
 
+LONGEST_SENTENCE = 10_000  # characters; what a stranger's file makes longer is nobody's sentence
+
 
 class UserError(Exception):
     """One sentence: what was got, what was wanted, what to type.
 
     The command line prints it as a single line and exits with ``exit_code``; library callers
-    catch it like any exception.
+    catch it like any exception. Passwords in it are redacted, whoever wrote them there.
     """
 
     exit_code: ClassVar[int] = 2
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(redact(sentence[:LONGEST_SENTENCE]))
 
 
 class DeviceError(UserError):
@@ -50,10 +57,10 @@ LONGEST_LINE = 800  # characters; the beginning of a sentence must not scroll aw
 
 
 def printable(text: str, longest: int = LONGEST_LINE) -> str:
-    """``text`` on one line that is safe on a terminal: control characters as escapes, cut short.
+    """``text`` on one line that is safe to show: no control characters, no passwords, cut short.
 
     Names and messages may come from files strangers wrote.
     """
-    line = " ".join(text.split())
+    line = " ".join(redact(text[:LONGEST_SENTENCE]).split())
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
     return line if len(line) <= longest else f"{line[: longest - 1]}…"

@@ -6,6 +6,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.redaction import redact
+
 Plane = npt.NDArray[np.uint8]
 InfraredPlane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -62,9 +64,9 @@ class InfraredFrame:
 class SourceInfo:
     """What a source promises before its first frame.
 
-    ``size`` is (height, width), or None where each frame has its own (image folders);
-    ``frames`` is None where the length is unknown; ``rate`` in frames per second and
-    ``time_base`` in seconds per tick are None for still images.
+    ``uri`` is for people to read, without passwords. ``size`` is (height, width), or None where
+    each frame has its own (image folders); ``frames`` is None where the length is unknown;
+    ``rate`` in frames per second and ``time_base`` in seconds per tick are None for still images.
     """
 
     uri: str
@@ -73,3 +75,6 @@ class SourceInfo:
     rate: Fraction | None
     time_base: Fraction | None
     live: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "uri", redact(self.uri))

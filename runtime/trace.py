@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.ledger import STAGES, Ledger
+from mgdn_edge.runtime.redaction import redact
 from mgdn_edge.runtime.whole_file import Output
 
 PROCESS = 1
@@ -34,12 +35,12 @@ Event = dict[str, Any]
 def write_trace(output: Output, ledger: Ledger, names: dict[str, str]) -> None:
     """Every finished and dropped frame of ``ledger`` -> ``output``, written whole.
 
-    ``names`` (network, backend ...) goes into the file's metadata. Raises UserError where the
-    file cannot be written.
+    ``names`` (network, backend ...) goes into the file's metadata, redacted. Raises UserError
+    where the file cannot be written.
     """
     document = {
         "displayTimeUnit": "ms",
-        "otherData": names,
+        "otherData": {name: redact(value) for name, value in names.items()},
         "traceEvents": list(trace_events(ledger.rows, ledger.dropped)),
     }
     output.write(msgspec.json.encode(document))

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import mgdn_edge  # noqa: F401 - before a test imports ONNX Runtime: its telemetry is then off
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA_ROOT = Path(os.environ.get("MGDN_SHARED", REPOSITORY.parent / "shared"))
 SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"  # where Debian keeps PyGObject

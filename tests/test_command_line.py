@@ -113,6 +113,11 @@ FUSE = {
     "fuse {vi} {ir} {out} --trace {vi}": "does not end in .json",
     "fuse {vi} {ir} {out} --trace {folder}/no/t.json": "mkdir -p",
     "fuse gopher://x {ir} {out}": "gopher://x",
+    "fuse {vi} {ir} gst:fakesink": "is a source; give a file",
+    "fuse {vi} {ir} {out} --visible-password x": "no such option: --visible-password",
+    "fuse {vi} {ir} {out} --visible-password-file {text}": "leave out --visible-password-file",
+    "fuse {vi} {ir} {out} --output-password-file {text}": "leave out --output-password-file",
+    "fuse {vi} rtsp://a@cam {out} --infrared-password-file nowhere": "nowhere (No such file",
 }
 OTHERS = {
     "bench --size 640": "WIDTHxHEIGHT",

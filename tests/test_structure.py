@@ -1,6 +1,7 @@
 """The structure the design promises: import directions, light runtime, wheel contents."""
 
 import ast
+import os
 import subprocess
 import sys
 import tarfile
@@ -32,15 +33,20 @@ def python_files(repository: Path, folder: str) -> list[Path]:
     return sorted((repository / folder).rglob("*.py"))
 
 
-def imported_modules(path: Path) -> set[str]:
-    found = set()
+def modules_in_order(path: Path) -> list[str]:
+    """Modules a file imports, by line, those inside its functions too."""
+    found: list[tuple[int, str]] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            found.add(node.module or "")
-    return found
+            found.append((node.lineno, node.module or ""))
+    return [name for _, name in sorted(found)]
+
+
+def imported_modules(path: Path) -> set[str]:
+    return set(modules_in_order(path))
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -109,6 +115,35 @@ def callers(repository: Path, name: str) -> list[str]:
 def test_graphs_reach_a_runtime_through_one_door_each(repository: Path) -> None:
     assert callers(repository, "InferenceSession") == ["onnxruntime_graph.py"]
     assert callers(repository, "OnnxParser") == ["build_network.py"]
+
+
+def test_telemetry_is_off_before_any_module_of_ours_is_imported(repository: Path) -> None:
+    package = repository / "src" / "mgdn_edge" / "__init__.py"
+    assert imported_modules(package) == {"os"}
+    code = (
+        "import os, sys, mgdn_edge; assert 'onnxruntime' not in sys.modules;"
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    bare = {"PATH": os.environ["PATH"]}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "1\n"
+
+
+def test_scripts_import_the_package_before_onnxruntime(repository: Path) -> None:
+    """Modules of the package cannot do otherwise; pytest's conftest.py imports it first."""
+    assert "mgdn_edge" in imported_modules(repository / "tests" / "conftest.py")
+    scripts = [
+        path
+        for folder in ("tests/benchmarks", "tests/aarch64", "docs")
+        for path in python_files(repository, folder)
+        if "onnxruntime" in {name.partition(".")[0] for name in imported_modules(path)}
+    ]
+    assert scripts
+    for path in scripts:
+        names = [name.partition(".")[0] for name in modules_in_order(path)]
+        assert "mgdn_edge" in names[: names.index("onnxruntime")], path
 
 
 def test_every_folder_is_one_namespace_through_relative_links(repository: Path) -> None:

@@ -47,6 +47,7 @@ from mgdn_edge.runtime.gate import describe_verdict
 from mgdn_edge.runtime.graph_facts import GraphFacts, decode_graph_facts
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.networks import TENSORRT_BACKEND, find_bundle
+from mgdn_edge.runtime.redaction import redact
 from mgdn_edge.runtime.session import Session
 from mgdn_edge.runtime.versions import installed_versions
 
@@ -99,7 +100,7 @@ class _Acceptance:
             backend=wish.backend,
             host=platform.node(),
             made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-            command=wish.command,
+            command=redact(wish.command),
             clauses=(),
             findings=(),
             stated_quality=bundle.manifest.quality,

@@ -13,8 +13,11 @@ import typer
 
 from mgdn_edge.runtime.commands.options import (
     InfraredLuma,
+    InfraredPassword,
     InfraredSpan,
     OverwriteFiles,
+    VisiblePassword,
+    give_password,
     may_overwrite,
     parse_size,
 )
@@ -99,6 +102,8 @@ def align_command(
     ] = False,
     infrared_luma: InfraredLuma = False,
     infrared_span: InfraredSpan = None,
+    visible_password_file: VisiblePassword = None,
+    infrared_password_file: InfraredPassword = None,
     overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
@@ -118,6 +123,8 @@ def align_command(
 
     if (points is not None) + (target is not None) + click > 1:
         raise UserError("--points, --target and --click are three ways to measure; pass one")
+    visible = give_password(visible, "visible", visible_password_file)
+    infrared = give_password(infrared, "infrared", infrared_password_file)
     working = parse_size(size) if size is not None else None
     request = RigRequest(area.value, working and (working[1], working[0]), distance, add)
     options = InfraredOptions(infrared_luma, parse_span(infrared_span))

@@ -19,6 +19,7 @@ def cameras_command(
     import msgspec
 
     from mgdn_edge.runtime.cameras import fuse_command_for, list_cameras
+    from mgdn_edge.runtime.redaction import redact
 
     found = list_cameras()
     if json:
@@ -26,7 +27,7 @@ def cameras_command(
         return
     for camera in found:
         told = " ".join(camera.formats or ()) or camera.problem
-        print(f"{camera.uri}  {camera.kind}  {camera.name}  {told}".rstrip())
+        print(redact(f"{camera.uri}  {camera.kind}  {camera.name}  {told}".rstrip()))
     if not found:
         print("no camera found here; network cameras are used by their address: rtsp://HOST/PATH")
     print(fuse_command_for(found))

@@ -17,13 +17,17 @@ from mgdn_edge.runtime.commands.options import (
     Fallback,
     FilterChoice,
     InfraredLuma,
+    InfraredPassword,
     InfraredSpan,
     NetworkName,
+    OutputPassword,
     OverwriteFiles,
     Precision,
     ReportFile,
     Threads,
+    VisiblePassword,
     choose_network,
+    give_password,
     is_native,
     may_overwrite,
 )
@@ -164,6 +168,9 @@ def fuse_command(
         Path | None,
         typer.Option(metavar="FILE.mkv", help="Also keep the 16-bit counts, lossless."),
     ] = None,
+    visible_password_file: VisiblePassword = None,
+    infrared_password_file: InfraredPassword = None,
+    output_password_file: OutputPassword = None,
     report: ReportFile = None,
     trace: Annotated[
         Path | None,
@@ -193,9 +200,9 @@ def fuse_command(
     try:
         with stop_on_signal() as stop, show_progress(shown=not json) as (on_start, on_frame):
             summary = fuse_files(
-                visible,
-                infrared,
-                output,
+                give_password(visible, "visible", visible_password_file),
+                give_password(infrared, "infrared", infrared_password_file),
+                give_password(output, "output", output_password_file),
                 network=chosen,
                 backend=backend,
                 fallback=fallback,

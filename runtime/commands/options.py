@@ -12,6 +12,9 @@ from mgdn_edge.runtime.errors import UserError, printable
 if TYPE_CHECKING:
     from mgdn_edge.runtime.whole_file import Overwrite
 
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.sources.camera_password import Role
+
 BundleFile = Annotated[
     Path | None, typer.Option("--bundle", metavar="FILE", help="Network as a .mgdn file.")
 ]
@@ -39,6 +42,30 @@ OverwriteFiles = Annotated[
         "--overwrite",
         "-y",
         help="Replace files that exist; without it a terminal is asked, all else refused.",
+    ),
+]
+VisiblePassword = Annotated[
+    Path | None,
+    typer.Option(
+        "--visible-password-file",
+        metavar="FILE",
+        help="Password of VISIBLE's user, on one line; or set MGDN_VISIBLE_PASSWORD.",
+    ),
+]
+InfraredPassword = Annotated[
+    Path | None,
+    typer.Option(
+        "--infrared-password-file",
+        metavar="FILE",
+        help="Password of INFRARED's user, on one line; or set MGDN_INFRARED_PASSWORD.",
+    ),
+]
+OutputPassword = Annotated[
+    Path | None,
+    typer.Option(
+        "--output-password-file",
+        metavar="FILE",
+        help="Password of the user in rtsp://USER@... of OUTPUT; or set MGDN_OUTPUT_PASSWORD.",
     ),
 ]
 Backend = Annotated[
@@ -83,6 +110,13 @@ def may_overwrite(given: bool) -> "Overwrite":
 def _ask_to_replace(path: Path) -> bool:
     what = "is not empty; replace what mgdn wrote there" if path.is_dir() else "exists; replace it"
     return typer.confirm(f"{printable(str(path))} {what}?", err=True)
+
+
+def give_password(address: str, role: "Role", file: Path | None) -> str:
+    """``address`` with the password that ``file`` or the environment holds for ``role``."""
+    from mgdn_edge.runtime.sources.camera_password import with_password
+
+    return with_password(address, role, file, lambda notice: typer.echo(notice, err=True))
 
 
 def is_native(choice: Literal["plugin", "body"] | None) -> bool | None:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
+from mgdn_edge.runtime.commands.options import (
+    InfraredPassword,
+    OverwriteFiles,
+    VisiblePassword,
+    give_password,
+    may_overwrite,
+)
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.timing.clock_fit import ClockFit
@@ -47,6 +53,8 @@ def sync_command(
     infrared_span: Annotated[
         str | None, typer.Option(metavar="LOW:HIGH", help="Infrared counts that become 0 and 255.")
     ] = None,
+    visible_password_file: VisiblePassword = None,
+    infrared_password_file: InfraredPassword = None,
     overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="The clock as one JSON object.")] = False,
 ) -> None:
@@ -54,6 +62,7 @@ def sync_command(
     import msgspec
 
     from mgdn_edge.runtime.commands.fuse import show_progress
+    from mgdn_edge.runtime.redaction import redact
     from mgdn_edge.runtime.run_file import beside
     from mgdn_edge.runtime.sources import InfraredOptions, source_files
     from mgdn_edge.runtime.thermal.scale import parse_span
@@ -66,8 +75,8 @@ def sync_command(
     clock = None if output is None else outputs.claim(output, "--output", ".json")
     with show_progress(shown=not json) as (_, on_frame):
         fit = sync_sources(
-            visible,
-            infrared,
+            give_password(visible, "visible", visible_password_file),
+            give_password(infrared, "infrared", infrared_password_file),
             within_ms=within,
             seconds=seconds,
             rig=rig,
@@ -89,7 +98,7 @@ def sync_command(
         use = f"--clock {output}" if output else f"--offset {fit.offset_ms:g}"
         use += f" --rig {rig}" if rig else ""
         use += f" --skew-ppm {fit.skew_ppm:g}" if fit.skew_ppm and not output else ""
-        print(f"mgdn fuse {visible} {infrared} fused.mp4 {use}")
+        print(redact(f"mgdn fuse {visible} {infrared} fused.mp4 {use}"))
 
 
 def print_clock(fit: ClockFit) -> None:

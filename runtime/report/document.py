@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mgdn_edge.runtime.redaction import redact
 from mgdn_edge.runtime.whole_file import Output
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -17,7 +18,8 @@ def write_document(output: Output, template: str, **values: object) -> None:
 def render_document(template: str, **values: object) -> bytes:
     """A template's name and its values -> the page.
 
-    Every value is escaped; a name the template uses and ``values`` lacks is an error.
+    Every value is escaped, passwords in texts are redacted; a name the template uses and
+    ``values`` lacks is an error.
     """
     import jinja2
 
@@ -28,6 +30,9 @@ def render_document(template: str, **values: object) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template(template).render(values)
+    told = {
+        name: redact(value) if isinstance(value, str) else value for name, value in values.items()
+    }
+    page = environment.get_template(template).render(told)
     # A file name that is not UTF-8 reaches us with surrogates; the page shows them as "?".
     return page.encode(errors="replace")

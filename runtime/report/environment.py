@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+from mgdn_edge.runtime.redaction import redact, remember_secrets
+
 
 def describe_environment(
     versions: Mapping[str, str], facts: Mapping[str, str | None], root: Path = Path("/")
@@ -29,8 +31,9 @@ def describe_environment(
 
 
 def command_text(words: Sequence[str]) -> str:
-    """The words after the program's name, as a line that can be typed again."""
-    return shlex.join(["mgdn", *words])
+    """The words after the program's name, as a line that can be typed again but for passwords."""
+    remember_secrets(*words)
+    return redact(shlex.join(["mgdn", *map(redact, words)]))
 
 
 def processor_name(root: Path = Path("/")) -> str:

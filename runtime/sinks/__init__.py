@@ -6,6 +6,7 @@ from typing import Any
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo
+from mgdn_edge.runtime.redaction import remember_secrets
 from mgdn_edge.runtime.sinks.base import Sink
 from mgdn_edge.runtime.sinks.images import ImagesSink
 from mgdn_edge.runtime.sinks.rtsp import RtspSink
@@ -30,10 +31,13 @@ def open_sink(
     Claims OUTPUT in ``outputs`` and creates nothing. Raises UserError where it cannot be written,
     names no known kind of file, cannot hold ``frames``, or belongs to somebody.
     """
+    remember_secrets(uri)
     if uri.lower().startswith("rtsp://"):
         if not live:
             raise UserError(f"{uri} is live, and these recordings are not: pass --pace source")
         return RtspSink(uri, source)
+    if uri.lower().startswith("gst:"):
+        raise UserError(f"{uri} is a source; give a file, a folder or rtsp:// as OUTPUT")
     path = local_path(uri)
     suffix = path.suffix.lower()
     if path.is_dir() or uri.endswith("/") or not suffix:

@@ -13,8 +13,8 @@ from mgdn_edge.runtime.backoff import Backoff
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo, VisibleFrame
 from mgdn_edge.runtime.partial_file import Kept
+from mgdn_edge.runtime.redaction import redact
 from mgdn_edge.runtime.sinks.video import H264Sink
-from mgdn_edge.runtime.sources.camera_uri import without_password
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.sinks.video import Packets
@@ -31,7 +31,7 @@ class RtspSink(H264Sink):
 
     def __init__(self, uri: str, source: SourceInfo) -> None:
         super().__init__(source, live=True)
-        self.path = Path(uri)
+        self.path = Path(redact(uri))
         self._uri = uri
         self._container: av.container.OutputContainer | None = None
         self._backoff = Backoff()
@@ -42,7 +42,7 @@ class RtspSink(H264Sink):
     @property
     def uri(self) -> str:
         """The address, without its password."""
-        return without_password(self._uri)
+        return redact(self._uri)
 
     def encode(self, picture: av.VideoFrame, visible: VisibleFrame) -> Packets:
         """Encoder frame -> packets; none while there is no server."""
@@ -76,22 +76,19 @@ class RtspSink(H264Sink):
             self._stream = self._open(picture, visible)
             assert self._container is not None
             self._container.start_encoding()
-        except UserError:
-            if not self._connected_once:
-                raise
-            self._disconnect()
-            self._retry_at = time.monotonic() + self._backoff.next_seconds()
-            return False
-        except (av.FFmpegError, OSError) as error:
-            self._disconnect()
-            if not self._connected_once:
-                raise self._unwritable(error) from None
-            self._retry_at = time.monotonic() + self._backoff.next_seconds()
-            return False
-        self.reconnects += self._connected_once
-        self._connected_once = True
-        self._backoff.succeeded()
-        return True
+        except (UserError, av.FFmpegError, OSError) as error:
+            failure = error if isinstance(error, UserError) else self._unwritable(error)
+        else:
+            self.reconnects += self._connected_once
+            self._connected_once = True
+            self._backoff.succeeded()
+            return True
+        self._disconnect()
+        if not self._connected_once:
+            failure.__context__ = None  # FFmpeg's own error quotes the password
+            raise failure
+        self._retry_at = time.monotonic() + self._backoff.next_seconds()
+        return False
 
     def _disconnect(self) -> None:
         container, self._container, self._stream = self._container, None, None

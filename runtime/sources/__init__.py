@@ -14,11 +14,12 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import InfraredFrame, SourceInfo, VisibleFrame
-from mgdn_edge.runtime.sources.camera_uri import parse_options
+from mgdn_edge.runtime.redaction import remember_secrets
+from mgdn_edge.runtime.sources.camera_uri import parse_options, split_uri
 from mgdn_edge.runtime.sources.eight_bit import InfraredLevels, InfraredOptions, visible_frame
 from mgdn_edge.runtime.sources.image_file import is_image
 from mgdn_edge.runtime.sources.images import ImageReader, list_images, open_folder
@@ -139,7 +140,7 @@ def local_path(uri: str) -> Path:
     """Path or file:// URI -> path; raises UserError for any other scheme."""
     if "://" not in uri:
         return Path(uri)
-    parts = urlsplit(uri)
+    parts = split_uri(uri)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise UserError(
             f"{uri} is not supported; give a path, file:///absolute/path, or for cameras rtsp://, "
@@ -167,6 +168,7 @@ def _named_files(uri: str) -> list[Path]:
 
 
 def _open_reader(uri: str, camera: Camera) -> Reader:
+    remember_secrets(uri)
     scheme = uri.partition(":")[0].lower()
     if is_rig(uri):
         from mgdn_edge.runtime.synthetic.reader import SyntheticReader

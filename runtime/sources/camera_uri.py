@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from urllib.parse import parse_qsl
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from mgdn_edge.runtime.errors import UserError
 
@@ -20,9 +20,13 @@ class CameraOptions:
     loop: bool = False
 
 
-def without_password(uri: str) -> str:
-    """``uri`` for messages and reports: user and password, if any, as ``...``."""
-    return re.sub(r"(?<=://)[^/@]*@", "...@", uri)
+def split_uri(uri: str) -> SplitResult:
+    """``urlsplit``, with a UserError for what it cannot split, such as a [ in a password."""
+    try:
+        return urlsplit(uri)
+    except ValueError:  # raised again out here: the error quotes user and password
+        pass
+    raise UserError(f"{uri} is not an address; write /?#[]@ in a user or password as %2F and so on")
 
 
 def parse_options(uri: str, query: str, known: tuple[str, ...]) -> CameraOptions:

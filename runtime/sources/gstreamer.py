@@ -6,12 +6,12 @@ import threading
 from collections.abc import Generator
 from fractions import Fraction
 from typing import Any
-from urllib.parse import urlsplit
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo
+from mgdn_edge.runtime.redaction import redact
 from mgdn_edge.runtime.sources import live_clock
-from mgdn_edge.runtime.sources.camera_uri import parse_options
+from mgdn_edge.runtime.sources.camera_uri import parse_options, split_uri
 from mgdn_edge.runtime.sources.pixel_buffers import FOURCC, BufferDecoder
 from mgdn_edge.runtime.sources.raw import RawFrame, Reader
 
@@ -29,7 +29,7 @@ NEEDED = (
 
 def csi_pipeline(uri: str) -> str:
     """``csi://N?size=1280x720&fps=30`` -> the pipeline of a Jetson's MIPI camera N."""
-    parts = urlsplit(uri)
+    parts = split_uri(uri)
     if not parts.netloc.isdecimal() or parts.path not in ("", "/"):
         raise UserError(f"{uri} names no camera; give csi://0")
     options = parse_options(uri, parts.query, ("size", "fps"))
@@ -46,21 +46,23 @@ class GstreamerReader(Reader):
     """The pipeline's last element feeds us; raises UserError where it does not start."""
 
     def __init__(self, uri: str) -> None:
-        self._uri = uri
+        self._shown = redact(uri)
         pipeline = csi_pipeline(uri) if uri.startswith("csi:") else uri.partition(":")[2]
         self._gst, self._video = load_gstreamer()
         gst = self._gst
         self._stopped = threading.Event()
         accepted = ",".join(name for name in FOURCC if name in GST_FORMATS)
+        reason = ""
         try:
             self._pipeline = gst.parse_launch(
                 f"{pipeline} ! capsfilter caps=video/x-raw,format={{{accepted}}} ! {SINK}"
             )
         except self._error as error:
+            reason = str(getattr(error, "message", error))
+        if reason:  # raised out here, so that GStreamer's own error, with its text, is no context
             raise UserError(
-                f"{uri} is no pipeline ({getattr(error, 'message', error)}); "
-                f"try it: gst-launch-1.0 {pipeline} ! fakesink"
-            ) from None
+                f"{uri} is no pipeline ({reason}); try it: gst-launch-1.0 {pipeline} ! fakesink"
+            )
         self._sink = self._pipeline.get_by_name("mgdn")
         self._pipeline.set_state(gst.State.PLAYING)
         # The first picture tells size and format; it is shown again only by the next one.
@@ -113,7 +115,7 @@ class GstreamerReader(Reader):
                     return
                 reason = self._failure()
                 if reason != NO_FRAME:
-                    raise UserError(f"{self._uri} failed ({reason}); start it again")
+                    raise UserError(f"{self._shown} failed ({reason}); start it again")
                 continue
             frame = self._frame(sample, seq)
             if frame is not None:
@@ -140,7 +142,7 @@ class GstreamerReader(Reader):
             pts_ns=self._taken_ns(buffer.pts),
             seq=seq,
             stem=None,
-            origin=f"frame {seq} of {self._uri}",
+            origin=f"frame {seq} of {self._shown}",
         )
 
     def _taken_ns(self, pts: int) -> int:

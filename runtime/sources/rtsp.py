@@ -13,8 +13,8 @@ import av
 from mgdn_edge.runtime.backoff import Backoff
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo
+from mgdn_edge.runtime.redaction import redact
 from mgdn_edge.runtime.sources import live_clock
-from mgdn_edge.runtime.sources.camera_uri import without_password
 from mgdn_edge.runtime.sources.planes import frame_planes
 from mgdn_edge.runtime.sources.raw import RawFrame, Reader
 from mgdn_edge.runtime.sources.video import ns_from_ticks
@@ -39,21 +39,26 @@ class RtspReader(Reader):
     """
 
     def __init__(self, uri: str) -> None:
-        self._uri, self._shown = uri, without_password(uri)
+        self._uri, self._shown = uri, redact(uri)
         self._stopped = threading.Event()
         self.reconnects = 0
-        try:
-            self._container: av.container.InputContainer | None = self._open()
-        except (av.FFmpegError, OSError) as error:
-            raise UserError(
-                f"cannot read {self._shown} ({_reason(error)}); check the address, user and "
-                f"password in a player, such as: ffplay -rtsp_transport tcp {self._shown}"
-            ) from None
+        self._container: av.container.InputContainer | None = self._connect()
         stream = self._container.streams.video[0]
         size = (stream.codec_context.height, stream.codec_context.width)
         rate = stream.average_rate or stream.guessed_rate
         self.info = SourceInfo(
             self._shown, size if min(size) > 0 else None, None, rate, MICROSECOND, live=True
+        )
+
+    def _connect(self) -> av.container.InputContainer:
+        try:
+            return self._open()
+        except (av.FFmpegError, OSError) as error:
+            reason = _reason(error)
+        # Raised out here: FFmpeg's own error quotes the password and must not be the context.
+        raise UserError(
+            f"cannot read {self._shown} ({reason}); check the address, user and password in a "
+            f"player, such as: ffplay -rtsp_transport tcp {self._shown}"
         )
 
     def _open(self) -> av.container.InputContainer:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.frame import SourceInfo
 from mgdn_edge.runtime.sources import live_clock
-from mgdn_edge.runtime.sources.camera_uri import CameraOptions, parse_options
+from mgdn_edge.runtime.sources.camera_uri import CameraOptions, parse_options, split_uri
 from mgdn_edge.runtime.sources.pixel_buffers import FOURCC, BufferDecoder
 from mgdn_edge.runtime.sources.raw import Camera, RawFrame, Reader
 
@@ -121,7 +120,7 @@ class V4l2Reader(Reader):
     def __init__(
         self, uri: str, camera: Camera, open_capture: OpenCapture = LinuxpyCapture
     ) -> None:
-        parts = urlsplit(uri)
+        parts = split_uri(uri)
         options = parse_options(uri, parts.query, ("size", "fps", "format"))
         if parts.netloc or not parts.path.startswith("/"):
             raise UserError(f"{uri} names no device; give v4l2:///dev/video0, with three slashes")

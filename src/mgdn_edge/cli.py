@@ -4,11 +4,13 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Any, NoReturn
 
 import typer
 
 from mgdn_edge.runtime.errors import EXIT_CODES, INTERRUPTED, UserError, printable
+from mgdn_edge.runtime.redaction import redact, remember_secrets
 
 # Each module holds thin commands and imports nothing heavy at its top, so --help is instant.
 COMMAND_MODULES = (
@@ -57,6 +59,7 @@ def main() -> None:
     """Entry point: wrong words and UserError become one line on stderr and an exit code."""
     words = sys.argv[1:]
     open_standard_streams()
+    remember_secrets(*words)
     try:
         app = build_app()
         code = app(words or ["--help"], prog_name="mgdn", standalone_mode=False)
@@ -66,6 +69,8 @@ def main() -> None:
         _fail(usage_sentence(error, words, command_of(app, words)), UserError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         raise SystemExit(INTERRUPTED) from None
+    finally:
+        sys.excepthook = print_fault  # not before: typer sets one of its own
     raise SystemExit(code if isinstance(code, int) else 0)
 
 
@@ -84,6 +89,16 @@ def open_standard_streams() -> None:
                 os.close(null)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if name == "stdin" else "w"))  # noqa: SIM115, PTH123
+
+
+def print_fault(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """An error nobody foresaw: its traceback, without the passwords its text may quote."""
+    import traceback
+
+    told = "".join(traceback.format_exception(kind, error, trace))
+    print(redact(told), end="", file=sys.stderr)
 
 
 def usage_sentence(error: typer.BadParameter, words: Sequence[str], command: str) -> str:

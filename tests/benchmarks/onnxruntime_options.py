@@ -16,7 +16,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
+
+import mgdn_edge  # noqa: F401 - first: it turns ONNX Runtime's telemetry off
+
+import onnxruntime as ort  # isort: skip
 
 LEVELS = ort.GraphOptimizationLevel
 BASE = {

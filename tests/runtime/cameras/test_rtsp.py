@@ -1,5 +1,6 @@
 """Both ends of RTSP against a real server, which is restarted while they run."""
 
+import json
 import socket
 import subprocess
 import threading
@@ -24,14 +25,14 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 class Server:
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, *login):
+        self.folder, self.login = folder, login
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self._process = None
 
     def start(self):
-        words = [SYSTEM_PYTHON, str(SERVER), str(self.port), str(self.folder)]
+        words = [SYSTEM_PYTHON, str(SERVER), str(self.port), str(self.folder), *self.login]
         self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout.readline() == "ready\n"
 
@@ -114,6 +115,32 @@ def test_two_cameras_in_one_stream_out_and_a_restarted_server(server, tmp_path, 
     counts = received(tmp_path)
     assert len(counts) == 2 and min(counts) > 10
     assert summary.pairing.skew.p95 < 60
+
+
+@pytest.mark.parametrize("method", ["basic", "digest"])
+def test_passwords_from_files_open_what_asks_for_one(tmp_path, method, run_mgdn, monkeypatch):
+    password = 'o p@n/s:#?%41"ä'
+    running = Server(tmp_path, method, "root", password)
+    running.start()
+    try:
+        url = running.url("").replace("rtsp://", "rtsp://root@")
+        file = tmp_path / "pw.txt"
+        file.write_text(password)
+        file.chmod(0o600)
+        monkeypatch.setenv("MGDN_OUTPUT_PASSWORD", password)
+        report = tmp_path / "r.html"
+        words = ["fuse", f"{url}visible", f"{url}infrared", f"{url}fused", "--network", "average"]
+        words += ["--pair", "nearest", "--frames", "12", "--report", report, "--json"]
+        files = ["--visible-password-file", file, "--infrared-password-file", file]
+        done = run_mgdn(*words, *files)
+        assert (done.code, done.err) == (0, "")
+        assert json.loads(done.out)["frames"]["out"] > 5
+        refused = run_mgdn(*words)
+        assert refused.code == 2 and "401 Unauthorized" in refused.err
+        shown = done.out + report.read_text() + refused.err
+        assert "o p@n" not in shown and "o%20p" not in shown
+    finally:
+        running.stop()
 
 
 @pytest.mark.slow

@@ -22,7 +22,9 @@ def pages(tmp_path_factory, make_report_clips):
     for pace, path in made.items():
         out = str(long / f"fused-{pace}.mp4")
         command = f"mgdn fuse {' '.join(clips)} {out}"
-        fuse_files(*clips, out, network="average", pace=pace, report=path, command=command)
+        fuse_files(
+            *clips, out, network="average", pace=pace, report=path, command=command, overwrite=True
+        )
     made["bench"] = folder / "bench.html"
     bench_networks(["average", "laplacian"], size=(60, 80), frames=12, report=made["bench"])
     made["profile"] = folder / "profile.html"

@@ -82,7 +82,7 @@ def test_crop_and_working_size(mgdn_here, tmp_path, points):
     done = mgdn_here("fuse", SCENE, SCENE, out, "--rig", rig, "--network", "average", "--frames", 1)
     assert done.code == 0, done.err
     assert cv2.imread(str(out)).shape[1::-1] == tuple(report["working_size"])
-    report = json.loads(mgdn_here(*words, "--size", "64x48").out)
+    report = json.loads(mgdn_here(*words, "-y", "--size", "64x48").out)
     assert report["working_size"] == [64, 48]
 
 
@@ -183,7 +183,7 @@ def test_full_hd_with_a_small_thermal_camera(mgdn_here, tmp_path):
     points.write_text(json.dumps(np.hstack([seen, there]).tolist()))
     rig, out = tmp_path / "rig.toml", tmp_path / "out.png"
     for size, options in ((None, ()), ((640, 360), ("--size", "640x360"))):
-        words = ("align", visible_path, infrared_path, rig, "--points", points, *options)
+        words = ("align", visible_path, infrared_path, rig, "-y", "--points", points, *options)
         assert mgdn_here(*words).code == 0
         words = ("fuse", visible_path, infrared_path, out, "--rig", rig, "--network=average", "-y")
         assert mgdn_here(*words).code == 0
