@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 
 if TYPE_CHECKING:
     from mgdn_edge.calibration.clip_points import MethodName
@@ -149,7 +149,10 @@ def quantize(
         command=command_text(sys.argv[1:]),
     )
     retain_pages()
-    made: list[QuantizeResult] = []
+
+    def show(result: QuantizeResult) -> None:
+        print_json(output, result) if json else print_verdicts(output, result)
+
     try:
         with show_progress() as progress:
             result = quantize_bundle(
@@ -158,12 +161,12 @@ def quantize(
                 output,
                 options,
                 progress,
-                on_result=made.append,
                 overwrite=may_overwrite(overwrite),
             )
-    finally:  # the verdicts are shown, whatever comes of the files beside the bundle
-        for each in made:
-            print_json(output, each) if json else print_verdicts(output, each)
+    except EndedEarlyError as error:
+        show(error.figures)
+        raise
+    show(result)
     if not any(each.accepted for each in result.manifest.verdicts if each.precision == "int8"):
         raise typer.Exit(1)
 

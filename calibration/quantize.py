@@ -93,14 +93,13 @@ def quantize_bundle(
     options: QuantizeOptions = QuantizeOptions(),  # noqa: B008 - frozen
     progress: Progress = Progress(),  # noqa: B008 - frozen
     *,
-    on_result: Callable[[QuantizeResult], None] = lambda result: None,
     overwrite: Overwrite = False,
 ) -> QuantizeResult:
     """Calibrate on ``pairs``, judge on held-out pairs, write ``output`` with the verdicts.
 
     A refused candidate leaves its verdict and its ranges in the bundle and no model. Interrupted
-    observation goes on when the same command is given again. ``on_result`` is called once the
-    bundle is written, before the files beside it. Raises UserError.
+    observation goes on when the same command is given again. Raises UserError; EndedEarlyError with
+    the result where only a file beside ``output`` failed.
     """
     contract = () if options.contract is None else parse_contract(options.contract)
     with open_bundle(source) as bundle:
@@ -161,8 +160,7 @@ def quantize_bundle(
             tools={name: version(name) for name in TOOLS},
         )
     made = QuantizeResult(manifest, ranges, results, searches)
-    on_result(made)
-    with beside(output):
+    with beside(output, made):
         files.write_others(made, options)
     return made
 

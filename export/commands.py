@@ -128,7 +128,7 @@ def check(
     from mgdn_edge.runtime.errors import UserError
     from mgdn_edge.runtime.fusion.open_session import open_session
     from mgdn_edge.runtime.machine.environment import command_text
-    from mgdn_edge.runtime.whole_file import Outputs
+    from mgdn_edge.runtime.whole_file import Outputs, beside
 
     if (visible is None) != (infrared is None):
         raise UserError("only one recording was given; give VISIBLE and INFRARED, or neither")
@@ -164,6 +164,7 @@ def check(
     else:
         print_report(result)
     if page is not None:
-        write_check_report(page, result, kept, command_text(sys.argv[1:]))
+        with beside():
+            write_check_report(page, result, kept, command_text(sys.argv[1:]))
     if not result.passed:
         raise typer.Exit(1)

@@ -77,9 +77,9 @@ def train(
     """Recordings -> ``output`` (.safetensors, written whole) and its record.
 
     With ``tuning`` it begins with trained weights and computes as their 8-bit file will.
-    Raises UserError for unusable arguments, data, state or a diverged loss, and for a picture that
-    could not be written once the weights are; once ``stop`` is set it raises TrainingStoppedError
-    after the step being made.
+    Raises UserError for unusable arguments, data, state or a diverged loss, and EndedEarlyError
+    with the record where only the picture failed; once ``stop`` is set it raises
+    TrainingStoppedError after the step being made.
     """
     check_run(recipe, options)
     files = RunFiles(output, data_options, tuning, options, overwrite)
@@ -139,7 +139,7 @@ def train(
     weights = {name: value.cpu() for name, value in state.average.items()}
     write_checkpoint(files.weights, weights, record)
     files.remove_state()
-    with beside(output):
+    with beside(output, record):
         files.picture.check()
     return record
 

@@ -1,11 +1,14 @@
 """``mgdn train``: parses, calls one public function, says what to do next."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
+
+if TYPE_CHECKING:
+    from mgdn_edge.export.training_record import TrainingRecord
 
 EXTRA = "export"
 EPILOG = """Examples:
@@ -93,12 +96,10 @@ def train(
     Writes OUT.safetensors, and OUT.png: visible, infrared and fused of fixed frames. Ctrl-C
     keeps OUT.state for --resume.
     """
-    from mgdn_edge.runtime.errors import INTERRUPTED, UserError
+    from mgdn_edge.runtime.errors import INTERRUPTED, EndedEarlyError, UserError
     from mgdn_edge.runtime.extras import require_extra
 
     require_extra(EXTRA)
-    import msgspec
-
     from mgdn_edge.export.catalogue import EDGE_WEIGHTS
     from mgdn_edge.export.recipes import find_recipe
     from mgdn_edge.export.rounded_layers import FineTuning
@@ -106,6 +107,7 @@ def train(
     from mgdn_edge.export.train import TrainingStoppedError
     from mgdn_edge.export.train import train as run_training
     from mgdn_edge.export.training_data import DataOptions
+    from mgdn_edge.export.training_record import TrainingRecord
     from mgdn_edge.runtime.capture.sources import InfraredOptions
     from mgdn_edge.runtime.commands.interrupt import stop_on_signal
     from mgdn_edge.runtime.machine.page_retention import retain_pages
@@ -116,6 +118,10 @@ def train(
     if start is not None and qat is None:
         raise UserError(f"--start {start} is for fine-tuning; add --qat RANGES.json")
     retain_pages()
+
+    def show(record: TrainingRecord) -> None:
+        print_json(record) if as_json else print_record(output, record)
+
     try:
         with stop_on_signal() as stop:
             record = run_training(
@@ -141,9 +147,21 @@ def train(
             err=True,
         )
         raise typer.Exit(INTERRUPTED) from None
-    if as_json:
-        typer.echo(msgspec.json.encode(record).decode())
-        return
+    except EndedEarlyError as error:
+        show(error.figures)
+        raise
+    show(record)
+
+
+def print_json(record: "TrainingRecord") -> None:
+    """The record as one object."""
+    import msgspec
+
+    typer.echo(msgspec.json.encode(record).decode())
+
+
+def print_record(output: Path, record: "TrainingRecord") -> None:
+    """What was written and what to type next."""
     typer.echo(f"wrote {output}: {record.steps} steps, {record.parameters} parameters")
     variant = "" if record.network == "mgdn-edge" else "--variant ir "
     typer.echo(f"next: mgdn export {variant}--checkpoint {output} exported")

@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 
 # Whether files that exist may be replaced; a function is asked about each of them.
 Overwrite = bool | Callable[[Path], bool]
@@ -217,12 +218,13 @@ class RunFile:
 
 
 @contextmanager
-def beside(main: Path) -> Iterator[None]:
-    """Where a file beside ``main`` cannot be written, say that ``main`` is all the same."""
+def beside(main: Path | None = None, figures: Any = None) -> Iterator[None]:  # noqa: ANN401 - any
+    """A file beside ``main`` or ``figures``: where it fails, EndedEarlyError says what there is."""
     try:
         yield
     except UserError as error:
-        raise UserError(f"{main} is written, but {error}") from None
+        told = f"{error}" if main is None else f"{main} is written, but {error}"
+        raise EndedEarlyError(told, figures) from None
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -83,7 +83,7 @@ def bench_command(
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.measure.bench import bench_networks
     from mgdn_edge.runtime.report.bench_report import write_bench_report
-    from mgdn_edge.runtime.whole_file import Outputs
+    from mgdn_edge.runtime.whole_file import Outputs, beside
 
     networks = [choose_network(bundle, network), *(compare or [])]
     retain_pages()
@@ -106,7 +106,8 @@ def bench_command(
     )
     _print_json(result.report) if json else _print_table(result.report)
     if page is not None:
-        write_bench_report(page, result, command_text(sys.argv[1:]))
+        with beside():
+            write_bench_report(page, result, command_text(sys.argv[1:]))
 
 
 def _print_json(report: BenchReport) -> None:

@@ -64,7 +64,7 @@ def profile_command(
     from mgdn_edge.runtime.measure.profiling.profile import profile_network
     from mgdn_edge.runtime.measure.profiling.terminal import print_profile
     from mgdn_edge.runtime.report.profile_report import write_profile_report
-    from mgdn_edge.runtime.whole_file import Outputs
+    from mgdn_edge.runtime.whole_file import Outputs, beside
 
     chosen = choose_network(bundle, network)
     retain_pages()
@@ -81,7 +81,8 @@ def profile_command(
     found = result.report
     print(msgspec.json.encode(found).decode()) if json else print_profile(found)
     if page is not None:
-        write_profile_report(page, result, command_text(sys.argv[1:]))
+        with beside():
+            write_profile_report(page, result, command_text(sys.argv[1:]))
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def sync_command(
     from mgdn_edge.runtime.secrets.redaction import redact
     from mgdn_edge.runtime.sync.sync_sources import sync_sources
     from mgdn_edge.runtime.thermal.scale import parse_span
-    from mgdn_edge.runtime.whole_file import Outputs
+    from mgdn_edge.runtime.whole_file import Outputs, beside
 
     inputs = [*source_files(visible, infrared), *([] if rig is None else [rig])]
     outputs = Outputs(inputs, may_overwrite(overwrite))
@@ -91,7 +91,8 @@ def sync_command(
     else:
         print_clock(fit)
     if clock is not None:
-        write_clock(clock, fit)
+        with beside():
+            write_clock(clock, fit)
     if not json:
         use = f"--clock {output}" if output else f"--offset {fit.offset_ms:g}"
         use += f" --rig {rig}" if rig else ""

@@ -61,8 +61,9 @@ class AcceptanceFiles:
         self._page.try_write(render_acceptance(kept))
 
     def check(self) -> None:
-        """Raise UserError where the latest state of either could not be written."""
-        self._report.check()
+        """Raise EndedEarlyError where the latest state of either could not be written."""
+        with beside():
+            self._report.check()
         with beside(self._report.output.path):
             self._page.check()
 

@@ -43,7 +43,7 @@ class SideFiles:
             with _noting(failures):
                 write_fuse_report(self.page, result, command)
         if failures:
-            failures.append(f"{summary.output} has {summary.frames.out} frames")
+            failures.append(f"{summary.output} is there, with {summary.frames.out} frames")
             raise EndedEarlyError("; ".join(failures), summary)
 
 

@@ -91,7 +91,7 @@ def test_a_failed_file_beside_the_bundle_costs_neither_it_nor_the_verdicts(
 ):
     fill_disk(*kinds)
     code, out, err = run(monkeypatch, capfd, tmp_path, street_folder, held_folder)
-    assert code == 2 and "int8 for tensorrt accepted" in out
+    assert code == 4 and "int8 for tensorrt accepted" in out
     assert "a.mgdn is written, but cannot write" in err and "No space left" in err
     assert sorted(contents(tmp_path)) == sorted({*NAMES} - {f"a{kind}" for kind in kinds})
     verify_bundle(tmp_path / "a.mgdn")

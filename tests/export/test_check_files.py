@@ -5,7 +5,7 @@ import pytest
 from mgdn_edge.cli import build_app
 from mgdn_edge.export import check, check_frames
 from mgdn_edge.export.catalogue import EDGE_WEIGHTS
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.export
@@ -71,7 +71,7 @@ def test_what_was_found_is_told_though_the_page_cannot_be_written(
     page = tmp_path / "page.html"
     page.write_text("theirs")
     fill_disk(".html")
-    with pytest.raises(UserError, match="No space left"):
+    with pytest.raises(EndedEarlyError, match="No space left"):
         run(edge_export, "--report", page, "-y", "--json")
     assert '"passed":true' in capsys.readouterr().out
     assert [path.read_text() for path in tmp_path.iterdir()] == ["theirs"]

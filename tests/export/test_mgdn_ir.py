@@ -115,7 +115,7 @@ def test_the_command_trains_it_to_an_export(
         (["nowhere", "o.safetensors"], "nowhere does not exist"),
         (["nowhere", "o.safetensors", "--recipe", "x"], "recipe 'x' is unknown"),
         (["nowhere", "o.safetensors", "--steps", "1", "--minutes", "1"], "not both"),
-        (["nowhere", "o.pth"], "does not end in .safetensors"),
+        ([".,.", "o.pth"], "does not end in .safetensors"),
         (["nowhere", "o.safetensors", "--infrared-span", "9:1"], "LOW must be below HIGH"),
     ],
 )

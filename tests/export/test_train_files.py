@@ -15,7 +15,7 @@ from mgdn_edge.export.run_options import RunOptions
 from mgdn_edge.export.train import TrainingStoppedError, train
 from mgdn_edge.export.training_data import DataOptions
 from mgdn_edge.export.training_record import read_record
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 
 pytestmark = pytest.mark.export
 
@@ -171,8 +171,10 @@ def test_a_state_behind_a_link_goes_and_the_link_stays(data_root, tmp_path):
 
 def test_a_failed_picture_costs_no_training_and_is_told(data_root, tmp_path, fill_disk):
     fill_disk(".png")
-    with pytest.raises(UserError, match=r"out\.safetensors is written, but .*out\.png \(No space"):
+    told = r"out\.safetensors is written, but .*out\.png \(No space"
+    with pytest.raises(EndedEarlyError, match=told) as error:
         run(data_root, tmp_path / "out.safetensors", ALWAYS)
+    assert error.value.figures.steps == 4
     assert sorted(files(tmp_path)) == ["out.safetensors"]
     assert read_record(tmp_path / "out.safetensors").steps == 4
 

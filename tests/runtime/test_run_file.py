@@ -2,7 +2,7 @@
 
 import pytest
 
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.whole_file import Output, Outputs, RunFile, beside
 
 
@@ -55,10 +55,12 @@ def test_the_file_of_another_is_met_once_and_not_each_time(tmp_path):
 
 
 def test_what_fails_beside_says_that_the_main_file_is_there(tmp_path):
-    with (
-        pytest.raises(UserError, match=r"out\.mgdn is written, but cannot write r\.html"),
-        beside(tmp_path / "out.mgdn"),
+    for main, told in (
+        (tmp_path / "out.mgdn", r"out\.mgdn is written, but cannot"),
+        (None, "^cannot"),
     ):
-        raise UserError("cannot write r.html")
+        with pytest.raises(EndedEarlyError, match=told) as error, beside(main, "figures"):
+            raise UserError("cannot write r.html")
+        assert (error.value.exit_code, error.value.figures) == (4, "figures")
     with beside(tmp_path / "out.mgdn"):
         pass

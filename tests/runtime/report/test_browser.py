@@ -23,7 +23,7 @@ def pages(tmp_path_factory, make_report_clips):
     long.mkdir()
     made = {"none": folder / "none.html", "source": folder / "source.html"}
     for pace, path in made.items():
-        out = str(long / "fused.mp4")
+        out = str(long / f"fused-{pace}.mp4")
         command = f"mgdn fuse {' '.join(clips)} {out}"
         fuse(
             *clips, out, network="average", pace=pace, report=path, command=command, overwrite=True

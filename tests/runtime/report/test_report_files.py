@@ -59,6 +59,6 @@ def test_figures_are_told_though_the_page_cannot_be_written(tmp_path, run_mgdn, 
     page.write_text("theirs")
     fill_disk(".html")
     done = run_mgdn(*SMALL[command], "--report", page, "-y", "--json")
-    assert done.code == 2 and "No space left" in done.err
+    assert done.code == 4 and "No space left" in done.err
     assert json.loads(done.out)["schema"] == f"mgdn.{command}/1"
     assert [path.read_text() for path in tmp_path.iterdir()] == ["theirs"]

@@ -12,7 +12,7 @@ from mgdn_edge.runtime.alignment.measure.align import RigFiles, RigRequest, alig
 from mgdn_edge.runtime.alignment.measure.click_page import ClickSession, align_by_clicks
 from mgdn_edge.runtime.alignment.measure.frames import read_pairs
 from mgdn_edge.runtime.capture.sources import InfraredOptions
-from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.synthetic import open_rig
 
 SCENE = "synthetic://day?seed=6&size=160x120&ir_size=96x72&ir_fov=48&frames=2"
@@ -101,7 +101,7 @@ def test_a_failed_overlay_leaves_the_new_rig_and_the_old_overlay(scene, fill_dis
     align_by_points(*arguments)
     before = contents(scene)
     fill_disk(".png")
-    with pytest.raises(UserError, match=r"rig\.toml is written, but cannot write rig\.png"):
+    with pytest.raises(EndedEarlyError, match=r"rig\.toml is written, but cannot write rig\.png"):
         align_by_points(*arguments, request=RigRequest("crop"), overwrite=True)
     assert read_rig(Path("rig.toml")).area == "crop"
     assert {**contents(scene), "rig.toml": before["rig.toml"]} == before

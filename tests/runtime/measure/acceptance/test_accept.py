@@ -321,7 +321,7 @@ def test_the_verdict_is_told_though_the_disk_filled_up(
     monkeypatch.setattr(accept, "examine_machine", examine)
     words = ("--backend", "ort-cpu", "--soak", "0.2", "--frames", "10", "--out", tmp_path / "out")
     done = run_mgdn("accept", tiny_bundle, *words)
-    assert done.code == 2 and "No space left" in done.err
+    assert done.code == 4 and "No space left" in done.err
     assert done.out.startswith("ACCEPTED: tiny") and "to send back" not in done.out
     kept = json.loads((tmp_path / "out" / "accept.json").read_bytes())
     assert not kept["complete"] and kept["clauses"] == []
