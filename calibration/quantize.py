@@ -19,6 +19,7 @@ from mgdn_edge.calibration.judging import TURNS, fuse_in_float
 from mgdn_edge.calibration.legacy_cache import JETPACK_6, Version, encode_calibration_cache
 from mgdn_edge.calibration.pairs import MANIFEST, Recording, list_recordings, read_pairs
 from mgdn_edge.calibration.qdq import Target, clip_tensors
+from mgdn_edge.calibration.quantize_result import QuantizeResult
 from mgdn_edge.calibration.search import SearchResult
 from mgdn_edge.calibration.selection import (
     PairFacts,
@@ -29,7 +30,7 @@ from mgdn_edge.calibration.selection import (
 )
 from mgdn_edge.calibration.trial import TrialResult, list_trials, run_trial
 from mgdn_edge.calibration.tuning import read_tuning_frames, tune_trial
-from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance, Manifest
+from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance
 from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.capture.sources import source_files
@@ -75,15 +76,6 @@ class Progress(NamedTuple):
 
     step: Callable[[str, int], None] = lambda what, total: None
     part: Callable[[], None] = lambda: None
-
-
-class QuantizeResult(NamedTuple):
-    """What was measured and written."""
-
-    manifest: Manifest
-    ranges: Ranges
-    results: list[TrialResult]
-    searches: dict[Target, SearchResult]
 
 
 def quantize_bundle(

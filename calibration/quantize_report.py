@@ -6,7 +6,7 @@ import numpy as np
 
 from mgdn_edge.calibration.judging import KeptFrame
 from mgdn_edge.calibration.plots import RangePlot, draw_losses, plot_pareto, plot_range
-from mgdn_edge.calibration.quantize import QuantizeResult
+from mgdn_edge.calibration.quantize_result import QuantizeResult
 from mgdn_edge.calibration.trial import TrialResult
 from mgdn_edge.runtime.bundle.ranges import ranges_digest
 from mgdn_edge.runtime.machine.environment import describe_environment

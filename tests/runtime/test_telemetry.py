@@ -48,7 +48,7 @@ atexit.register(tell)
 FUSE_FRAME = """
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.fusion.open_session import open_session
-with open_session("mgdn-edge", backend="onnxruntime-cpu") as session:
+with open_session("mgdn-edge") as session:
     assert session.fuse(*draw_scene(48, 64)).shape == (48, 64)
 """
 FUSE_IMAGES = """

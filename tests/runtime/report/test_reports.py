@@ -180,7 +180,7 @@ def test_dropped_frames_are_marked(tmp_path, report_clips):
     from mgdn_edge.runtime.report.fuse_report import write_fuse_report
     from mgdn_edge.runtime.stream.latency import measure_stages
     from mgdn_edge.runtime.stream.ledger import Ledger
-    from mgdn_edge.runtime.stream.result import FrameCounts, Summary
+    from mgdn_edge.runtime.stream.result import FrameCounts, FuseResult, Summary
 
     ledger = Ledger()
     for seq in range(0, 2000, 2):
@@ -196,7 +196,7 @@ def test_dropped_frames_are_marked(tmp_path, report_clips):
         True, 12.5, stages.pop("end_to_end"), stages, {},
     )  # fmt: skip
     path = tmp_path / "p.html"
-    write_fuse_report(Output(path, "--report"), summary, ledger, [], "mgdn fuse")
+    write_fuse_report(Output(path, "--report"), FuseResult(summary, ledger), "mgdn fuse")
     page = path.read_text()
     text = text_of(page)
     assert "1000 frames fused, 1000 dropped; 95\N{NO-BREAK SPACE}% shown within" in page
@@ -209,13 +209,14 @@ def test_dropped_frames_are_marked(tmp_path, report_clips):
 def test_a_stream_without_a_finished_frame_still_has_a_page(tmp_path):
     from mgdn_edge.runtime.report.fuse_report import write_fuse_report
     from mgdn_edge.runtime.stream.ledger import Ledger
-    from mgdn_edge.runtime.stream.result import FrameCounts, Summary
+    from mgdn_edge.runtime.stream.result import FrameCounts, FuseResult, Summary
 
     summary = Summary(
         "s", "n", "b", "v", "p", None, "none", None, "o.mp4", FrameCounts(0, 0, 0),
         True, 0.0, None, {}, {},
     )  # fmt: skip
-    write_fuse_report(Output(tmp_path / "p.html", "--report"), summary, Ledger(), [], "mgdn fuse")
+    output = Output(tmp_path / "p.html", "--report")
+    write_fuse_report(output, FuseResult(summary, Ledger()), "mgdn fuse")
     assert "No frame was fused" in (tmp_path / "p.html").read_text()
 
 

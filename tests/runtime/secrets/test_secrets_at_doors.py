@@ -191,9 +191,9 @@ def test_sync_and_align_take_password_files(run_mgdn, stand_in_network, tmp_path
 
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_the_command_that_sync_suggests(run_mgdn, monkeypatch, password):
-    from mgdn_edge.runtime.timing import sync
+    from mgdn_edge.runtime.sync import sync_sources
 
-    monkeypatch.setattr(sync, "sync_sources", lambda *_, **__: ClockFit(error_ms=1.0))
+    monkeypatch.setattr(sync_sources, "sync_sources", lambda *_, **__: ClockFit(error_ms=1.0))
     done = run_mgdn("sync", f"rtsp://root:{password}@cam/ch1", SCENE)
     assert done.code == 0 and "mgdn fuse rtsp://...@cam/ch1" in done.out
     assert not leaks(done.out, password)
@@ -214,7 +214,8 @@ def test_the_command_on_a_page(password):
 def test_an_error_nobody_foresaw(monkeypatch, capfd, password):
     camera = f"rtsp://root:{password}@cam/ch1"
 
-    def fail(visible, *_, **__):
+    def fail(request, **_):
+        visible = request.visible
         raise RuntimeError(f"cannot parse {visible!r}: host {visible[12:]}")
 
     monkeypatch.setattr("mgdn_edge.runtime.stream.fuse_files.fuse_files", fail)

@@ -53,15 +53,15 @@ def test_a_network_that_filters_takes_the_plugin_and_the_file_without_bodies(edg
     assert made.key.model_sha256 == hashlib.sha256(made.model).hexdigest()
 
 
-@pytest.mark.parametrize("choice", ["plugin", "body"])
+@pytest.mark.parametrize("choice", ["native", "body"])
 def test_the_parser_is_given_only_what_was_read_strictly(edge, plugin, monkeypatch, choice):
     read = edge.read
     monkeypatch.setattr(edge, "read", lambda ref: read(ref) + b"\x80\x80\x80\x80\x10")
     with pytest.raises(UserError, match="variant 640x480 is not a plain ONNX file"):
-        plan(edge, filter_choice=choice)
+        plan(edge, filter=choice)
     monkeypatch.setattr(edge, "read", read)
     monkeypatch.setattr(engine_plan, "rewrite_model", lambda model, name: b"written")
-    assert plan(edge, filter_choice=choice).model == b"written"
+    assert plan(edge, filter=choice).model == b"written"
 
 
 def test_without_the_plugin_there_is_no_plan_but_the_way_to_one(edge, monkeypatch):
