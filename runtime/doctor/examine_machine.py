@@ -215,7 +215,7 @@ def _networks() -> Iterator[Finding]:
     for name, path in sorted(bundles.items()):
         yield _network(name, path)
     if DEFAULT_NETWORK not in bundles:
-        found = "the package came without its default network; pass --bundle or --network"
+        found = "the package came without its default network; commands need --bundle or --network"
         yield Finding(f"network {DEFAULT_NETWORK}", "blocks", found, REINSTALL)
     yield Finding("baselines", "ok", ", ".join(BASELINES))
 
