@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from support.command_tree import all_commands
 
 from mgdn_edge.runtime.errors import OPTION, OTHER_COMMAND, UserError, named_options
-from support.command_tree import all_commands
 
 FOLDERS = ("export", "calibration", "runtime", "plugins")
 HOLE = "{}"

@@ -6,11 +6,11 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from support.command_tree import options_of_words
 
 from mgdn_edge.cli import main
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.errors import EXIT_CODES, named_options
-from support.command_tree import options_of_words
 
 # words -> what the line must say. Paths are those of the folder `wrong` makes; {x} is its file x.
 USAGE = {
@@ -228,7 +228,15 @@ def wrong(tmp_path, monkeypatch):
     """A folder of things to get wrong; the working directory is an empty folder inside."""
     names = {
         name: tmp_path / name
-        for name in "vi.png ir.png small.png colour.png counts.png text.png cut.png".split()
+        for name in [
+            "vi.png",
+            "ir.png",
+            "small.png",
+            "colour.png",
+            "counts.png",
+            "text.png",
+            "cut.png",
+        ]
     }
     generator = np.random.default_rng(2)
     for name, shape in (

@@ -86,7 +86,8 @@ class InfraredLevels:
         options = self._options
         if raw.chroma is not None and not options.luma and _coloured(raw.chroma, raw):
             raise UserError(
-                f"infrared {raw.origin} is coloured; grey is needed: give the camera's grey recording",
+                f"infrared {raw.origin} is coloured; grey is needed: give the camera's grey "
+                "recording",
                 ways=("or pass --infrared-luma to take a false-colour picture's luma",),
             )
         samples = raw.y if self._dead is None else self._dead.repair(raw.y)
