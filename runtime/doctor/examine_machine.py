@@ -36,6 +36,7 @@ DEPENDENCIES = {
     "rich": "rich",
     "msgspec": "msgspec",
     "jinja2": "jinja2",
+    "tomli-w": "tomli_w",
     **({} if sys.version_info >= (3, 11) else {"tomli": "tomli"}),
 }
 BACKENDS = ("onnxruntime", "onnxruntime-gpu")
