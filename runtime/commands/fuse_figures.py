@@ -22,10 +22,14 @@ def print_table(summary: Summary) -> None:
     from mgdn_edge.runtime.stream.latency import latency_table
 
     counts = summary.frames
+    lost = f", {counts.lost} lost without a server" if counts.lost else ""
     print(
-        f"{summary.output}: {counts.out} frames of {counts.in_} ({counts.dropped} dropped), "
+        f"{summary.output}: {counts.out} frames of {counts.in_} ({counts.dropped} dropped{lost}), "
         f"{summary.fps:.1f} fps{', interrupted' if summary.interrupted else ''}"
     )
+    if summary.reconnects and any(summary.reconnects.values()):
+        again = ", ".join(f"{name} {count}" for name, count in summary.reconnects.items() if count)
+        print(f"connected again: {again}")
     if summary.drift is not None:
         from mgdn_edge.runtime.alignment.drift import drift_sentence
 

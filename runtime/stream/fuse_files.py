@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -134,7 +135,7 @@ def fuse_files(
             raise
         where = sink.uri if result.kept is None else str(result.kept.path)
         drift = None if monitor is None else monitor.finish()
-        summary = summarise(result, session, pairs, common, where, pace, drift)
+        summary = summarise(result, session, pairs, sink, common, where, pace, drift)
         failures = []
         if result.interrupted and not (pairs.visible.info.live and result.frames_out):
             kept = keep_recordings(sink, recorder, pairs.count)
@@ -163,6 +164,7 @@ def summarise(
     result: StreamResult,
     session: Session,
     pairs: Pairs,
+    sink: AnySink,
     size: tuple[int, int] | None,
     output: str,
     pace: Pace,
@@ -171,6 +173,16 @@ def summarise(
     """Figures of a finished stream of (height, width) ``size`` frames."""
     rows = result.ledger.rows
     stages = measure_stages(rows)
+    lost = msgspec.UNSET if sink.lost is None else sink.lost
+    again = {
+        name: count
+        for name, count in (
+            ("visible", pairs.visible.reconnects),
+            ("infrared", pairs.infrared.reconnects),
+            ("output", sink.reconnects),
+        )
+        if count is not None
+    }
     return Summary(
         schema=SCHEMA,
         network=session.network,
@@ -182,7 +194,7 @@ def summarise(
         pace=pace,
         size=None if size is None else f"{size[1]}x{size[0]}",
         output=output,
-        frames=FrameCounts(result.frames_in, result.frames_out, result.frames_dropped),
+        frames=FrameCounts(result.frames_in, result.frames_out, result.frames_dropped, lost),
         interrupted=result.interrupted,
         fps=_frames_per_second(rows["capture_ns"], rows["out_ns"]),
         end_to_end=stages.pop(END_TO_END, None),
@@ -190,6 +202,7 @@ def summarise(
         versions=installed_versions(),
         pairing=pairing_figures(pairs, rows),
         drift=drift,
+        reconnects=again or msgspec.UNSET,
     )
 
 
