@@ -62,10 +62,14 @@ def parse_words(words: Sequence[str]) -> None:
     AssertionError, with the command line's own sentence, for words it refuses.
     """
     command, left = _called(words)
+    told = f"mgdn {' '.join(words)}"
     try:
-        command.make_context("mgdn", left).close()
+        with command.make_context("mgdn", left) as context:
+            # Of a group: what would name its command, under click's names for it, old and new.
+            more = getattr(context, "_protected_args", getattr(context, "protected_args", []))
     except UsageError as error:
-        raise AssertionError(f"mgdn {' '.join(words)}: {error.format_message()}") from None
+        raise AssertionError(f"{told}: {error.format_message()}") from None
+    assert not more, f"{told}: no such command"
 
 
 def options_of_words(words: Sequence[str]) -> dict[str, Option]:
