@@ -4,6 +4,5 @@ conditions.py   governor, clocks, temperatures, throttling, power mode, read fro
 power.py        watts sampled while something runs, and the energy they add up to
 nvml.py         what NVIDIA's driver says of a GPU, where pynvml is installed
 ceilings.py     measured memory bandwidth and float32 arithmetic
-small_onnx.py   ONNX files of a few nodes, which those measurements run
 text_file.py    files of /sys and /proc that may not be there
 """
