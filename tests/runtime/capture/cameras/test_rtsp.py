@@ -73,7 +73,7 @@ def run_through_a_restart(server, tmp_path, monkeypatch, seconds):
     )
     stop, summary = threading.Event(), []
 
-    def fuse():
+    def run():
         summary.append(
             fuse(
                 server.url("visible"), server.url("infrared"), server.url("fused"),
@@ -82,7 +82,7 @@ def run_through_a_restart(server, tmp_path, monkeypatch, seconds):
             )
         )  # fmt: skip
 
-    thread = threading.Thread(target=fuse)
+    thread = threading.Thread(target=run)
     thread.start()
     time.sleep(seconds / 2)
     server.stop()
@@ -130,7 +130,7 @@ def test_passwords_from_files_open_what_asks_for_one(tmp_path, method, run_mgdn,
         monkeypatch.setenv("MGDN_OUTPUT_PASSWORD", password)
         report = tmp_path / "r.html"
         words = ["fuse", f"{url}visible", f"{url}infrared", f"{url}fused", "--network", "average"]
-        words += ["--pair", "nearest", "--frames", "12", "--report", report, "--json"]
+        words += ["--pair", "nearest", "--frames", "12", "--report", report, "-y", "--json"]
         files = ["--visible-password-file", file, "--infrared-password-file", file]
         done = run_mgdn(*words, *files)
         assert (done.code, done.err) == (0, "")
