@@ -6,7 +6,6 @@ import pytest
 
 from mgdn_edge.runtime.bundle import network_names
 from mgdn_edge.runtime.bundle.network_names import list_networks
-from mgdn_edge.runtime.bundle.png_file import PNG_SIGNATURE
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends import baselines
@@ -16,6 +15,7 @@ from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.packing import creation
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
+from mgdn_edge.runtime.picture.png_chunks import PNG_SIGNATURE
 
 
 @pytest.fixture
