@@ -35,6 +35,8 @@ NAMES = [
 ENGINES = [name.replace("session", "engine") for name in NAMES]
 LATENCIES = [name for name in NAMES if name.startswith("latency")]
 
+CPU = "onnxruntime-cpu"
+
 
 def request(bundle, backend="onnxruntime-cpu", filter=None, **changes):
     choice = SessionChoice(backend=backend, filter=filter)
