@@ -42,7 +42,7 @@ def lower(tiny_bundle, build_tiny_model, tmp_path):
                 Candidate(base, "int8", each, model, model) for each, model in models.items()
             ]
             calibration = CalibrationProvenance("0" * 64, "by hand", "none", (), ())
-            output = Output(tmp_path / "lower.mgdn", "OUT")
+            output = Output(tmp_path / "lower.mgdn", "OUT", replaces=True)
             extend_bundle(bundle, output, candidates, (), calibration)
         return tmp_path / "lower.mgdn"
 
