@@ -1,7 +1,9 @@
 """The README's commands and code run as they stand, in order, in an empty folder."""
 
+import ast
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from support.command_tree import parse_words
 
 from mgdn_edge.runtime.capture.sources import open_visible
 from mgdn_edge.runtime.errors import EXIT_CODES
@@ -23,6 +26,37 @@ def blocks(repository: Path, kind: str) -> list[str]:
     """Code of every README block whose info string is exactly ``kind``."""
     text = (repository / "README.md").read_text()
     return re.findall(rf"^```{re.escape(kind)}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def printed_blocks(repository: Path) -> list[tuple[str, str]]:
+    """(info string, code) of every block in README.md and in the pages of docs/, the log aside."""
+    pages = [repository / "README.md", *sorted((repository / "docs").rglob("*.md"))]
+    texts = [page.read_text() for page in pages if page.name != "LOG.md"]
+    return [
+        block
+        for text in texts
+        for block in re.findall(r"^```([\w ]+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    ]
+
+
+def shell_commands(code: str) -> list[list[str]]:
+    """Shell lines -> the words of each command, without redirections."""
+    commands: list[list[str]] = []
+    for line in code.replace("\\\n", " ").splitlines():
+        commands.append([])
+        redirected = False
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        for token in lexer:
+            if set(token) <= set("();|&"):
+                commands.append([])
+            elif set(token) <= set("<>"):
+                redirected = True
+            elif redirected:
+                redirected = False
+            else:
+                commands[-1].append(token)
+    return [words for words in commands if words]
 
 
 def run(script: list[str], folder: Path) -> str:
@@ -113,3 +147,52 @@ def test_official_weights_become_fused_real_video(
         assert fused.info.size == visible.info.size == (480, 640)
         for ours, theirs in zip(fused.frames(), visible.frames(), strict=False):
             assert ours.pts_ns == theirs.pts_ns
+
+
+def test_every_command_printed_is_one_the_command_line_takes(repository: Path) -> None:
+    commands = [
+        words
+        for kind, code in printed_blocks(repository)
+        if kind.split()[0] == "sh"
+        for words in shell_commands(code)
+    ]
+    ours = [words[words.index("mgdn") + 1 :] for words in commands if "mgdn" in words]
+    assert len(ours) >= 20
+    for words in ours:
+        parse_words(words)
+
+
+@pytest.mark.parametrize(
+    "words", ["fuse vi ir out --nope", "bench fliter", "align vi ir", "fuse vi ir out --pace fast"]
+)
+def test_a_command_nobody_can_type_is_refused(words: str) -> None:
+    with pytest.raises(AssertionError, match="mgdn "):
+        parse_words(words.split())
+
+
+def test_shell_lines_are_read_as_a_shell_reads_them() -> None:
+    code = "# why\nA=1 mgdn fuse 'a b' c \\\n  d --json > f.json && mgdn bench # after\n"
+    code += "\nmgdn demo | tee x\n"
+    assert shell_commands(code) == [
+        ["A=1", "mgdn", "fuse", "a b", "c", "d", "--json"],
+        ["mgdn", "bench"],
+        ["mgdn", "demo"],
+        ["tee", "x"],
+    ]
+
+
+def test_every_python_block_is_python(repository: Path) -> None:
+    found = [code for kind, code in printed_blocks(repository) if kind.split()[0] == "python"]
+    assert found
+    for code in found:
+        ast.parse(code)
+
+
+def test_every_make_target_printed_exists(repository: Path) -> None:
+    makefile = (repository / "Makefile").read_text()
+    for kind, code in printed_blocks(repository):
+        if kind.split()[0] == "sh":
+            for words in shell_commands(code):
+                for target in words[1:] if words[0] == "make" else ():
+                    if "=" not in target:
+                        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

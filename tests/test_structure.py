@@ -233,6 +233,8 @@ def test_the_wheel_holds_one_package_and_the_default_bundle(built: Path) -> None
         "mgdn_edge/runtime/stream/fuse_files.py",
         "mgdn_edge/runtime/report/templates/page.html",
         "mgdn_edge/runtime/alignment/measure/templates/click.html",
+        "mgdn_edge/runtime/measure/product.onnx",
+        "mgdn_edge/runtime/measure/profiling/additions.onnx",
         "mgdn_edge/runtime/report/templates/style.css",
         "mgdn_edge/runtime/bundles/mgdn-edge.mgdn",
         "mgdn_edge/export/networks/mgdn.py",

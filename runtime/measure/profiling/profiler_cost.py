@@ -7,7 +7,6 @@ and without in turns, shows that cost by itself.
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -17,9 +16,9 @@ import numpy as np
 
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options
 from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
-from mgdn_edge.runtime.measure.small_onnx import encode_model
 from mgdn_edge.runtime.measure.timing_loop import TimingLoop, time_call
 
+ADDITIONS = Path(__file__).with_name("additions.onnx")  # by tests/support/measured_graphs.py
 KERNELS = 24
 SHAPE = (1, 1, 480, 640)  # large enough for all threads to take part, as in a frame
 RUNS, WARMUP = 60, 5
@@ -44,9 +43,7 @@ class _Event(msgspec.Struct):
 
 def measure_profiler_cost(threads: int) -> ProfilerCost:
     """On ``threads`` threads, as the profiled session has them: its statistics are a thread's."""
-    names = ["a", *(f"t{i}" for i in range(KERNELS - 1)), "c"]
-    nodes = [("Add", (before, "b"), after) for before, after in itertools.pairwise(names)]
-    model = encode_model(nodes, "ab", "c", SHAPE)
+    model = ADDITIONS.read_bytes()
     feeds = {name: np.ones(SHAPE, np.float32) for name in "ab"}
     with tempfile.TemporaryDirectory(prefix="mgdn-profiler-") as folder:
         plain = load_graph(model, "the measured graph", session_options(threads))
