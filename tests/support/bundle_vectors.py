@@ -22,7 +22,8 @@ from support.lying_zips import LINK, Record, write_zip
 
 FOLDER = Path(__file__).parents[2] / "docs" / "vectors"
 SIZE = (6, 8)  # (height, width) of the one variant
-MODEL, GRAPH, GOLDEN = "models/8x6.onnx", "graph.json", "golden/8x6.expected.png"
+MODEL, TWIN = "models/8x6.onnx", "models/8x6.plugin.onnx"
+GRAPH, GOLDEN = "graph.json", "golden/8x6.expected.png"
 
 Contents = dict[str, bytes]
 Make = Callable[[Contents], bytes]
@@ -44,14 +45,18 @@ def with_entry(file: str, **changes) -> Make:
     return make
 
 
-def with_file(name: str, change: Callable[[bytes], bytes], *, forged: bool) -> Make:
-    """One file changed; ``forged``: the manifest has its new digest."""
+def damaged(name: str, change: Callable[[bytes], bytes]) -> Make:
+    """One file changed, the manifest as it was."""
+    return lambda contents: encode_archive({**contents, name: change(contents[name])})
+
+
+def forged(name: str, change: Callable[[bytes], bytes]) -> Make:
+    """One file changed, and the manifest states its new digest."""
 
     def make(contents: Contents) -> bytes:
-        changed = {**contents, name: change(contents[name])}
-        if forged:
-            changed["manifest.json"] = forge(contents["manifest.json"], name, changed[name])
-        return encode_archive(changed)
+        body = change(contents[name])
+        manifest = forge(contents["manifest.json"], name, body)
+        return encode_archive({**contents, name: body, "manifest.json": manifest})
 
     return make
 
@@ -136,41 +141,47 @@ def all_black(picture: bytes) -> bytes:
     return picture[:begin] + chunk + picture[end:]
 
 
-# Name -> where it is refused ("open": as the file is opened; "read": as its files are read;
-# "start": as a session of its variant is opened), words of the sentence, and how it is made.
-REFUSED: dict[str, tuple[str, str, Make]] = {
-    "compressed": ("open", "graph.json is compressed", compressed),
-    "encrypted": ("open", "graph.json is encrypted", with_entry(GRAPH, flags=1)),
-    "twice": ("open", f"holds {MODEL} twice", with_entry("models/8x6.plugin.onnx", name=b"models/8x6.onnx")),
-    "unsafe_name": ("open", "the unsafe name '../8x6.png'", with_entry(GOLDEN, name=b"../8x6.png")),
-    "link": ("open", "graph.json is a link or special file", with_entry(GRAPH, attributes=LINK)),
-    "last_first": ("open", "names must ascend", last_first),
-    "dated": ("open", "fields no bundle has", with_entry(GRAPH, date=0x5D7D)),
-    "local_header": ("open", "disagrees with the zip directory", with_entry(GRAPH, local_name=b"graph.jsin")),
-    "gap": ("open", "belong to no file", with_gap),
-    "trailing_byte": ("open", "does not end like a zip archive", lambda files: encode_archive(files) + b"\0"),
-    "cut_short": ("open", "does not end like a zip archive", lambda files: encode_archive(files)[:-100]),
-    "no_manifest": ("open", "holds no manifest.json", without("manifest.json")),
-    "other_schema": ("open", "its manifest has schema 2", with_manifest(schema=2)),
-    "unknown_field": ("open", "its manifest is not valid", with_manifest(run="anything")),
-    "no_variant": ("open", "at least one, each once", with_manifest(variants=[])),
-    "missing_file": ("open", f"lists {GOLDEN}, which is not in it", without(GOLDEN)),
-    "unlisted_file": ("open", "does not list plugins/extra.so, which is in it", with_another),
-    "other_length": ("open", "bytes where its manifest states", with_file(MODEL, lambda data: data + b"\0", forged=False)),
-    "other_digest": ("read", "does not have the digest", with_file(MODEL, lambda data: data[:-1] + b"?", forged=False)),
-    "other_checksum": ("read", "does not have the checksum", with_entry(MODEL, crc=1)),
-    "weights_outside": ("start", "keeps weights outside its ONNX file", with_file(MODEL, weights_outside, forged=True)),
-    "hidden_tag": ("start", "is not a plain ONNX file", with_file(MODEL, with_hidden_tag, forged=True)),
-    "other_format": ("start", "the mark of ONNX Runtime's own format", with_file(MODEL, in_other_format, forged=True)),
-    "huge_chunk": ("start", "is not a sound grey 8-bit PNG", with_file(GOLDEN, with_huge_chunk, forged=True)),
-    "other_picture": ("start", "the golden pair differs", with_file(GOLDEN, all_black, forged=True)),
-}  # fmt: skip
+# By where it is refused ("open": as the file is opened; "read": as its files are read; "start": as
+# a session of its variant is opened): name -> words of the sentence, and how it is made.
+REFUSED: dict[str, dict[str, tuple[str, Make]]] = {
+    "open": {
+        "compressed": ("graph.json is compressed", compressed),
+        "encrypted": ("graph.json is encrypted", with_entry(GRAPH, flags=1)),
+        "twice": (f"holds {MODEL} twice", with_entry(TWIN, name=MODEL.encode())),
+        "unsafe_name": ("unsafe name '../8x6.png'", with_entry(GOLDEN, name=b"../8x6.png")),
+        "link": ("graph.json is a link", with_entry(GRAPH, attributes=LINK)),
+        "last_first": ("names must ascend", last_first),
+        "dated": ("fields no bundle has", with_entry(GRAPH, date=0x5D7D)),
+        "local_header": ("disagrees with the zip", with_entry(GRAPH, local_name=b"graph.jsin")),
+        "gap": ("belong to no file", with_gap),
+        "trailing_byte": ("does not end like a zip", lambda files: encode_archive(files) + b"\0"),
+        "cut_short": ("does not end like a zip", lambda files: encode_archive(files)[:-100]),
+        "no_manifest": ("holds no manifest.json", without("manifest.json")),
+        "other_schema": ("its manifest has schema 2", with_manifest(schema=2)),
+        "unknown_field": ("its manifest is not valid", with_manifest(run="anything")),
+        "no_variant": ("at least one, each once", with_manifest(variants=[])),
+        "missing_file": (f"lists {GOLDEN}, which is not in it", without(GOLDEN)),
+        "unlisted_file": ("does not list plugins/extra.so, which is in it", with_another),
+        "other_length": ("where its manifest states", damaged(MODEL, lambda data: data + b"\0")),
+    },
+    "read": {
+        "other_digest": ("not have the digest", damaged(MODEL, lambda data: data[:-1] + b"?")),
+        "other_checksum": ("not have the checksum", with_entry(MODEL, crc=1)),
+    },
+    "start": {
+        "weights_outside": ("keeps weights outside", forged(MODEL, weights_outside)),
+        "hidden_tag": ("is not a plain ONNX file", forged(MODEL, with_hidden_tag)),
+        "other_format": ("mark of ONNX Runtime's own format", forged(MODEL, in_other_format)),
+        "huge_chunk": ("is not a sound grey 8-bit PNG", forged(GOLDEN, with_huge_chunk)),
+        "other_picture": ("the golden pair differs", forged(GOLDEN, all_black)),
+    },
+}
 
 
 def make_refused(valid: bytes) -> dict[str, bytes]:
     """The valid bundle -> the refused ones by name."""
     contents = contents_of(valid)
-    return {name: make(contents) for name, (_, _, make) in REFUSED.items()}
+    return {name: make(contents) for stage in REFUSED.values() for name, (_, make) in stage.items()}
 
 
 def describe(valid: bytes, refused: dict[str, bytes]) -> str:
@@ -178,12 +189,11 @@ def describe(valid: bytes, refused: dict[str, bytes]) -> str:
     rows: list[dict[str, str | None]] = [
         {"file": "valid.mgdn", "sha256": hashlib.sha256(valid).hexdigest(), "refused": None}
     ]
-    for name, data in refused.items():
-        stage, words, _ = REFUSED[name]
-        digest = hashlib.sha256(data).hexdigest()
-        rows.append(
-            {"file": f"refused/{name}.mgdn", "sha256": digest, "refused": stage, "words": words}
-        )
+    for stage, each in REFUSED.items():
+        for name, (words, _) in each.items():
+            digest = hashlib.sha256(refused[name]).hexdigest()
+            row = {"file": f"refused/{name}.mgdn", "sha256": digest}
+            rows.append({**row, "refused": stage, "words": words})
     return json.dumps(rows, indent=1) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The published vectors: what docs/FORMAT.md says is what this reader does, and will go on doing."""
+"""The published vectors: what docs/FORMAT.md says is what this reader does, and goes on doing."""
 
 import hashlib
 import json
@@ -42,7 +42,11 @@ def test_the_valid_one_is_as_published_and_fuses_what_it_says():
 def test_any_zip_program_reads_the_valid_one():
     with zipfile.ZipFile(FOLDER / "valid.mgdn") as archive:
         assert archive.testzip() is None
-        assert archive.namelist()[-3:] == ["manifest.json", "models/8x6.onnx", "models/8x6.plugin.onnx"]
+        assert archive.namelist()[-3:] == [
+            "manifest.json",
+            "models/8x6.onnx",
+            "models/8x6.plugin.onnx",
+        ]
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=lambda row: row["file"])
