@@ -106,7 +106,7 @@ def describe(thing: Any, of: str = "") -> str:  # noqa: ANN401 - functions and c
     source = f"\n`{of}`\n" if of else ""
     lines = [title, source, code(signature(thing)), prose(thing)]
     if inspect.isclass(thing) and not issubclass(thing, BaseException):
-        lines += [describe_member(name, member) for name, member in members(thing)]
+        lines += [describe_member(f"{thing.__name__}.{n}", member) for n, member in members(thing)]
     return "".join(lines)
 
 
