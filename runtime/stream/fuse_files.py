@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from mgdn_edge.runtime.alignment.apply.registration import (
     open_alignment,
 )
 from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
+from mgdn_edge.runtime.bundle.network_names import BASELINES, find_bundle
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.fusion.contract.session import Session
@@ -90,10 +92,7 @@ def fuse_files(
                 "--record-infrared keeps 16-bit counts, and this infrared is 8-bit: leave it out"
             )
         outputs = outputs or Outputs(())
-        named = [path for path in (request.rig, request.network) if not isinstance(path, str)]
-        outputs.add_inputs(
-            [*visible.paths, *infrared.paths, *request.reads, *(path for path in named if path)]
-        )
+        outputs.add_inputs([*visible.paths, *infrared.paths, *_other_inputs(request)])
         shown = replace(pairs.visible.info, size=common)
         sink = open_sink(request.output, shown, pairs.count, outputs, live=pace == "source")
         observers: list[Observer] = [] if monitor is None else [monitor]
@@ -150,6 +149,13 @@ def fuse_files(
         )
 
 
+def _other_inputs(request: FuseRequest) -> list[Path]:
+    """Files that are read beside the two sources: none of them is replaced."""
+    rigs = [] if request.rig is None else [request.rig]
+    bundles = [] if request.network in BASELINES else [find_bundle(request.network)]
+    return [*rigs, *bundles, *request.reads]
+
+
 def keep_recordings(sink: AnySink, recorder: CountsRecorder | None, total: int | None) -> str:
     """Leave what is not complete under its partial name: where, and how many frames of ``total``.
 
@@ -181,7 +187,8 @@ def summarise(
         execution=session.execution,
         pace=pace,
         size=None if size is None else f"{size[1]}x{size[0]}",
-        output=output,
+        # A name that is not UTF-8 stands in JSON with escapes for its bytes.
+        output=output.encode(errors="backslashreplace").decode(),
         frames=FrameCounts(result.frames_in, result.frames_out, result.frames_dropped),
         interrupted=result.interrupted,
         fps=_frames_per_second(rows["capture_ns"], rows["out_ns"]),
