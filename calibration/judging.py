@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.machine.environment import processor_name
 from mgdn_edge.runtime.machine.processor import processor_class
+from mgdn_edge.runtime.measure.timing_loop import TimingLoop, fuse_pairs
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.fusion_metrics import FusionMetrics, measure_fusion
 from mgdn_edge.runtime.quality.gate import FrameQuality, SpeedFigures, compare_frame
@@ -104,25 +104,17 @@ def measure_speed(
     from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
     scene = draw_scene(*size)
-    times = np.zeros((len(models), WARMUP_TURNS + turns), np.int64)
-    started = time.monotonic()
-    done = 0
     with ExitStack() as opened:
         sessions = [
             opened.enter_context(open_graph(model, spec, size if static else None))
             for model in models
         ]
-        for turn in range(WARMUP_TURNS + turns):
-            for session, row in zip(sessions, times, strict=True):
-                begin = time.perf_counter_ns()
-                session.fuse(scene.visible, scene.infrared)
-                row[turn] = time.perf_counter_ns() - begin
-            done += 1
+        pair = [(scene.visible, scene.infrared)]
+        loop = TimingLoop([fuse_pairs(session, pair) for session in sessions])
+        for _ in loop.take_turns(WARMUP_TURNS + turns, seconds=MOST_SECONDS, least=LEAST_TURNS + 1):
             on_turn()
-            slow = time.monotonic() - started > MOST_SECONDS
-            if slow and done >= LEAST_TURNS + 1:
-                break
-    kept = times[:, min(WARMUP_TURNS, done - LEAST_TURNS) : done]
+    times = np.stack([loop.times_ns(index) for index in range(len(models))])
+    kept = times[:, min(WARMUP_TURNS, times.shape[1] - LEAST_TURNS) :]
     fp32 = percentiles(kept[0], 0)
     figures = []
     for row in kept:

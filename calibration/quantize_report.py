@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mgdn_edge.calibration.judging import KeptFrame
 from mgdn_edge.calibration.plots import RangePlot, draw_losses, plot_pareto, plot_range
 from mgdn_edge.calibration.quantize_result import QuantizeResult
@@ -13,11 +11,10 @@ from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.quality.gate import describe_verdict
 from mgdn_edge.runtime.report.document import write_document
-from mgdn_edge.runtime.report.pictures import Picture, encode_picture
+from mgdn_edge.runtime.report.pictures import Picture, encode_picture, picture_difference
 from mgdn_edge.runtime.whole_file import Output
 
 MOST_RANGES = 60  # tensors drawn for a target, the first of them
-AMPLIFIED = 16  # of a difference in levels: one level is seen, sixteen are white
 
 
 def write_quantize_report(output: Output, result: QuantizeResult, command: str) -> None:
@@ -78,19 +75,12 @@ def label_trial(result: TrialResult) -> str:
 
 
 def strip(kept: KeptFrame) -> list[Picture]:
-    """Float32, the candidate, and their difference amplified around grey."""
+    """Float32, the candidate, and their difference."""
     name = kept.quality.name
-    difference = kept.got.astype(np.int16) - kept.wanted
-    shown = np.clip(128 + AMPLIFIED / 2 * difference, 0, 255).astype(np.uint8)
-    worst = int(np.abs(difference).max())
     return [
         encode_picture(kept.wanted, "float32", f"what float32 makes of {name}"),
         encode_picture(kept.got, "candidate", f"what the candidate makes of {name}"),
-        encode_picture(
-            shown,
-            f"difference x {AMPLIFIED // 2}, grey is none",
-            f"their difference, at most {worst} levels; brighter where the candidate is",
-        ),
+        picture_difference(kept.got, kept.wanted, "their difference"),
     ]
 
 

@@ -32,6 +32,7 @@ from mgdn_edge.calibration.qdq import Target, clip_tensors
 from mgdn_edge.calibration.rectified import cut_discarded
 from mgdn_edge.runtime.bundle.ranges import Ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle
+from mgdn_edge.runtime.fusion.contract.variant_choice import static_size
 from mgdn_edge.runtime.packing.extension import Candidate
 from mgdn_edge.runtime.quality.gate import (
     CandidatePrecision,
@@ -172,10 +173,7 @@ def time_candidate(bundle: Bundle, candidates: Sequence[Candidate], turns: int) 
     sizes = {each.base.name: each for each in candidates}
     fixed = [each for each in candidates if each.base.height is not None]
     chosen = sizes.get(f"{SPEED_SIZE[1]}x{SPEED_SIZE[0]}") or (fixed or [*candidates])[0]
-    base = chosen.base
-    size = None
-    if base.height is not None and base.width is not None:
-        size = (base.height, base.width)
+    base, size = chosen.base, static_size(chosen.base)
     models = [bundle.read(base.file), chosen.model]
     spec = bundle.manifest.spec
     return measure_speed(models, spec, size or SPEED_SIZE, static=size is not None, turns=turns)[1]

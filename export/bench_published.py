@@ -143,7 +143,7 @@ def prepare_onnx(model: Path, size: Size, threads: int) -> Run:
 
 
 def _planes(size: Size) -> tuple[np.ndarray, np.ndarray]:
-    from mgdn_edge.runtime.measure.bench import draw_pair
+    from mgdn_edge.runtime.measure.timing_loop import draw_pair
 
     return draw_pair(size, SEED)
 

@@ -1,6 +1,7 @@
 """``mgdn export``, ``mgdn check``, ``mgdn train`` and the benchmarks of published code."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -144,8 +145,8 @@ def check(
         if visible is None or infrared is None
         else read_frames(visible, infrared, frames)
     )
-    sessions = [open_session(path) for path in bundle or ()]
-    try:
+    with ExitStack() as opened:
+        sessions = [opened.enter_context(open_session(path)) for path in bundle or ()]
         with show_steps() as on_step:
             result = check_export(
                 folder,
@@ -156,9 +157,6 @@ def check(
                 report=on_step,
                 on_compared=kept.compare,
             )
-    finally:
-        for session in sessions:
-            session.close()
     if as_json:
         typer.echo(msgspec.json.encode(result).decode())
     else:

@@ -1,5 +1,7 @@
 """Errors a user can act on."""
 
+import re
+from collections.abc import Container, Sequence
 from typing import Any, ClassVar
 
 from mgdn_edge.runtime.secrets.redaction import redact
@@ -17,18 +19,36 @@ NOT_ACCEPTED, INTERRUPTED = 1, 130
 
 LONGEST_SENTENCE = 10_000  # characters; what a stranger's file makes longer is nobody's sentence
 
+OPTION = r"(?<![\w-])--[a-z][a-z0-9-]*"
+# In a sentence, to the end of its clause or to the next command.
+OTHER_COMMAND = r"(?<![\w.-])mgdn ([a-z](?:(?!\bmgdn )[^;)\n])*)"
+
 
 class UserError(Exception):
     """One sentence: what was got, what was wanted, what to type.
 
     The command line prints it as a single line and exits with ``exit_code``; library callers
-    catch it like any exception. Passwords in it are redacted, whoever wrote them there.
+    catch it like any exception. Passwords in it are redacted, whoever wrote them there. ``ways``
+    are clauses of advice, each by itself, where not every command that can fail so has the options
+    they name: a command prints those it has.
     """
 
     exit_code: ClassVar[int] = 2
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(redact(sentence[:LONGEST_SENTENCE]))
+    def __init__(self, sentence: str, *, ways: Sequence[str] = ()) -> None:
+        self.sentence = redact(sentence[:LONGEST_SENTENCE])
+        self.ways = tuple(map(redact, ways))
+        super().__init__("; ".join([self.sentence, *self.ways]))
+
+    def told(self, options: Container[str]) -> str:
+        """The sentence with those ways whose options are all among ``options``."""
+        possible = [way for way in self.ways if all(each in options for each in named_options(way))]
+        return "; ".join([self.sentence, *possible])
+
+
+def named_options(advice: str) -> list[str]:
+    """The options that ``advice`` names of the command at hand, not those in "mgdn NAME ..."."""
+    return re.findall(OPTION, re.sub(OTHER_COMMAND, "", advice))
 
 
 class DeviceError(UserError):

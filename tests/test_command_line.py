@@ -6,10 +6,11 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from support.command_tree import options_of_words
 
 from mgdn_edge.cli import main
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
-from mgdn_edge.runtime.errors import EXIT_CODES
+from mgdn_edge.runtime.errors import EXIT_CODES, named_options
 
 # words -> what the line must say. Paths are those of the folder `wrong` makes; {x} is its file x.
 USAGE = {
@@ -95,6 +96,9 @@ FUSE = {
     "fuse {vi} {small} {out}": "--resize",
     "fuse {vi} {colour} {out}": "--infrared-luma",
     "fuse {vi} {ir} {folder}/no/out.png": "mkdir -p",
+    "fuse {vi} {counts} {out}": "--infrared-agc percentile follows the scene; --infrared-span",
+    "fuse {vi} {counts} {out} --infrared-span 1C:9C": "--infrared-scale KELVIN_PER_COUNT",
+    "fuse {folder}/more {folder}/fewer {out}": "--shortest",
     "fuse {vi} {ir} {vi}/out.png": "is not a folder",
     "fuse {vi} {ir} {vi}": "would overwrite",
     "fuse {vi} {ir} {ir}": "would overwrite",
@@ -165,6 +169,11 @@ OTHERS = {
     "accept {bundle} --backend cuda": "--backend cuda is unknown",
     "accept {bundle} --backend tensorrt --threads 2": "--threads 2 is for the CPU",
     "demo {vi}": "cannot write to",
+    "align {vi} {colour} {new}.toml": "--infrared-luma",
+    "align {vi} {counts} {new}.toml": "--infrared-span",
+    "align {vi} {counts} {new}.toml --infrared-span 1C:9C": "give counts",
+    "sync {vi} {colour}": "grey is needed",
+    "sync {vi} {counts} --infrared-span 1C:9C": "give counts",
 }
 EXPORT = {
     "export {new} --variant nope": "nope",
@@ -178,11 +187,14 @@ EXPORT = {
     "check {empty}": "export.json",
     "check {empty} {vi}": "give VISIBLE and INFRARED",
     "check {empty} {vi} {ir}": "export.json",
-    "check {empty} --bundle {cutbundle}": "",
+    "check {empty} --bundle {cutbundle}": "export.json",
     "train nowhere {new}.safetensors": "nowhere",
     "train {empty} {new}.safetensors": "empty",
     "train {empty} {new}.safetensors --recipe nope": "nope",
-    "train {empty} {new}.safetensors --steps 1 --minutes 1": "",
+    "train {empty} {new}.safetensors --steps 1 --minutes 1": "either steps or minutes, not both",
+    "train {vi},{colour} {new}.safetensors": "--infrared-luma",
+    "train {vi},{counts} {new}.safetensors": "--infrared-span",
+    "train {vi},{counts} {new}.safetensors --infrared-span 1C:9C": "in degrees",
 }
 QUANTIZE = {
     "quantize nope {empty} {new}.mgdn": "network 'nope' is unknown",
@@ -193,6 +205,9 @@ QUANTIZE = {
     "quantize {bundle} {empty} {new}.mgdn": "holds no vi",
     "quantize {bundle} {vi},{small} {new}.mgdn": "visible is 32x24, infrared 16x12",
     "quantize {bundle} {vi},{ir} {new}.mgdn": "1 pairs are too few",
+    "quantize {bundle} {vi},{colour} {new}.mgdn": "give the camera's grey recording",
+    "quantize {bundle} {vi},{counts} {new}.mgdn": "give an 8-bit recording",
+    "quantize {bundle} {folder}/more,{folder}/fewer {new}.mgdn": "complete the folders",
     "quantize {bundle} {ir},{vi} {new}.mgdn": "the visible recording comes first",
     "quantize {bundle} {vi},{ir} {new}.mgdn --held-out {vi},{ir}": "is calibration pair",
     "quantize {bundle} {vi},{ir} {new}.mgdn --pairs 0 --held-out {vi},{ir}": "--pairs 0",
@@ -212,7 +227,15 @@ def wrong(tmp_path, monkeypatch):
     """A folder of things to get wrong; the working directory is an empty folder inside."""
     names = {
         name: tmp_path / name
-        for name in ("vi.png", "ir.png", "small.png", "colour.png", "text.png", "cut.png")
+        for name in [
+            "vi.png",
+            "ir.png",
+            "small.png",
+            "colour.png",
+            "counts.png",
+            "text.png",
+            "cut.png",
+        ]
     }
     generator = np.random.default_rng(2)
     for name, shape in (
@@ -220,6 +243,11 @@ def wrong(tmp_path, monkeypatch):
         ("colour.png", (24, 32, 3)), ("cut.png", (24, 32)),
     ):  # fmt: skip
         cv2.imwrite(str(names[name]), generator.integers(0, 256, shape, np.uint8))
+    cv2.imwrite(str(names["counts.png"]), generator.integers(0, 65536, (24, 32), np.uint16))
+    for folder, stems in (("more", "ab"), ("fewer", "a")):
+        (tmp_path / folder).mkdir()
+        for stem in stems:
+            shutil.copyfile(names["ir.png"], tmp_path / folder / f"{stem}.png")
     names["cut.png"].write_bytes(names["cut.png"].read_bytes()[:300])
     names["text.png"].write_text("no picture in here\n" * 30)
     packaged = packaged_bundles()["mgdn-edge"]
@@ -255,7 +283,8 @@ def check_refusal(words, message, wrong, monkeypatch, capfd):
     assert end.value.code == 2, err
     assert out == ""
     assert err.startswith("mgdn: error: ") and err.endswith("\n") and err.count("\n") == 1, err
-    assert message in err
+    assert message and message in err
+    assert set(named_options(err)) <= {*options_of_words(given), *given}, err
     assert err.strip().isprintable() and len(err) < 1000
     assert snapshot(wrong["folder"]) == before
 

@@ -38,7 +38,7 @@ def test_runtime_dependencies_are_the_agreed_ones(repository: Path) -> None:
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
     names = {line.split(">")[0].split("=")[0] for line in project["dependencies"]}
     video = {"numpy", "scipy", "opencv-python-headless", "av"}
-    assert names == video | {"typer", "rich", "msgspec", "jinja2", "tomli"}
+    assert names == video | {"typer", "rich", "msgspec", "jinja2", "tomli", "tomli-w"}
     extras = project["optional-dependencies"]
     assert [line.split(">")[0] for line in extras["cpu"]] == ["onnxruntime"]
     assert [line.split(">")[0] for line in extras["gpu"]] == [

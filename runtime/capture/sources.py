@@ -71,6 +71,11 @@ class Source(Generic[F]):
         """Every file the source reads; none for cameras and drawn scenes."""
         return self._reader.paths
 
+    @property
+    def reconnects(self) -> int | None:
+        """How often a network camera was connected again, None for all else."""
+        return self._reader.reconnects
+
     def only(self, stems: list[str]) -> Source[F]:
         """The same folder, just these stems, in this order."""
         return Source(self._reader.only(stems), self._start)

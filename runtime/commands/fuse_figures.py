@@ -25,10 +25,14 @@ def print_table(summary: Summary) -> None:
 
     counts = summary.frames
     interrupted = ", interrupted" if summary.interrupted else ""
+    lost = f", {counts.lost} lost without a server" if counts.lost else ""
     print(
         f"{printable(summary.output)}: {counts.out} frames of {counts.in_} "
-        f"({counts.dropped} dropped), {summary.fps:.1f} fps{interrupted}"
+        f"({counts.dropped} dropped{lost}), {summary.fps:.1f} fps{interrupted}"
     )
+    if summary.reconnects and any(summary.reconnects.values()):
+        again = ", ".join(f"{name} {count}" for name, count in summary.reconnects.items() if count)
+        print(f"connected again: {again}")
     if summary.drift is not None:
         from mgdn_edge.runtime.alignment.drift import drift_sentence
 

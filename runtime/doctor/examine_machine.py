@@ -36,6 +36,7 @@ DEPENDENCIES = {
     "rich": "rich",
     "msgspec": "msgspec",
     "jinja2": "jinja2",
+    "tomli-w": "tomli_w",
     **({} if sys.version_info >= (3, 11) else {"tomli": "tomli"}),
 }
 BACKENDS = ("onnxruntime", "onnxruntime-gpu")
@@ -215,7 +216,7 @@ def _networks() -> Iterator[Finding]:
     for name, path in sorted(bundles.items()):
         yield _network(name, path)
     if DEFAULT_NETWORK not in bundles:
-        found = "the package came without its default network; pass --bundle or --network"
+        found = "the package came without its default network; commands need --bundle or --network"
         yield Finding(f"network {DEFAULT_NETWORK}", "blocks", found, REINSTALL)
     yield Finding("baselines", "ok", ", ".join(BASELINES))
 

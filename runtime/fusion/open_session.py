@@ -81,7 +81,8 @@ def _with_fallback(error: DeviceError, backend: str) -> DeviceError:
     """The same, with the option that would go on without the device."""
     if backend == DEFAULT_BACKEND:
         return error
-    return DeviceError(f"{error}; to go on without: --fallback {DEFAULT_BACKEND}")
+    way = f"to go on without: --fallback {DEFAULT_BACKEND}"
+    return DeviceError(error.sentence, ways=[*error.ways, way])
 
 
 def _open_baseline(name: str, choice: SessionChoice) -> Session:

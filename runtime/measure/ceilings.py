@@ -8,7 +8,6 @@ numpy's BLAS decides for itself. Nothing is cached: clocks and neighbours change
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,11 +18,12 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options, u
 from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.text_file import read_text
-from mgdn_edge.runtime.measure.small_onnx import encode_model
+from mgdn_edge.runtime.measure.timing_loop import TimingLoop, time_call
 
 MIB = 1 << 20
 LEAST_COPY, MOST_COPY = 64 * MIB, 256 * MIB  # of each of two arrays
 CACHES = 4  # an array is this many times the last cache, so that hardly any of it stays there
+PRODUCT = Path(__file__).with_name("product.onnx")  # by tests/support/measured_graphs.py
 SIDE = 1024  # of the matrices: 2 GFLOP, 12 MB
 SECONDS = 0.8  # for each of the two
 LEAST_RUNS = 3
@@ -53,14 +53,11 @@ def copy_bytes(root: Path) -> int:
 
 def best_seconds(run: Callable[[], object], seconds: float = SECONDS) -> float:
     """The shortest of as many runs as fit ``seconds``: what else runs only makes runs longer."""
-    run()  # first touch of the pages, first start of the threads
-    best, begun, runs = float("inf"), time.perf_counter(), 0
-    while runs < LEAST_RUNS or time.perf_counter() - begun < seconds:
-        start = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - start)
-        runs += 1
-    return best
+    loop = TimingLoop([time_call(run)])
+    loop.warm_up(1)  # first touch of the pages, first start of the threads
+    for _ in loop.take_turns(seconds=seconds, least=LEAST_RUNS):
+        pass
+    return float(loop.times_ns().min()) / 1e9
 
 
 def _copy(size: int, threads: int) -> Callable[[], object]:
@@ -77,9 +74,8 @@ def _copy(size: int, threads: int) -> Callable[[], object]:
 
 
 def _measure_gflops(threads: int) -> float | None:
-    model = encode_model([("MatMul", "ab", "c")], "ab", "c", (SIDE, SIDE))
     try:
-        session = load_graph(model, "the measured graph", session_options(threads))
+        session = load_graph(PRODUCT.read_bytes(), "the measured graph", session_options(threads))
     except ImportError:
         return None
     generator = np.random.default_rng(0)

@@ -7,14 +7,14 @@ without that chunk. So a later run knows an earlier one's frames, bit for bit, w
 from __future__ import annotations
 
 import hashlib
-import struct
-import zlib
 from pathlib import Path
 
-END = struct.pack(">L4sL", 0, b"IEND", zlib.crc32(b"IEND"))
+from mgdn_edge.runtime.picture.png_chunks import encode_chunk
+
+END = encode_chunk(b"IEND", b"")
 WORDS = b"Software\0mgdn fuse "
 DIGEST_CHARACTERS = 64
-CHUNK_BYTES = 4 + 4 + len(WORDS) + DIGEST_CHARACTERS + 4  # length, kind, text, checksum
+CHUNK_BYTES = len(encode_chunk(b"tEXt", WORDS)) + DIGEST_CHARACTERS
 
 
 def mark_frame(png: bytes) -> bytes:
@@ -33,5 +33,4 @@ def is_unchanged_frame(path: Path) -> bool:
 
 
 def _mark(png: bytes) -> bytes:
-    text = b"tEXt" + WORDS + hashlib.sha256(png).hexdigest().encode()
-    return struct.pack(">L", len(text) - 4) + text + struct.pack(">L", zlib.crc32(text))
+    return encode_chunk(b"tEXt", WORDS + hashlib.sha256(png).hexdigest().encode())

@@ -24,7 +24,7 @@ OPEN_SECONDS, WRITE_SECONDS = 3.0, 3.0
 
 
 class RtspSink(H264Sink):
-    """H.264 to ``rtsp://``, a key frame a second. Frames without a server are lost, not kept.
+    """H.264 to ``rtsp://``, a key frame a second. Frames without a server are ``lost``, not kept.
 
     Raises UserError where nobody takes the very first frame.
     """
@@ -37,7 +37,8 @@ class RtspSink(H264Sink):
         self._backoff = Backoff()
         self._retry_at = 0.0
         self._connected_once = False
-        self.reconnects = 0
+        self.lost: int = 0
+        self.reconnects: int = 0
 
     @property
     def uri(self) -> str:
@@ -53,10 +54,12 @@ class RtspSink(H264Sink):
     def output(self, encoded: Packets) -> None:
         """Send the packets; a lost connection is noted and tried again later."""
         if self._container is None:
+            self.lost += 1
             return
         try:
             self._container.mux(encoded)
         except (av.FFmpegError, OSError):
+            self.lost += 1
             self._disconnect()
             self._retry_at = time.monotonic() + self._backoff.next_seconds()
 

@@ -19,11 +19,14 @@ class Sink(ABC, Generic[Picture, Encoded]):
 
     ``copy_out``, ``compose``, ``encode``, ``output`` are the four stages of one frame. After
     ``copy_out`` the fused plane is no longer read. End with ``close``, which gives what was
-    written its name, or ``keep``, which leaves it under its partial name.
+    written its name, or ``keep``, which leaves it under its partial name. A network may lose
+    frames: ``lost`` counts them, ``reconnects`` how often it was found again, None for files.
     """
 
     path: Path
     kept: Kept | None = None
+    lost: int | None = None
+    reconnects: int | None = None
 
     @property
     def uri(self) -> str:

@@ -55,8 +55,8 @@ class OrderedPairs(Pairs):
         if visible != infrared and not shortest:
             raise UserError(
                 f"visible has {self.visible.info.frames} frames, infrared "
-                f"{self.infrared.info.frames}; give clips of one length, or --shortest to stop "
-                "at the shorter"
+                f"{self.infrared.info.frames}; give clips of one length",
+                ways=("or --shortest to stop at the shorter",),
             )
         return min(visible, infrared)
 
@@ -95,8 +95,9 @@ class OrderedPairs(Pairs):
             return
         ended = self.visible if visible is None else self.infrared
         raise UserError(
-            f"{ended.info.uri} ends after {seq} frames where the other goes on; "
-            "pass --shortest to stop there"
+            f"{ended.info.uri} ends after {seq} frames where the other goes on; give clips of one "
+            "length",
+            ways=("or --shortest to stop there",),
         )
 
 
@@ -120,8 +121,8 @@ def _common_stems(
             if lonely
         ]
         raise UserError(
-            f"{'; '.join(missing)}; complete the folders, or pass --shortest to fuse the "
-            f"{len(common)} common ones"
+            f"{'; '.join(missing)}; complete the folders",
+            ways=(f"or pass --shortest to take the {len(common)} common ones",),
         )
     return common
 

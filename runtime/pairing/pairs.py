@@ -71,7 +71,10 @@ class Pairs(ABC):
         if seen != felt and not self._resize:
             where = f"frame {visible.seq}" if visible.stem is None else visible.stem
             raise UserError(
-                f"{where}: visible is {seen[1]}x{seen[0]}, infrared {felt[1]}x{felt[0]}; "
-                "give images of one size, --resize to resize infrared to visible, or --rig where "
-                "the cameras are not aligned (mgdn align measures it)"
+                f"{where}: visible is {seen[1]}x{seen[0]}, infrared {felt[1]}x{felt[0]}",
+                ways=(
+                    "give images of one size",
+                    "--resize resizes infrared to visible",
+                    "--rig aligns cameras that are not (mgdn align measures it)",
+                ),
             )

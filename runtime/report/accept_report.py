@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 
@@ -19,12 +18,11 @@ from mgdn_edge.runtime.measure.acceptance.fidelity import Example
 from mgdn_edge.runtime.measure.acceptance.report import AcceptReport, Kept, SubjectParity
 from mgdn_edge.runtime.measure.acceptance.timing import Timing
 from mgdn_edge.runtime.report.document import render_document
-from mgdn_edge.runtime.report.pictures import Picture, encode_picture
+from mgdn_edge.runtime.report.pictures import Picture, encode_picture, picture_difference
 from mgdn_edge.runtime.report.plots import plot_frames
 from mgdn_edge.runtime.whole_file import Output, Outputs, Overwrite, RunFile, beside
 
 REPORT_FILE, PAGE_FILE = "accept.json", "accept.html"
-GAIN = 32  # of the difference picture: one level is seen, seven fill it
 
 
 def choose_folder(out: Path | None) -> Path:
@@ -128,20 +126,13 @@ def describe_meanwhile(timings: Sequence[Timing]) -> str:
 
 def draw_example(example: Example) -> list[Picture]:
     """What both cameras saw, what was made of it here and by the reference, and the difference."""
-    difference = cv2.absdiff(example.fused, example.reference)
-    levels = int(difference.max())
-    amplified = np.asarray(cv2.convertScaleAbs(difference, alpha=GAIN), np.uint8)
     of = f"fused in {example.precision}"
     return [
         encode_picture(example.visible, "visible", "a drawn street at night, visible camera"),
         encode_picture(example.infrared, "infrared", "the same street, infrared camera"),
         encode_picture(example.fused, f"{of}, here", "what this machine makes of the two"),
         encode_picture(example.reference, "fused by the reference", "what it should be"),
-        encode_picture(
-            amplified,
-            f"their difference, {GAIN} times; largest: {levels} levels",
-            "black where both are equal",
-        ),
+        picture_difference(example.fused, example.reference, "their difference"),
     ]
 
 

@@ -71,6 +71,8 @@ def verdict(summary: Summary, figures: Percentiles | None) -> str:
         return f"No frame was fused; {counts.in_} were read."
     plural = "frame" if counts.out == 1 else "frames"
     parts = [f"{counts.out} {plural} fused, {counts.dropped or 'none'} dropped"]
+    if counts.lost:
+        parts[0] += f" ({counts.lost} lost without a server)"
     if summary.pace == "source":
         parts.append(f"95 % shown within {figures.p95:.0f} ms of capture")
     else:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -133,7 +134,7 @@ def fuse_files(
             raise
         where = sink.uri if result.kept is None else str(result.kept.path)
         drift = None if monitor is None else monitor.finish()
-        summary = summarise(result, session, pairs, common, where, pace, drift)
+        summary = summarise(result, session, pairs, sink, common, where, pace, drift)
         failures = []
         if result.interrupted and not (pairs.visible.info.live and result.frames_out):
             kept = keep_recordings(sink, recorder, pairs.count)
@@ -169,6 +170,7 @@ def summarise(
     result: StreamResult,
     session: Session,
     pairs: Pairs,
+    sink: AnySink,
     size: tuple[int, int] | None,
     output: str,
     pace: Pace,
@@ -177,6 +179,16 @@ def summarise(
     """Figures of a finished stream of (height, width) ``size`` frames."""
     rows = result.ledger.rows
     stages = measure_stages(rows)
+    lost = msgspec.UNSET if sink.lost is None else sink.lost
+    again = {
+        name: count
+        for name, count in (
+            ("visible", pairs.visible.reconnects),
+            ("infrared", pairs.infrared.reconnects),
+            ("output", sink.reconnects),
+        )
+        if count is not None
+    }
     return Summary(
         schema=SCHEMA,
         network=session.network,
@@ -189,7 +201,7 @@ def summarise(
         size=None if size is None else f"{size[1]}x{size[0]}",
         # A name that is not UTF-8 stands in JSON with escapes for its bytes.
         output=output.encode(errors="backslashreplace").decode(),
-        frames=FrameCounts(result.frames_in, result.frames_out, result.frames_dropped),
+        frames=FrameCounts(result.frames_in, result.frames_out, result.frames_dropped, lost),
         interrupted=result.interrupted,
         fps=_frames_per_second(rows["capture_ns"], rows["out_ns"]),
         end_to_end=stages.pop(END_TO_END, None),
@@ -197,6 +209,7 @@ def summarise(
         versions=installed_versions(),
         pairing=pairing_figures(pairs, rows),
         drift=drift,
+        reconnects=again or msgspec.UNSET,
     )
 
 

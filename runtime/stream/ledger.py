@@ -67,7 +67,7 @@ class Ledger:
             self._rows.append(astuple(stamps))
 
     def add_dropped(self, seq: int, pts_ns: int, dropped_ns: int) -> None:
-        """Record a frame that a newer one replaced before it was fused."""
+        """Record a frame that a newer one replaced before it was fused, or that nobody took."""
         with self._lock:
             self._dropped.append((seq, pts_ns, dropped_ns))
 
@@ -79,7 +79,7 @@ class Ledger:
 
     @property
     def dropped(self) -> npt.NDArray[np.void]:
-        """(N,) structured int64 seq, pts_ns, dropped_ns: frames that were never fused."""
+        """(N,) structured int64 seq, pts_ns, dropped_ns: frames that never reached the output."""
         with self._lock:
             return self._dropped.view()
 

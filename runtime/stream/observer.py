@@ -19,4 +19,7 @@ class Observer(Protocol):
         """(H, W) uint8 fused luma, gone after this call; on the writer's thread."""
 
     def see_written(self, pair: RegisteredPair) -> None:
-        """The pair whose fused luma was seen last, its stamps complete; on the writer's thread."""
+        """The pair whose fused luma was seen last, its stamps complete; on the writer's thread.
+
+        A network may have lost the fused picture.
+        """

@@ -18,11 +18,16 @@ SCHEMA = "mgdn.fuse/1"
 
 
 class FrameCounts(msgspec.Struct, frozen=True, rename={"in_": "in"}):
-    """Frames read, written, and overtaken by newer ones: ``in`` = ``out`` + ``dropped``."""
+    """Frames read, written, and not: ``in`` = ``out`` + ``dropped``.
+
+    Dropped are those that newer ones have overtaken and, where the output is a network stream, the
+    ``lost`` ones, which no server took.
+    """
 
     in_: int
     out: int
     dropped: int
+    lost: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -31,7 +36,8 @@ class Summary(msgspec.Struct, frozen=True):
     ``size`` is "WIDTHxHEIGHT", or null where the frames differ. ``fps`` is frames out over the
     time from the first frame's capture to the last one's output. Under pace "none" queues are
     kept full, so ``end_to_end`` measures them; pace "source" measures latency. ``execution`` says
-    how the backend computed: device, memory, CUDA graph, a fallback.
+    how the backend computed: device, memory, CUDA graph, a fallback. ``reconnects`` says how often
+    each network stream was connected again: "visible", "infrared", "output", where they are any.
     """
 
     schema: str
@@ -52,6 +58,7 @@ class Summary(msgspec.Struct, frozen=True):
     pairing: PairingFigures | None = None
     drift: DriftFigures | None = None
     execution: dict[str, str] = {}
+    reconnects: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass

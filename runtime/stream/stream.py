@@ -241,9 +241,13 @@ class _Stream:
         stamps.composed_ns = now_ns()
         encoded = sink.encode(picture, visible)
         stamps.encoded_ns = now_ns()
+        lost = sink.lost
         sink.output(encoded)
         stamps.out_ns = now_ns()
-        self.ledger.add(stamps)
+        if sink.lost == lost:
+            self.ledger.add(stamps)
+        else:
+            self.ledger.add_dropped(stamps.seq, stamps.pts_ns, stamps.out_ns)
         for observer in self._observers:
             observer.see_written(pair)
 

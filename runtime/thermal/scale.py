@@ -63,7 +63,10 @@ def parse_span(text: str | None, scale: CountScale | None = None) -> tuple[float
         return low, high
     if scale is None:
         raise UserError(
-            f"--infrared-span {text} is in degrees, and how many a count is is not known: "
-            "--infrared-scale KELVIN_PER_COUNT, such as 0.04"
+            f"--infrared-span {text} is in degrees, and how many a count is is not known",
+            ways=(
+                "give counts, such as 7200:9100",
+                "or --infrared-scale KELVIN_PER_COUNT, such as 0.04",
+            ),
         )
     return scale.count(low), scale.count(high)

@@ -89,7 +89,7 @@ def main() -> None:
         app = build_app()
         code = app(words or ["--help"], prog_name="mgdn", standalone_mode=False)
     except UserError as error:
-        _fail(str(error), error.exit_code)
+        _fail(error.told(options_of(app, words)), error.exit_code)
     except UsageError as error:
         _fail(usage_sentence(error, words, command_of(app, words)), UserError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -158,6 +158,14 @@ def command_of(app: typer.Typer, words: Sequence[str]) -> str:
         found.append(word)
         commands = getattr(commands[word], "commands", {})
     return " ".join(found)
+
+
+def options_of(app: typer.Typer, words: Sequence[str]) -> set[str]:
+    """The options of the command that ``words`` call."""
+    command: Any = typer.main.get_command(app)
+    for word in command_of(app, words).split()[1:]:
+        command = command.commands[word]
+    return {name for each in command.params for name in each.opts if name.startswith("--")}
 
 
 def _fail(sentence: str, exit_code: int) -> NoReturn:

@@ -126,7 +126,7 @@ def test_nvidias_builder_takes_it(quantised, engine_builder):
 
 @pytest.mark.rtx
 def test_nvidias_parser_refuses_the_cpus_file(quantised, engine_builder):
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=r"the parser refused the model at node .*bias"):
         engine_builder(quantised["models/640x480.onnx", "cpu"])
 
 

@@ -5,7 +5,9 @@ import pytest
 from mgdn_edge.cli import build_app
 from mgdn_edge.export import check, check_frames
 from mgdn_edge.export.catalogue import EDGE_WEIGHTS
+from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.export
@@ -75,3 +77,18 @@ def test_what_was_found_is_told_though_the_page_cannot_be_written(
         run(edge_export, "--report", page, "-y", "--json")
     assert '"passed":true' in capsys.readouterr().out
     assert [path.read_text() for path in tmp_path.iterdir()] == ["theirs"]
+
+
+def test_bundles_opened_before_one_that_cannot_be_are_closed(
+    edge_export, tmp_path, monkeypatch, no_work
+):
+    closed, close = [], OnnxRuntimeSession.close
+    monkeypatch.setattr(
+        OnnxRuntimeSession, "close", lambda self: (closed.append(self.network), close(self))
+    )
+    with pytest.raises(UserError, match="cannot open bundle"):
+        run(
+            edge_export, "--bundle", packaged_bundles()["mgdn-edge"],
+            "--bundle", tmp_path / "nowhere.mgdn",
+        )  # fmt: skip
+    assert closed == ["mgdn-edge"]

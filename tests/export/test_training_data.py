@@ -271,7 +271,7 @@ def test_what_names_no_recording_is_refused(data: str, message: str) -> None:
 def test_folders_that_cannot_be_paired_are_refused(tmp_path: Path) -> None:
     folder_of_pairs(tmp_path, "vi", "ir", "ab")
     (tmp_path / "vi" / "b.png").rename(tmp_path / "vi" / "z.png")
-    with pytest.raises(UserError, match="complete the folders, or pass --shortest"):
+    with pytest.raises(UserError, match="complete the folders; or pass --shortest"):
         read(tmp_path)
     assert len(read(tmp_path, shortest=True).training.pairs) == 1
     (tmp_path / "visible").mkdir()

@@ -197,7 +197,7 @@ def test_a_full_disk_leaves_what_was_there_and_nothing_else(tmp_path, monkeypatc
 def test_no_link_lies_in_wait_for_the_temporary_file(tmp_path, monkeypatch, old):
     monkeypatch.setattr(whole_file.secrets, "token_hex", lambda count: "0" * 2 * count)
     (tmp_path / f".mgdn-{'0' * 16}.part").symlink_to(old)
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=r"cannot write .*a\.csv \(File exists\)"):
         Outputs([]).claim(tmp_path / "a.csv", "--x").write(b"ours")
     with pytest.raises(FileExistsError):
         write_whole(tmp_path / "a.csv", b"ours")

@@ -41,7 +41,7 @@ class RtspReader(Reader):
     def __init__(self, uri: str) -> None:
         self._uri, self._shown = uri, redact(uri)
         self._stopped = threading.Event()
-        self.reconnects = 0
+        self.reconnects: int = 0
         self._container: av.container.InputContainer | None = self._connect()
         stream = self._container.streams.video[0]
         size = (stream.codec_context.height, stream.codec_context.width)

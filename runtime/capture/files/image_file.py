@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.capture.files.radiometric import is_radiometric, read_radiometric
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.picture.png_chunks import PNG_SIGNATURE, walk_chunks
 
 Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 READ_SUFFIXES = (*IMAGE_SUFFIXES, ".pgm", ".npy")
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 NPY_SIGNATURE = b"\x93NUMPY"
 PGM_SIGNATURE = b"P5"
@@ -95,24 +95,13 @@ def _decode(data: bytes) -> Image | None:
 def _complete(data: bytes) -> bool:
     """False where a PNG or JPEG ends early; OpenCV 4 decodes those to half-grey pictures."""
     if data.startswith(PNG_SIGNATURE):
-        return _png_complete(data)
+        return any(chunk.kind == b"IEND" for chunk in walk_chunks(data))
     if data.startswith(JPEG_SIGNATURE):
         return _jpeg_complete(data)
     if found := PGM_HEADER.match(data):
         width, height, most = (int(number) for number in found.groups())
         return len(data) - found.end() >= width * height * (2 if most > 255 else 1)
     return True
-
-
-def _png_complete(data: bytes) -> bool:
-    position = len(PNG_SIGNATURE)
-    while position + 12 <= len(data):
-        length = int.from_bytes(data[position : position + 4], "big")
-        kind = data[position + 4 : position + 8]
-        position += 12 + length  # length, type, data, CRC
-        if kind == b"IEND":
-            return position <= len(data)
-    return False
 
 
 def _jpeg_complete(data: bytes) -> bool:

@@ -136,7 +136,7 @@ class VideoReader(Reader):
                 seq += 1
 
     def _damaged(self, where: str, error: av.FFmpegError, good: int = 0) -> UserError:
-        start = f", or fuse what is whole with --frames {good}" if good else ""
+        start = f"; mgdn fuse takes what is whole with --frames {good}" if good else ""
         return UserError(
             f"{self._path} is damaged{where} ({error.strerror}); record or copy it again{start}"
         )

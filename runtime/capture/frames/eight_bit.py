@@ -87,7 +87,8 @@ class InfraredLevels:
         if raw.chroma is not None and not options.luma and _coloured(raw.chroma, raw):
             raise UserError(
                 f"infrared {raw.origin} is coloured; grey is needed: give the camera's grey "
-                "recording, or pass --infrared-luma to take a false-colour picture's luma"
+                "recording",
+                ways=("or pass --infrared-luma to take a false-colour picture's luma",),
             )
         samples = raw.y if self._dead is None else self._dead.repair(raw.y)
         if options.span is not None:
@@ -98,8 +99,12 @@ class InfraredLevels:
             low, high = np.percentile(raw.y, SPAN_PERCENTILES)
             raise UserError(
                 f"infrared {raw.origin} holds {raw.bits}-bit counts; which of them become 0 and "
-                "255 must be said: --infrared-agc percentile follows the scene, and "
-                f"--infrared-span {int(low)}:{max(int(high), int(low) + 1)} stays"
+                "255 must be said",
+                ways=(
+                    "--infrared-agc percentile follows the scene",
+                    f"--infrared-span {int(low)}:{max(int(high), int(low) + 1)} stays",
+                    "or give an 8-bit recording",
+                ),
             )
         else:
             plane = _reduced(samples, raw)

@@ -51,9 +51,13 @@ class RawFrame:
 
 
 class Reader(ABC):
-    """Frames of one file or folder. ``frames`` may be called again: it starts anew."""
+    """Frames of one file or folder. ``frames`` may be called again: it starts anew.
+
+    ``reconnects`` counts how often a network camera was connected again, None for all else.
+    """
 
     info: SourceInfo
+    reconnects: int | None = None
 
     @abstractmethod
     def frames(self) -> Generator[RawFrame, None, None]:

@@ -84,7 +84,7 @@ def check_static_size(size: Size, wanted: Size | None, variant: str) -> None:
     if wanted is not None and size != wanted:
         raise UserError(
             f"frames are {size[1]}x{size[0]} but variant {variant} takes only "
-            f"{wanted[1]}x{wanted[0]}; use --variant dynamic or --resize {wanted[1]}x{wanted[0]}"
+            f"{wanted[1]}x{wanted[0]}; leave out --variant, or give frames of that size"
         )
 
 

@@ -7,7 +7,7 @@ Streams, events and addresses are plain integers here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
@@ -30,12 +30,13 @@ STICKY = {
     "cudaErrorECCUncorrectable",
 }
 ADVICE = {
-    "cudaErrorNoDevice": "no NVIDIA GPU is visible: check nvidia-smi and CUDA_VISIBLE_DEVICES, or "
-    "pass --backend onnxruntime-cpu",
+    "cudaErrorNoDevice": "no NVIDIA GPU is visible: check nvidia-smi and CUDA_VISIBLE_DEVICES",
     "cudaErrorInvalidDevice": "there is no such GPU: nvidia-smi -L lists them",
     "cudaErrorInvalidResourceHandle": "a stream or event of another device or context: with PyCUDA "
     "import pycuda.autoprimaryctx, not pycuda.autoinit",
 }
+ON_THE_CPU = ("or pass --backend onnxruntime-cpu",)
+NO_GPU = {"cudaErrorNoDevice", "cudaErrorInsufficientDriver"}
 
 Direction = Literal["to device", "to host"]
 PointerKind = Literal["host", "device", "managed", "unknown to CUDA"]
@@ -44,8 +45,8 @@ PointerKind = Literal["host", "device", "managed", "unknown to CUDA"]
 class CudaError(DeviceError):
     """A CUDA call failed; ``name`` is CUDA's own, such as "cudaErrorIllegalAddress"."""
 
-    def __init__(self, sentence: str, name: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, sentence: str, name: str, ways: Sequence[str] = ()) -> None:
+        super().__init__(sentence, ways=ways)
         self.name = name
 
 
@@ -63,8 +64,7 @@ def load_bindings() -> ModuleType:
         from cuda.bindings import runtime
     except ImportError as error:
         raise DeviceError(
-            f"cuda-bindings is not installed ({error}); run: {INSTALL}; or pass --backend "
-            "onnxruntime-cpu"
+            f"cuda-bindings is not installed ({error}); run: {INSTALL}", ways=ON_THE_CPU
         ) from error
     bindings: ModuleType = runtime
     return bindings
@@ -258,7 +258,8 @@ class Cuda:
             advice = f"{self._free_memory()}use a smaller variant or end other programs"
         else:
             advice = ADVICE.get(name, "run: mgdn doctor")
-        return CudaError(f"CUDA could not {what}: {name} ({text}); {advice}", name)
+        told = f"CUDA could not {what}: {name} ({text}); {advice}"
+        return CudaError(told, name, ON_THE_CPU if name in NO_GPU else ())
 
     def _driver_advice(self) -> str:
         driver = int(self._api.cudaDriverGetVersion()[1])
@@ -266,7 +267,7 @@ class Cuda:
         if not driver:
             return (
                 "no NVIDIA driver is installed or visible here: install one (a container needs "
-                "--gpus all or --runtime nvidia), or pass --backend onnxruntime-cpu"
+                "--gpus all or --runtime nvidia)"
             )
         major = driver // 1000
         return (

@@ -39,9 +39,8 @@ CHILD = "mgdn_edge.runtime.fusion.engines.build_child"
 MEMORY_SIGNAL = signal.SIGKILL  # the kernel's out-of-memory killer
 # C++'s std::bad_alloc, and what TensorRT, CUDA and the driver say.
 MEMORY_WORDS = ("out of memory", "outofmemory", "bad_alloc", "cannot allocate memory")
-MORE_MEMORY = (
-    "close other programs, lower --workspace, add swap, or build a smaller size (--variant)"
-)
+MORE_MEMORY = "close other programs or add swap"
+LESS_MEMORY = ("lower --workspace", "or build a smaller size (--variant)")
 LAST_BYTES = 2000  # of what a crashed process printed
 
 
@@ -85,7 +84,7 @@ def run_build(
             printed = output.read().decode(errors="replace")
         built = trail.built
         if code or built is None:
-            raise DeviceError(_explain(code, trail, printed, memory))
+            raise _explain(code, trail, printed, memory)
         timings = folder / NEW_TIMINGS_FILE
         return Construction(
             engine=(folder / ENGINE_FILE).read_bytes(),
@@ -147,20 +146,26 @@ def _run(folder: Path, output: IO[bytes], follow: Callable[[Event], None]) -> in
                 child.wait()
 
 
-def _explain(code: int, trail: _Trail, printed: str, memory: str) -> str:
-    """One sentence: what ended the build, where, and what to type."""
+def _explain(code: int, trail: _Trail, printed: str, memory: str) -> DeviceError:
+    """What ended the build, where, and what to type."""
     last_printed = printed.strip().rpartition("\n")[2]
     said = trail.reason or (trail.errors or [""])[0] or last_printed
     everything = " ".join([trail.reason, *trail.errors, printed]).lower()
     place = f"{trail.place[:1].lower()}{trail.place[1:]}"
     if -code == MEMORY_SIGNAL:
-        return (
+        return DeviceError(
             f"the engine build was killed while {place}, as the kernel does when memory runs "
-            f"out; {memory}; {MORE_MEMORY}"
+            f"out; {memory}; {MORE_MEMORY}",
+            ways=LESS_MEMORY,
         )
     if trail.reason == OUT_OF_MEMORY or any(word in everything for word in MEMORY_WORDS):
-        return f"the engine build ran out of memory while {place}; {memory}; {MORE_MEMORY}"
+        return DeviceError(
+            f"the engine build ran out of memory while {place}; {memory}; {MORE_MEMORY}",
+            ways=LESS_MEMORY,
+        )
     if code < 0:
         name = signal.Signals(-code).name
-        return f"the builder crashed ({name}) while {place}; its last words: {said or 'none'}"
-    return f"no engine: {said or f'the build process ended with code {code}'}"
+        return DeviceError(
+            f"the builder crashed ({name}) while {place}; its last words: {said or 'none'}"
+        )
+    return DeviceError(f"no engine: {said or f'the build process ended with code {code}'}")

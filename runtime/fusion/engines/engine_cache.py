@@ -101,7 +101,7 @@ class EngineCache:
                 if path.stat().st_mode & WORLD_WRITABLE:
                     raise DeviceError(
                         f"everyone may write to {path}, and engines are code; "
-                        f"run: chmod o-w {path}, or name another folder with --cache"
+                        f"run: chmod o-w {path}, or name another folder with MGDN_CACHE"
                     )
 
     def path_of(self, network: str, variant: str, key: EngineKey) -> Path:

@@ -105,7 +105,8 @@ def check_memory(need: MemoryNeed, host: int | None, gpu: int | None) -> None:
     if short:
         raise DeviceError(
             f"building this engine could use up the memory: {describe_memory(need, host, gpu)}; "
-            "close other programs or lower --workspace, or pass --ignore-memory to try anyway"
+            "close other programs",
+            ways=("lower --workspace", "or pass --ignore-memory to try anyway"),
         )
 
 

@@ -205,5 +205,5 @@ def _request(plan: EnginePlan) -> BuildRequest:
 def _not_kept(cache: EngineCache, error: OSError) -> str:
     return (
         f"the engine is not kept: {cache.folder} cannot be written ({error.strerror}); "
-        "name a folder that can with --cache or MGDN_CACHE, or each start builds again"
+        "name a folder that can with MGDN_CACHE, or each start builds again"
     )

@@ -54,10 +54,8 @@ def choose_backend(choice: SessionChoice) -> str:
     try:
         return choose_gpu_backend()
     except DeviceError as error:
-        raise DeviceError(
-            f"{error}; to accept the bundle on the CPU instead: "
-            f"mgdn accept --backend {DEFAULT_BACKEND}"
-        ) from error
+        way = f"to accept the bundle on the CPU instead: mgdn accept --backend {DEFAULT_BACKEND}"
+        raise DeviceError(error.sentence, ways=[*error.ways, way]) from error
 
 
 def silent(title: str, total: float) -> AbstractContextManager[Callable[[float], None]]:

@@ -15,9 +15,8 @@ from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions, th
 from mgdn_edge.runtime.machine.text_file import read_text
 from mgdn_edge.runtime.measure.acceptance.clause import ClauseFailed, NotMeasured
 from mgdn_edge.runtime.measure.acceptance.subjects import Subject
-from mgdn_edge.runtime.measure.acceptance.timing import choose_clock, draw_pairs, fuse_once
-from mgdn_edge.runtime.measure.bench import SCENES
-from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
+from mgdn_edge.runtime.measure.timing_loop import TimingLoop, draw_pairs, fuse_pairs
+from mgdn_edge.runtime.stream.latency import Percentiles
 
 WINDOWS = 12  # five seconds each of a minute
 LEAST_WINDOWS = 3  # a first third, a last third and something between
@@ -66,34 +65,37 @@ def run_soak(
     ``advance`` gets the seconds gone. Ctrl-C ends it early: what was measured stays, with
     ``complete`` false.
     """
-    pairs, (read_alone, _) = draw_pairs(subject), choose_clock(session)
+    run = fuse_pairs(session, draw_pairs(subject.size))
     before = read_conditions()
     windows: list[Window] = []
-    times: list[int] = []
+    times = [np.zeros(0, np.int64)]
     reasons: set[str] = set()
-    begin, first, complete = time.monotonic(), 0, True
+    begin, complete = time.monotonic(), True
     try:
-        while (gone := time.monotonic() - begin) < seconds:
-            times.append(fuse_once(session, *pairs[len(times) % SCENES], read_alone)[0])
-            if gone >= seconds * (len(windows) + 1) / WINDOWS and len(times) > first:
+        for window in range(1, WINDOWS + 1):
+            loop = TimingLoop([run])  # one for each, so that no rows pile up beside what is judged
+            left = begin + seconds * window / WINDOWS - time.monotonic()
+            try:
+                for _ in loop.take_turns(seconds=left):
+                    advance(time.monotonic() - begin)
+            finally:
+                times.append(loop.times_ns())
+            if len(times[-1]):
                 now = read_conditions()
                 reasons.update(reason for gpu in now.gpus for reason in gpu.throttle_reasons)
-                windows.append(_close_window(gone, times[first:], now))
-                first = len(times)
-            advance(gone)
-        if len(times) > first:
-            windows.append(_close_window(seconds, times[first:], read_conditions()))
+                windows.append(_close_window(time.monotonic() - begin, loop.figures(), now))
     except KeyboardInterrupt:
         complete = False
     after, gone = read_conditions(), time.monotonic() - begin
+    times_ns = np.concatenate(times)
     counts = throttled(before, after) if after.throttle_counts else None
     reasons.update(reason for gpu in after.gpus for reason in gpu.throttle_reasons)
     soak = Soak(
         subject=subject.label,
         asked_seconds=seconds,
         seconds=gone,
-        frames=len(times),
-        fps=len(times) / gone if gone > 0 else 0.0,
+        frames=len(times_ns),
+        fps=len(times_ns) / gone if gone > 0 else 0.0,
         windows=tuple(windows),
         drift=measure_drift([window.times.p95 for window in windows]),
         growth_mib=measure_growth([window.resident_mib for window in windows]),
@@ -102,7 +104,7 @@ def run_soak(
         conditions=(before, after),
         complete=complete,
     )
-    return soak, np.array(times, np.int64)
+    return soak, times_ns
 
 
 def measure_drift(values: Sequence[float]) -> float | None:
@@ -168,11 +170,11 @@ def resident_bytes(root: Path = Path("/")) -> int:
     return 0
 
 
-def _close_window(second: float, times: Sequence[int], now: Conditions) -> Window:
+def _close_window(second: float, times: Percentiles, now: Conditions) -> Window:
     heat = [*now.temperatures.values(), *(gpu.celsius for gpu in now.gpus)]
     return Window(
         second=second,
-        times=percentiles(np.array(times, np.int64), 0),
+        times=times,
         resident_mib=resident_bytes() / MIB,
         hottest=max(heat, default=None),
     )

@@ -3,10 +3,12 @@ import sys
 import numpy as np
 import pytest
 
+from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options
+from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure import ceilings
 from mgdn_edge.runtime.measure.ceilings import MIB, copy_bytes, measure_ceilings
-from mgdn_edge.runtime.measure.small_onnx import encode_model
+from mgdn_edge.runtime.measure.profiling import profiler_cost
 
 
 @pytest.fixture
@@ -64,23 +66,26 @@ def test_the_sentence_says_threads():
     assert "10.0 GB/s" in Ceilings(2, 10.0, 20.0, 64).sentence()
 
 
-@pytest.mark.export
-def test_the_encoded_model_is_what_onnx_reads():
-    import onnx
-
-    data = encode_model([("Add", "ab", "t"), ("MatMul", ("t", "b"), "c")], "ab", "c", (300, 300))
-    model = onnx.load_from_string(data)
-    onnx.checker.check_model(model, full_check=True)
-    assert [node.op_type for node in model.graph.node] == ["Add", "MatMul"]
-    assert [node.name for node in model.graph.node] == ["t", "c"]
-
-
-def test_onnxruntime_computes_the_encoded_model():
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(
-        encode_model([("MatMul", "ab", "c")], "ab", "c", (3, 3)),
-        providers=["CPUExecutionProvider"],
-    )
+def test_the_measured_product_is_a_product():
+    session = load_graph(ceilings.PRODUCT.read_bytes(), "the product", session_options(1))
     a, b = np.arange(9, dtype=np.float32).reshape(3, 3), np.eye(3, dtype=np.float32) * 2
     assert (session.run(None, {"a": a, "b": b})[0] == a @ b).all()
+
+
+def test_the_measured_additions_are_as_many_kernels_as_are_counted():
+    session = load_graph(profiler_cost.ADDITIONS.read_bytes(), "the chain", session_options(1))
+    assert session.get_inputs()[0].shape == list(profiler_cost.SHAPE)
+    ones = np.ones(profiler_cost.SHAPE, np.float32)
+    (total,) = session.run(None, {"a": ones, "b": ones})
+    assert (total == 1 + profiler_cost.KERNELS).all()
+
+
+def test_the_shipped_graphs_are_those_the_script_writes():
+    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'mgdn-edge[export]'")
+    from support.measured_graphs import FILES
+
+    shipped = {ceilings.PRODUCT.resolve(), profiler_cost.ADDITIONS.resolve()}
+    assert set(FILES) == shipped
+    for path, make in FILES.items():
+        assert onnx.load(path) == make() and not make().graph.initializer
+        assert path.stat().st_size < 2000

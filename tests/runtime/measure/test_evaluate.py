@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.engines import engine_plan
+from mgdn_edge.runtime.measure.bench import bench_networks
 from mgdn_edge.runtime.measure.evaluate import evaluate_networks
 
 SCENE = "synthetic://night?size=160x120"
@@ -34,3 +37,18 @@ def test_a_fallback_is_in_the_report_and_in_the_table(run_mgdn, monkeypatch):
     done = run_mgdn(*words)
     assert done.out.count("mgdn-edge: onnxruntime-cpu, dynamic, fp32") == 2
     assert "mgdn-edge, fallback: onnxruntime-cpu in place of tensorrt" in done.out
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda networks: evaluate_networks(SCENE, networks, frames=1),
+        lambda networks: bench_networks(networks, size=(24, 32), frames=1),
+    ],
+)
+def test_sessions_opened_before_one_that_cannot_be_are_closed(monkeypatch, measure):
+    closed = []
+    monkeypatch.setattr(BaselineSession, "close", lambda self: closed.append(self.network))
+    with pytest.raises(UserError, match="'nope' is unknown"):
+        measure(["average", "laplacian", "nope"])
+    assert sorted(closed) == ["average", "laplacian"]

@@ -11,7 +11,8 @@ import pytest
 from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.packing.creation import DYNAMIC_GOLDEN_SIZE, create_bundle
+from mgdn_edge.runtime.packing.bundle_writer import DYNAMIC_GOLDEN_SIZE
+from mgdn_edge.runtime.packing.creation import create_bundle
 from mgdn_edge.runtime.packing.verification import verify_bundle
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
@@ -77,7 +78,7 @@ def test_an_incomplete_export_is_named_and_nothing_is_written(export_folder, tmp
 @pytest.mark.parametrize("data", [b"", b"{}", b"\0" * 50])
 def test_a_damaged_export_is_refused(export_folder, tmp_path, name, data):
     (export_folder / name).write_bytes(data)
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=f"{name} (is not|holds no)|cannot load variant dynamic"):
         create_bundle(export_folder, tmp_path / "x.mgdn")
     assert list(tmp_path.iterdir()) == [export_folder]
 

@@ -66,7 +66,7 @@ def test_the_roof_bends_where_both_ceilings_meet():
     a, b = plot.dots
     assert float(bend[1]) == a.y and a.x < plot.ridge < b.x and b.y > a.y
     assert all(0 < value < 100 for dot in plot.dots for value in (dot.x, dot.y))
-    assert [label for _, label in plot.y_ticks] == ["1", "10", "100"]
+    assert [tick.label for tick in plot.y_ticks] == ["1", "10", "100"]
 
 
 def test_near_dots_share_their_numbers_and_areas_are_shares():

@@ -58,16 +58,16 @@ if ENDING == "no monitor":
     del IProgressMonitor
 
 
-class Buffer(bytes):
+class IHostMemory(bytes):
     pass
 
 
-class Tensor:
+class ITensor:
     def __init__(self, name, shape, dtype=DataType.UINT8):
         self.name, self.shape, self.dtype = name, shape, dtype
 
 
-class Network:
+class INetworkDefinition:
     num_inputs, num_outputs, num_layers = 2, 1, 7
 
     def __init__(self, flags):
@@ -75,7 +75,7 @@ class Network:
         sides = (-1, -1) if ENDING == "dynamic" else (12, 16)
         kind = DataType.FLOAT if ENDING == "float input" else DataType.UINT8
         self.tensors = [
-            Tensor(name, (1, 1, *sides), kind) for name in ("visible", "infrared", "fused")
+            ITensor(name, (1, 1, *sides), kind) for name in ("visible", "infrared", "fused")
         ]
 
     def get_input(self, number):
@@ -113,15 +113,15 @@ class OnnxParser:
         return ParserError()
 
 
-class TimingCache:
+class ITimingCache:
     def __init__(self, content):
         self.content = content
 
     def serialize(self):
-        return Buffer(self.content + b"T")
+        return IHostMemory(self.content + b"T")
 
 
-class Profile:
+class IOptimizationProfile:
     def __init__(self):
         self.shapes = {}
 
@@ -129,7 +129,7 @@ class Profile:
         self.shapes[name] = [low, best, high]
 
 
-class Config:
+class IBuilderConfig:
     def __init__(self):
         self.told = {"tf32": True}
         self.timings = None
@@ -151,7 +151,7 @@ class Config:
         return 0
 
     def create_timing_cache(self, content):
-        return TimingCache(content)
+        return ITimingCache(content)
 
     def set_timing_cache(self, timings, ignore_mismatch):
         assert ignore_mismatch is False
@@ -169,13 +169,13 @@ class Builder:
         self.logger = logger
 
     def create_network(self, flags):
-        return Network(flags)
+        return INetworkDefinition(flags)
 
     def create_builder_config(self):
-        return Config()
+        return IBuilderConfig()
 
     def create_optimization_profile(self):
-        return Profile()
+        return IOptimizationProfile()
 
     def build_serialized_network(self, network, config):
         if network.parser() is None:
@@ -189,9 +189,9 @@ class Builder:
         end_as_asked(self.logger)
         if ENDING == "none":
             return None
-        return Buffer(json.dumps(self.told(network, config)).encode())
+        return IHostMemory(json.dumps(self._told(network, config)).encode())
 
-    def told(self, network, config):
+    def _told(self, network, config):
         return config.told | {
             "flags": network.flags,
             "level": config.builder_optimization_level,

@@ -36,6 +36,38 @@ def test_a_rig_reads_back_to_the_last_digit(tmp_path, make):
     assert read_rig(tmp_path / "rig.toml") == make()
 
 
+def rig_measured_on(words):
+    rig = full_rig()
+    return msgspec.structs.replace(
+        rig, quality=msgspec.structs.replace(rig.quality, error_from=words)
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'the "north" gate',
+        "C:\\rigs\\new",
+        "two\nlines\t#",
+        "wärme\x7f\x00",
+        "[\n1,\n]",
+        "view = [1] # x",
+    ],
+)
+def test_any_text_in_a_rig_reads_back(tmp_path, words):
+    write_rig(tmp_path / "rig.toml", rig_measured_on(words))
+    assert read_rig(tmp_path / "rig.toml") == rig_measured_on(words)
+
+
+def test_the_file_tells_a_reader_what_its_numbers_are():
+    text = rig_text(full_rig())
+    assert text.startswith("# ") and 'area = "fill" # fill: all the visible camera sees' in text
+    assert "\nview = [0, 0, 640, 480] # the part of the visible picture" in text
+    assert "\ndistortion = [-0.1, 0.02, 0.0001, -0.0002, 0.0] # k1, k2, p1, p2, k3\n" in text
+    assert "\nhomography = [\n    [2.0, 1e-17, -3.123456789012345],\n" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

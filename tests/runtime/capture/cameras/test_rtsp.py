@@ -73,7 +73,7 @@ def run_through_a_restart(server, tmp_path, monkeypatch, seconds):
     )
     stop, summary = threading.Event(), []
 
-    def fuse():
+    def run():
         summary.append(
             fuse(
                 server.url("visible"), server.url("infrared"), server.url("fused"),
@@ -82,7 +82,7 @@ def run_through_a_restart(server, tmp_path, monkeypatch, seconds):
             )
         )  # fmt: skip
 
-    thread = threading.Thread(target=fuse)
+    thread = threading.Thread(target=run)
     thread.start()
     time.sleep(seconds / 2)
     server.stop()
@@ -114,6 +114,10 @@ def test_two_cameras_in_one_stream_out_and_a_restarted_server(server, tmp_path, 
     check_latency_and_frames(summary, rows, before, server, 10)
     counts = received(tmp_path)
     assert len(counts) == 2 and min(counts) > 10
+    assert set(summary.reconnects) == {"visible", "infrared", "output"}
+    assert min(summary.reconnects.values()) >= 1
+    frames = summary.frames
+    assert frames.in_ == frames.out + frames.dropped and 0 <= frames.lost <= frames.dropped
     assert summary.pairing.skew.p95 < 60
 
 
@@ -130,12 +134,12 @@ def test_passwords_from_files_open_what_asks_for_one(tmp_path, method, run_mgdn,
         monkeypatch.setenv("MGDN_OUTPUT_PASSWORD", password)
         report = tmp_path / "r.html"
         words = ["fuse", f"{url}visible", f"{url}infrared", f"{url}fused", "--network", "average"]
-        words += ["--pair", "nearest", "--frames", "12", "--report", report, "--json"]
+        words += ["--pair", "nearest", "--frames", "12", "--report", report, "-y", "--json"]
         files = ["--visible-password-file", file, "--infrared-password-file", file]
         done = run_mgdn(*words, *files)
         assert (done.code, done.err) == (0, "")
         assert json.loads(done.out)["frames"]["out"] > 5
-        refused = run_mgdn(*words)
+        refused = run_mgdn(*words, "--overwrite")
         assert refused.code == 2 and "401 Unauthorized" in refused.err
         shown = done.out + report.read_text() + refused.err
         assert "o p@n" not in shown and "o%20p" not in shown

@@ -240,7 +240,7 @@ def test_damage_inside_a_file_names_the_frames_before_it(tmp_path, write_clip):
 def test_other_files_are_not_videos(tmp_path, content, name):
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=f"{name} (is not a readable|holds no|has no)"):
         open_visible(str(path))
 
 

@@ -139,16 +139,6 @@ import ctypes, sys
 import tensorrt_lean_bindings as tensorrt
 from mgdn_edge.runtime.fusion.backends import tensorrt as backend
 from mgdn_edge.runtime.errors import DeviceError
-for owner, names in (
-    (tensorrt.ICudaEngine, "num_io_tensors device_memory_size_v2 create_execution_context"),
-    (tensorrt.ICudaEngine, "get_tensor_name get_tensor_mode get_tensor_dtype get_tensor_shape"),
-    (tensorrt.ICudaEngine, "get_tensor_location"),
-    (tensorrt.IExecutionContext, "set_tensor_address execute_async_v3"),
-    (tensorrt.TensorIOMode, "INPUT OUTPUT"), (tensorrt.DataType, "UINT8"),
-    (tensorrt.TensorLocation, "DEVICE"), (tensorrt.Runtime, "deserialize_cuda_engine"),
-):
-    for name in names.split():
-        assert hasattr(owner, name), (owner, name)
 log = backend.make_log(tensorrt)
 log.log(tensorrt.ILogger.WARNING, "of no interest")
 log.log(tensorrt.ILogger.ERROR, "two\\nlines")
@@ -163,7 +153,7 @@ except DeviceError as error:
 @pytest.mark.lean
 @pytest.mark.driverless
 @pytest.mark.parametrize("version", ["lean-10", "lean-11"])
-def test_nvidias_own_runtime_has_what_is_called_and_does_not_crash(tensorrt_root, version):
+def test_nvidias_own_runtime_takes_our_logger_and_does_not_crash(tensorrt_root, version):
     result = subprocess.run(
         [sys.executable, "-c", LEAN],
         env={"PYTHONPATH": str(tensorrt_root / version), "PATH": "/usr/bin"},

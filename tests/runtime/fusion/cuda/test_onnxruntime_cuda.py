@@ -168,7 +168,7 @@ def test_a_static_graph_takes_only_its_size(open_model, build_tiny_model):
 
 def test_bytes_that_are_no_model_leave_nothing_behind(open_model, build_tiny_model):
     for data in (b"", b"not a model", build_tiny_model()[:90]):
-        with pytest.raises(UserError):
+        with pytest.raises(UserError, match="variant tried"):
             open_model(data)
     with pytest.raises(UserError, match="planes of the variant's size"):
         open_model(build_tiny_model(), size=(12, 16))

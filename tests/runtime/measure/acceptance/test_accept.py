@@ -20,7 +20,8 @@ from mgdn_edge.runtime.measure.acceptance import accept
 from mgdn_edge.runtime.measure.acceptance import plugin as operations
 from mgdn_edge.runtime.measure.acceptance.accept import accept_bundle
 from mgdn_edge.runtime.measure.acceptance.request import AcceptRequest, choose_backend
-from mgdn_edge.runtime.packing import creation
+from mgdn_edge.runtime.packing import bundle_writer
+from mgdn_edge.runtime.packing.creation import create_bundle
 
 pytestmark = pytest.mark.export
 
@@ -77,13 +78,13 @@ def test_a_picture_too_far_off_is_not_accepted_and_the_rest_is_measured(
     fuse = OnnxRuntimeSession.fuse
     with monkeypatch.context() as patch:
         patch.setattr(
-            creation.OnnxRuntimeSession,
+            bundle_writer.OnnxRuntimeSession,
             "fuse",
             lambda self, *planes: np.clip(fuse(self, *planes).astype(int) + 5, 0, 255).astype(
                 np.uint8
             ),
         )
-        creation.create_bundle(export_folder, tmp_path / "off.mgdn")
+        create_bundle(export_folder, tmp_path / "off.mgdn")
     words = ("--backend", "onnxruntime-cpu", "--soak", "0.2", "--frames", "10", "--json")
     done = run_mgdn("accept", tmp_path / "off.mgdn", *words, "--out", tmp_path / "out")
     assert done.code == 1
