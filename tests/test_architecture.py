@@ -124,4 +124,5 @@ def test_the_frame_walks_as_it_says(repository, page, tmp_path, monkeypatch, cap
     called = first_calls(repository, run)
     walk = steps(page, "One frame's walk")
     assert [step for step in walk if step not in called] == []
-    assert [step for step in called if step in walk] == walk
+    went = [step for step in called if step in walk]
+    assert went == walk, "\n".join(["it went:", *(f"`{file}` `{name}`" for file, name in went)])

@@ -13,15 +13,12 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import pytest
-import typer
+from support.command_tree import parse_words
 
-from mgdn_edge.cli import build_app
 from mgdn_edge.runtime.capture.sources import open_visible
 from mgdn_edge.runtime.errors import EXIT_CODES
 from mgdn_edge.runtime.stream import demo
@@ -105,45 +102,52 @@ def test_every_command_runs(recordings: Path, name: str) -> None:
         assert sorted(frames) == ["scene0.png", "scene1.png"]
 
 
-def commands_in(script: str) -> Iterator[list[str]]:
-    """The words of each ``mgdn`` command of a shell script: no variables, no pipes."""
-    joined = script.replace("\\\n", " ")
-    for line in joined.splitlines():
-        for part in re.split(r"&&|;", line):
-            words = shlex.split(part, comments=True)
-            if words[:1] == ["mgdn"]:
-                yield words[1:]
+def shell_commands(code: str) -> list[list[str]]:
+    """Shell lines -> the words of each command, without redirections."""
+    commands: list[list[str]] = []
+    for line in code.replace("\\\n", " ").splitlines():
+        commands.append([])
+        redirected = False
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        for token in lexer:
+            if set(token) <= set("();|&"):
+                commands.append([])
+            elif set(token) <= set("<>"):
+                redirected = True
+            elif redirected:
+                redirected = False
+            else:
+                commands[-1].append(token)
+    return [words for words in commands if words]
 
 
-def parse(words: list[str]) -> None:
-    """Give the real command line a command whose work is left out; its usage errors are raised."""
-    command = typer.main.get_command(build_app())
-    leave_out_work(command)
-    command.main(words, prog_name="mgdn", standalone_mode=False)
+def test_every_command_printed_is_one_the_command_line_takes() -> None:
+    printed = "".join(code_of(page, "sh", *PARSED) for page in PAGES)
+    commands = shell_commands(printed)
+    ours = [words[words.index("mgdn") + 1 :] for words in commands if "mgdn" in words]
+    assert len(ours) >= 50
+    for words in ours:
+        parse_words(words)
 
 
-def leave_out_work(command: Any) -> None:
-    command.callback = lambda **_: None
-    for inner in getattr(command, "commands", {}).values():
-        leave_out_work(inner)
+@pytest.mark.parametrize(
+    "words", ["fuse vi ir out --nope", "bench fliter", "align vi ir", "fuse vi ir out --pace fast"]
+)
+def test_a_command_nobody_can_type_is_refused(words: str) -> None:
+    with pytest.raises(AssertionError, match="mgdn "):
+        parse_words(words.split())
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_is_not_run_is_parsed(page: Path) -> None:
-    for words in commands_in(code_of(page, *PARSED)):
-        parse(words)
-
-
-def test_something_is_parsed_and_what_is_wrong_is_found() -> None:
-    found = [words for page in PAGES for words in commands_in(code_of(page, *PARSED))]
-    assert len(found) >= 20
-    for wrong in (
-        ["fuse", "vi.mp4", "ir.mp4"],
-        ["bench", "--native"],
-        ["cache", "wy", "mgdn-edge"],
-    ):
-        with pytest.raises(typer.BadParameter.__mro__[1]):
-            parse(wrong)
+def test_shell_lines_are_read_as_a_shell_reads_them() -> None:
+    code = "# why\nA=1 mgdn fuse 'a b' c \\\n  d --json > f.json && mgdn bench # after\n"
+    code += "\nmgdn demo | tee x\n"
+    assert shell_commands(code) == [
+        ["A=1", "mgdn", "fuse", "a b", "c", "d", "--json"],
+        ["mgdn", "bench"],
+        ["mgdn", "demo"],
+        ["tee", "x"],
+    ]
 
 
 def test_python_that_is_not_run_imports_what_there_is() -> None:
