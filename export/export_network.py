@@ -33,7 +33,7 @@ from mgdn_edge.runtime.bundle.export_record import (
 )
 from mgdn_edge.runtime.bundle.graph_facts import encode_graph_facts
 from mgdn_edge.runtime.bundle.spec import METADATA_KEY, encode_spec
-from mgdn_edge.runtime.fusion.contract.session import Size
+from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.whole_file import Overwrite, write_whole
 
 DEFAULT_SIZES: tuple[Size, ...] = ((480, 640), (512, 640))  # what thermal cores and boards use

@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from mgdn_edge.runtime.picture.frame import Size
+
 METADATA_KEY = "mgdn.fusion_spec"
 
 Stream = Literal["visible", "infrared"]
@@ -56,7 +58,7 @@ def decode_spec(text: str | bytes) -> FusionSpec:
     return msgspec.json.decode(text, type=FusionSpec)
 
 
-def padded_size(spec: FusionSpec, height: int, width: int) -> tuple[int, int]:
+def padded_size(spec: FusionSpec, height: int, width: int) -> Size:
     """(height, width) in pixels -> the size the core graph sees under ``pad_rule``."""
     multiple = spec.multiple
 

@@ -126,7 +126,7 @@ def align_command(
     visible = give_password(visible, "visible", visible_password_file)
     infrared = give_password(infrared, "infrared", infrared_password_file)
     working = parse_size(size) if size is not None else None
-    request = RigRequest(area.value, working and (working[1], working[0]), distance, add)
+    request = RigRequest(area.value, working, distance, add)
     options = InfraredOptions(infrared_luma, parse_span(infrared_span))
     if points is not None:
         report = align_by_points(
@@ -201,7 +201,7 @@ def show_status(*, shown: bool) -> Iterator[Callable[[str], None]]:
 
 def print_report(report: AlignReport) -> None:
     """What was written, how good it is, what to type next."""
-    width, height = report.working_size
+    width, height = report.working_width_height
     print(f"{report.rig}: {width}x{height}, by {report.method}; look at {report.overlay}")
     if report.confidence is not None:
         print(f"confidence {report.confidence:.3f}: {report.evidence} parts of the picture agree")

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mgdn_edge.runtime.errors import UserError, printable
-
-if TYPE_CHECKING:
-    from mgdn_edge.runtime.whole_file import Overwrite
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.capture.cameras.camera_password import Role
-from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
+    from mgdn_edge.runtime.picture.frame import Size
+    from mgdn_edge.runtime.whole_file import Overwrite
 
 BundleFile = Annotated[
     Path | None, typer.Option("--bundle", metavar="FILE", help="Network as a .mgdn file.")
@@ -120,7 +119,7 @@ def give_password(address: str, role: "Role", file: Path | None) -> str:
     return with_password(address, role, file, lambda notice: typer.echo(notice, err=True))
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str) -> "Size":
     """WIDTHxHEIGHT -> (height, width) in pixels; raises UserError for anything else."""
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     if found is None or not int(found[1]) or not int(found[2]):

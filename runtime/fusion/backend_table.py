@@ -17,9 +17,10 @@ from mgdn_edge.runtime.fusion.contract.backend_names import (
 )
 from mgdn_edge.runtime.fusion.contract.golden_check import GOLDEN, measure_golden, refuse_golden
 from mgdn_edge.runtime.fusion.contract.opened import Opened
-from mgdn_edge.runtime.fusion.contract.session import Session, Size
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.machine.device import read_device
+from mgdn_edge.runtime.picture.frame import Size
 
 Tell = Callable[[str], None]
 OpenVariant = Callable[[Bundle, Variant, SessionChoice, Size | None, Tell], Opened]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mgdn_edge.runtime.capture.sources import Source
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
-from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
+from mgdn_edge.runtime.picture.frame import InfraredFrame, Size, VisibleFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Pair:
     stamps: FrameStamps
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """(height, width) of the visible frame."""
         return self.visible.y.shape[0], self.visible.y.shape[1]
 
@@ -45,7 +45,7 @@ class Pairs(ABC):
         self._resize = resize
 
     @property
-    def size(self) -> tuple[int, int] | None:
+    def size(self) -> Size | None:
         """(height, width) of every visible frame, None where they differ."""
         return self.first.size if self.visible.info.size is not None else None
 

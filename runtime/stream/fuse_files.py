@@ -27,6 +27,7 @@ from mgdn_edge.runtime.output.sinks import AnySink, open_sink
 from mgdn_edge.runtime.pairing.by_time import TimedOptions, open_pairs
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 from mgdn_edge.runtime.pairing.pairs import Pairs
+from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.stream.kept_frames import KeptFrames
 from mgdn_edge.runtime.stream.latency import measure_stages
 from mgdn_edge.runtime.stream.ledger import END_TO_END
@@ -163,7 +164,7 @@ def summarise(
     result: StreamResult,
     session: Session,
     pairs: Pairs,
-    size: tuple[int, int] | None,
+    size: Size | None,
     output: str,
     pace: Pace,
     drift: DriftFigures | None,

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.synthetic import trace
 from mgdn_edge.runtime.synthetic.camera import Camera
 from mgdn_edge.runtime.synthetic.street import Street
@@ -117,7 +118,7 @@ def _glow(light: Floats) -> Floats:
     return np.asarray(0.14 * near + 0.16 * far, np.float32)
 
 
-def _shrink(plane: Floats, size: tuple[int, int]) -> Floats:
+def _shrink(plane: Floats, size: Size) -> Floats:
     height, width = size
     shrunk = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(shrunk, np.float32)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from urllib.parse import parse_qsl, urlsplit
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.picture.frame import Size
 
 SCHEME = "synthetic"
 SCENES = ("night", "dusk", "day", "smoke")
@@ -30,12 +31,12 @@ class RigOptions:
     scene: str
     seed: int = 0
     frames: int = 300
-    size: tuple[int, int] = (480, 640)
+    size: Size = (480, 640)
     fps: Fraction = Fraction(25)
     noise: float = 1.0
     smoke: float | None = None
     ir_bits: int = 8
-    ir_size: tuple[int, int] | None = None
+    ir_size: Size | None = None
     ir_fov: float = VISIBLE_FOV
     parallax: float = 0.0
     yaw: float = 0.0
@@ -50,7 +51,7 @@ class RigOptions:
     gain_jump: float = 0.0
 
     @property
-    def infrared_size(self) -> tuple[int, int]:
+    def infrared_size(self) -> Size:
         """(height, width) of the infrared camera."""
         return self.size if self.ir_size is None else self.ir_size
 
@@ -89,7 +90,7 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _size(text: str) -> tuple[int, int]:
+def _size(text: str) -> Size:
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     if found is None or not all(MIN_SIDE <= int(side) <= MAX_SIDE for side in found.groups()):
         raise _BadValueError(f"WIDTHxHEIGHT with sides from {MIN_SIDE} to {MAX_SIDE}")

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane
+from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane, Size
 from mgdn_edge.runtime.synthetic.texture import Floats
 
 READ_NOISE = 3.5  # electrons
@@ -39,7 +39,7 @@ def _srgb_codes() -> Plane:
 
 
 @lru_cache(maxsize=4)
-def _corner_distance(size: tuple[int, int]) -> Floats:
+def _corner_distance(size: Size) -> Floats:
     """(H, W) float32: square of the distance from the centre, 1 in the corners."""
     rows, columns = (np.linspace(-1, 1, side) ** 2 for side in size)
     distance: Floats = ((rows[:, None] + columns[None]) / 2).astype(np.float32)
@@ -95,7 +95,7 @@ def blur_lens(heat: Floats) -> Floats:
 
 
 @lru_cache(maxsize=4)
-def fixed_pattern(size: tuple[int, int], seed: int) -> Floats:
+def fixed_pattern(size: Size, seed: int) -> Floats:
     """(H, W) float32 kelvin: columns and pixels that differ, the same in every frame."""
     random = np.random.default_rng([seed, 71])
     columns = random.standard_normal((1, size[1]), np.float32) * np.float32(COLUMN_NOISE)
@@ -126,5 +126,5 @@ def read_infrared(heat: Floats, span: tuple[float, float], bits: int) -> Infrare
     return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
 
-def _size(plane: Floats) -> tuple[int, int]:
+def _size(plane: Floats) -> Size:
     return plane.shape[0], plane.shape[1]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.synthetic.texture import Floats
 
 # Heat is drawn in uint8 so that OpenCV smooths its edges: a quarter of a kelvin a level.
@@ -51,7 +52,7 @@ def heat_from_levels(levels: Floats) -> Floats:
 
 
 def clip_window(
-    corner: npt.NDArray[np.float64], opposite: npt.NDArray[np.float64], size: tuple[int, int]
+    corner: npt.NDArray[np.float64], opposite: npt.NDArray[np.float64], size: Size
 ) -> tuple[int, int, int, int] | None:
     """(x, y) smallest and largest -> whole x0, y0, x1, y1 inside ``size``; None if outside."""
     x0, y0 = (max(0, int(side)) for side in np.floor(corner))

@@ -15,10 +15,10 @@ def visible_frame(y, chroma=None, subsampling=(1, 1)):
 
 
 def frame_pair(visible_size, infrared_size, seed=0):
-    """Random pictures of (width, height) sizes."""
+    """Random pictures of (height, width) sizes."""
     draw = np.random.default_rng(seed)
-    visible = draw.integers(0, 256, visible_size[::-1], np.uint8)
-    return FramePair(visible_frame(visible), draw.integers(0, 256, infrared_size[::-1], np.uint8))
+    visible = draw.integers(0, 256, visible_size, np.uint8)
+    return FramePair(visible_frame(visible), draw.integers(0, 256, infrared_size, np.uint8))
 
 
 def rig_for(homography, visible_size, infrared_size, **request):

@@ -22,7 +22,7 @@ def rig_text(rig: CameraRig) -> str:
         f'schema = "{rig.schema}"',
         f'method = "{rig.method}"',
         f'area = "{rig.area}" # fill: all the visible camera sees; crop: what both see',
-        f"working_size = {_list(rig.working_size)} # the fused picture",
+        f"working_size = {_list(rig.working_width_height)} # the fused picture",
         f"view = {_list(rig.view)} # the part of the visible picture it shows: left, top, size",
         f"clock_offset_ms = {_number(rig.clock_offset_ms)} # infrared stamps minus visible stamps",
         "",
@@ -55,7 +55,7 @@ def rig_text(rig: CameraRig) -> str:
 
 
 def _camera(name: str, camera: CameraModel) -> list[str]:
-    lines = [f"[{name}]", f"size = {_list(camera.size)}"]
+    lines = [f"[{name}]", f"size = {_list(camera.width_height)}"]
     if camera.matrix is not None:
         lines += [f"matrix = {_rows(camera.matrix)}"]
     if camera.distortion is not None:

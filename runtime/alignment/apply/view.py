@@ -9,8 +9,8 @@ from scipy.optimize import linprog
 
 from mgdn_edge.runtime.alignment.apply.rig_file import Area, Matrix
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.picture.frame import Size
 
-Size = tuple[int, int]  # (width, height)
 View = tuple[int, int, int, int]  # (left, top, width, height)
 
 SMALLEST_VIEW = 16  # pixels a side; less is no picture
@@ -28,19 +28,19 @@ def choose_view(
     are even, so that 4:2:0 chroma is cut exactly. Raises UserError where there is no such
     rectangle.
     """
-    width, height = visible
+    height, width = visible
     if area == "fill":
         if working is None:
             return (0, 0, width, height), visible
-        aspect = working[0] / working[1]
+        aspect = working[1] / working[0]
         wide = min(width, round(height * aspect))
         high = min(height, round(width / aspect))
-        if (wide, high) == visible:
+        if (high, wide) == visible:
             return (0, 0, width, height), working
         left, top = (width - wide) // 4 * 2, (height - high) // 4 * 2
         return (left, top, max(1, wide), max(1, high)), working
     shared = shared_polygon(homography, visible, infrared)
-    aspects = ASPECTS if working is None else [working[0] / working[1]]
+    aspects = ASPECTS if working is None else [working[1] / working[0]]
     best = max((inscribed(shared, aspect) for aspect in aspects), key=lambda box: box[2] * box[3])
     left, top = (2 * int(np.ceil(edge / 2 - 1e-6)) for edge in best[:2])
     step = MULTIPLE if working is None else 2
@@ -53,7 +53,7 @@ def choose_view(
             "the cameras share too little of the view to crop to it; pass --area fill, or turn "
             "the cameras to the same scene"
         )
-    return (left, top, wide, high), working or (wide, high)
+    return (left, top, wide, high), working or (high, wide)
 
 
 def shared_polygon(homography: Matrix, visible: Size, infrared: Size) -> npt.NDArray[np.float64]:
@@ -68,8 +68,8 @@ def shared_polygon(homography: Matrix, visible: Size, infrared: Size) -> npt.NDA
 
 
 def outline(size: Size) -> npt.NDArray[np.float64]:
-    """(width, height) -> (4, 2) corners of its pixels' outer edge."""
-    right, bottom = size[0] - 0.5, size[1] - 0.5
+    """A picture's size -> (4, 2) corners, x before y, of its pixels' outer edge."""
+    right, bottom = size[1] - 0.5, size[0] - 0.5
     return np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
 
 
@@ -103,7 +103,7 @@ def covered_share(homography: Matrix, view: View, infrared: Size) -> float:
     """Share, 0..1, of the view that infrared covers."""
     left, top, width, height = view
     shift = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1.0]])
-    polygon = shared_polygon(shift @ homography, (width, height), infrared)
+    polygon = shared_polygon(shift @ homography, (height, width), infrared)
     if not len(polygon):
         return 0.0
     return float(cv2.contourArea(polygon.astype(np.float32))) / (width * height)

@@ -28,17 +28,18 @@ from mgdn_edge.runtime.alignment.measure.overlay import encode_overlay
 from mgdn_edge.runtime.alignment.measure.points import fit_points, read_points
 from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.whole_file import Outputs, Overwrite, RunFile, beside
 
 
 class RigRequest(msgspec.Struct, frozen=True):
-    """What the rig is wanted for: area, working (width, height), distance in metres.
+    """What the rig is wanted for: area, size of the fused picture, distance in metres.
 
     ``add`` keeps the rig there is and adds the homography of this distance.
     """
 
     area: Area = "fill"
-    working_size: tuple[int, int] | None = None
+    working_size: Size | None = None
     distance_m: float | None = None
     add: bool = False
 
@@ -56,7 +57,7 @@ class AlignReport(msgspec.Struct, frozen=True):
     rig: str
     overlay: str
     method: Method
-    working_size: tuple[int, int]
+    working_width_height: tuple[int, int] = msgspec.field(name="working_size")
     view: tuple[int, int, int, int]
     error_px: float
     error_from: str
@@ -207,7 +208,7 @@ def finish(
         rig=str(output),
         overlay=str(overlay),
         method=rig.method,
-        working_size=rig.working_size,
+        working_width_height=rig.working_width_height,
         view=rig.view,
         error_px=rig.quality.error_px,
         error_from=rig.quality.error_from,
@@ -231,8 +232,8 @@ def with_plane(rig: CameraRig, new: CameraRig) -> CameraRig:
 
 def make_rig(measured: Measured, pair: FramePair, request: RigRequest) -> CameraRig:
     """A measurement of cameras that take frames like ``pair`` -> the rig; raises UserError."""
-    visible_size = (pair.visible.y.shape[1], pair.visible.y.shape[0])
-    infrared_size = (pair.infrared.shape[1], pair.infrared.shape[0])
+    (height, width), (infrared_height, infrared_width) = pair.visible.y.shape, pair.infrared.shape
+    visible_size, infrared_size = (height, width), (infrared_height, infrared_width)
     homography = np.array(measured.homography)
     view, working = choose_view(
         homography, visible_size, infrared_size, request.area, request.working_size
@@ -242,10 +243,10 @@ def make_rig(measured: Measured, pair: FramePair, request: RigRequest) -> Camera
         schema=SCHEMA,
         method=measured.method,
         area=request.area,
-        working_size=working,
+        working_width_height=working[::-1],
         view=view,
-        visible=measured.visible or CameraModel(visible_size),
-        infrared=measured.infrared or CameraModel(infrared_size),
+        visible=measured.visible or CameraModel(visible_size[::-1]),
+        infrared=measured.infrared or CameraModel(infrared_size[::-1]),
         plane=(PlaneHomography(measured.homography, request.distance_m),),
         pose=measured.pose,
         quality=Quality(

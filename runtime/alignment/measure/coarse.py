@@ -22,9 +22,9 @@ from mgdn_edge.runtime.alignment.measure.features import (
     direction_field,
     real_part_mask,
 )
+from mgdn_edge.runtime.picture.frame import Size
 
 Image = npt.NDArray[np.uint8]
-Shape = tuple[int, int]
 Complex = npt.NDArray[np.complex64]
 Transforms = tuple[Complex, Complex, Complex]
 Images = Sequence[tuple[Image, Image]]  # (visible, infrared)
@@ -110,7 +110,7 @@ def _search_zoom(frames: Images, zoom: float) -> list[Candidate]:
 
 def _peaks(
     score: npt.NDArray[np.float32],
-    size: tuple[tuple[int, int], tuple[int, int]],
+    size: tuple[Size, Size],
     ours: float,
     theirs: float,
     spin: npt.NDArray[np.float64],
@@ -142,13 +142,11 @@ def scaling(factor: float) -> Matrix:
     return np.array([[factor, 0, factor / 2 - 0.5], [0, factor, factor / 2 - 0.5], [0, 0, 1]])
 
 
-def _scaled(image: Image, factor: float) -> tuple[int, int]:
+def _scaled(image: Image, factor: float) -> Size:
     return max(8, round(image.shape[0] * factor)), max(8, round(image.shape[1] * factor))
 
 
-def _shrink(
-    image: Image, size: tuple[int, int]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _shrink(image: Image, size: Size) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     shrinks = size[0] * size[1] < image.size
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     mask = cv2.resize(real_part_mask(image), size[::-1], interpolation=cv2.INTER_AREA)
@@ -165,12 +163,12 @@ def _turned(
     return np.asarray(turned), (np.asarray(mask) > 0.99).astype(np.float32)
 
 
-def _prepare_visible(image: Image, size: tuple[int, int], shape: Shape) -> Transforms:
+def _prepare_visible(image: Image, size: Size, shape: Size) -> Transforms:
     picture, mask = _shrink(image, size)
     return _transforms(direction_field(picture, mask), mask, shape)
 
 
-def _transforms(field: Field, mask: Mask, shape: Shape) -> Transforms:
+def _transforms(field: Field, mask: Mask, shape: Size) -> Transforms:
     """Fourier transforms of the field as complex numbers, of its energy and of its mask."""
     numbers = (field[:, :, 0] + 1j * field[:, :, 1]).astype(np.complex64)
     energy = field[:, :, 0] ** 2 + field[:, :, 1] ** 2

@@ -178,8 +178,8 @@ def _calibrate(
     )
     distance = _mean_distance(there, places, models[1])
     visible, infrared = (
-        CameraModel((int(size[1]), int(size[0])), rows_of(matrix), _coefficients(lens))
-        for size, (matrix, lens) in zip(shapes, models, strict=True)
+        CameraModel((int(width), int(height)), rows_of(matrix), _coefficients(lens))
+        for (height, width), (matrix, lens) in zip(shapes, models, strict=True)
     )
     assert visible.matrix is not None and infrared.matrix is not None
     homography = plane_homography(visible.matrix, infrared.matrix, pose, distance)

@@ -8,13 +8,14 @@ from fractions import Fraction
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.picture.frame import Size
 
 
 @dataclass(frozen=True)
 class CameraOptions:
     """``size`` (height, width), ``fps`` and ``format`` asked of a camera; None: its own choice."""
 
-    size: tuple[int, int] | None = None
+    size: Size | None = None
     fps: Fraction | None = None
     format: str | None = None
     loop: bool = False
@@ -39,7 +40,7 @@ def parse_options(uri: str, query: str, known: tuple[str, ...]) -> CameraOptions
     return CameraOptions(**values)  # type: ignore[arg-type]
 
 
-def _size(uri: str, text: str) -> tuple[int, int]:
+def _size(uri: str, text: str) -> Size:
     found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
     if found is None:
         raise UserError(f"{uri}: size={text} is not WIDTHxHEIGHT; such as size=640x480")

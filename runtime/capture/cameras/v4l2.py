@@ -14,7 +14,7 @@ from mgdn_edge.runtime.capture.cameras.pixel_buffers import FOURCC, BufferDecode
 from mgdn_edge.runtime.capture.clocks import live_clock
 from mgdn_edge.runtime.capture.frames.raw import Camera, RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.picture.frame import SourceInfo
+from mgdn_edge.runtime.picture.frame import Size, SourceInfo
 
 MICROSECOND = Fraction(1, 1_000_000)
 NS = 1_000_000_000
@@ -39,7 +39,7 @@ class Capture(Protocol):
     """An open camera, its format set. ``formats`` are V4L2 names it offers."""
 
     format: str
-    size: tuple[int, int]
+    size: Size
     stride: int
     fps: Fraction | None
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, Session, Size, Slot
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, Session, Slot
+from mgdn_edge.runtime.picture.frame import Plane, Size
 
 FloatPlane = npt.NDArray[np.float32]
 FuseInto = Callable[[Plane, Plane, Plane], object]

@@ -30,15 +30,9 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
     runtime_errors,
 )
 from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
-from mgdn_edge.runtime.fusion.contract.session import (
-    MIN_SLOTS,
-    FilterImplementation,
-    Session,
-    Size,
-    Slot,
-)
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, FilterImplementation, Session, Slot
 from mgdn_edge.runtime.fusion.contract.variant_choice import static_size
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane, Size
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -44,12 +44,13 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
     runtime_errors,
 )
 from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
-from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, FilterImplementation, Size
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, FilterImplementation
 from mgdn_edge.runtime.fusion.contract.variant_choice import static_size
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
 from mgdn_edge.runtime.fusion.cuda.memory import MemoryKind
 from mgdn_edge.runtime.fusion.cuda.session import MEASURED_SIZE, CudaSession
 from mgdn_edge.runtime.fusion.cuda.slot_work import Addresses
+from mgdn_edge.runtime.picture.frame import Size
 
 if TYPE_CHECKING:
     import onnxruntime

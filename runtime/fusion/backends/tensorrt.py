@@ -13,11 +13,12 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, FilterImplementation, Size
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, FilterImplementation
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
 from mgdn_edge.runtime.fusion.cuda.memory import MemoryKind
 from mgdn_edge.runtime.fusion.cuda.session import CudaSession
 from mgdn_edge.runtime.fusion.cuda.slot_work import Addresses
+from mgdn_edge.runtime.picture.frame import Size
 
 BACKEND = "tensorrt"
 OLDEST = (10, 3)  # JetPack 6.1's

@@ -23,9 +23,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane, Size
 
-Size = tuple[int, int]
 FilterImplementation = Literal["native", "function body"]
 MIN_SLOTS = 2  # one being filled or read while the other is being computed
 

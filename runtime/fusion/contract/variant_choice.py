@@ -5,8 +5,8 @@ from __future__ import annotations
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.backend_names import DEFAULT_BACKEND
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.machine.processor import processor_class
+from mgdn_edge.runtime.picture.frame import Size
 
 
 def choose_variant(

@@ -22,12 +22,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, Session, Size, Slot
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, Session, Slot
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda, CudaError
 from mgdn_edge.runtime.fusion.cuda.interop import read_device_plane, stream_handle
 from mgdn_edge.runtime.fusion.cuda.memory import MemoryKind, allocate_plane
 from mgdn_edge.runtime.fusion.cuda.slot_work import Addresses, DeviceTimes, PendingFrame, SlotWork
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane, Size
 
 WARMUP_FRAMES, MEASURED_FRAMES = 3, 10
 MEASURED_SIZE = (480, 640)  # of networks that take any size

@@ -12,7 +12,6 @@ from mgdn_edge.runtime.bundle.network_names import find_bundle
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.backend_names import TENSORRT_BACKEND, FilterChoice
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant, default_precisions
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, Miss, Verification
 from mgdn_edge.runtime.fusion.engines.engine_key import DEFAULT_OPTIONS, BuildOptions, EngineKey
@@ -30,6 +29,7 @@ from mgdn_edge.runtime.fusion.engines.obtain_engine import (
     obtain_engine,
 )
 from mgdn_edge.runtime.machine.device import Device
+from mgdn_edge.runtime.picture.frame import Size
 
 
 class EngineWish(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
 from mgdn_edge.runtime.fusion.contract.opened import Opened
-from mgdn_edge.runtime.fusion.contract.session import Session, Size
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache
 from mgdn_edge.runtime.fusion.engines.engine_parity import open_compared
 from mgdn_edge.runtime.fusion.engines.engine_plan import (
@@ -23,6 +23,7 @@ from mgdn_edge.runtime.fusion.engines.engine_plan import (
     target_device,
 )
 from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine, free_memory, obtain_engine
+from mgdn_edge.runtime.picture.frame import Size
 
 StartSession = Callable[[Engine, ModuleType], Session]
 

@@ -13,8 +13,8 @@ import msgspec
 
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts
 from mgdn_edge.runtime.errors import DeviceError
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.engines.engine_key import FilterMode
+from mgdn_edge.runtime.picture.frame import Size
 
 MIB = 1 << 20
 # CUDA context, TensorRT's libraries and its kernels: not measured on a board.

@@ -9,10 +9,10 @@ from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
 from mgdn_edge.runtime.fusion.contract.opened import Opened
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.engines import engine_session
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
 from mgdn_edge.runtime.fusion.engines.start_engine import start_engine
+from mgdn_edge.runtime.picture.frame import Size
 
 
 def open_variant_engine(

@@ -23,7 +23,7 @@ from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backend_table import open_variant
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND, start_variant, usable_cpus
-from mgdn_edge.runtime.fusion.contract.session import Session, Size
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.machine.ceilings import Ceilings
@@ -47,7 +47,7 @@ from mgdn_edge.runtime.measure.profiling.report import (
 from mgdn_edge.runtime.measure.profiling.roofline import PartFigures, measure_part
 from mgdn_edge.runtime.measure.profiling.timeline import Timeline
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane, Size
 from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 from mgdn_edge.runtime.stream.ledger import Ledger, span_ns
 
