@@ -26,9 +26,9 @@ Counts = npt.NDArray[np.int64]
 def looks_exchanged(calibration: Iterable[PairFacts], held_out: Iterable[PairFacts]) -> bool:
     """True where calibration's planes are those of the other camera of the held-out pairs."""
     visible, infrared = add_levels(calibration)
-    other_visible, other_infrared = add_levels(held_out)
-    as_they_are = level_distance(visible, other_visible) + level_distance(infrared, other_infrared)
-    exchanged = level_distance(visible, other_infrared) + level_distance(infrared, other_visible)
+    held_visible, held_infrared = add_levels(held_out)
+    as_they_are = level_distance(visible, held_visible) + level_distance(infrared, held_infrared)
+    exchanged = level_distance(visible, held_infrared) + level_distance(infrared, held_visible)
     return exchanged / 2 < ALIKE and as_they_are > TIMES_FARTHER * exchanged
 
 

@@ -117,11 +117,11 @@ def _read_recording(
     Luma as the runtime's sources give it, so training sees what fusing will see.
     """
     with (
-        open_visible(str(recording.visible)) as seen,
-        open_infrared(str(recording.infrared), options.infrared) as felt,
+        open_visible(str(recording.visible)) as visible,
+        open_infrared(str(recording.infrared), options.infrared) as infrared,
     ):
         # Sizes are compared below, as pairs of any two sizes are never resized to train on.
-        pairs = OrderedPairs(seen, felt, shortest=options.shortest, resize=True)
+        pairs = OrderedPairs(visible, infrared, shortest=options.shortest, resize=True)
         count, stems = pairs.count, pairs.visible.stems
         of_images = stems is not None and pairs.infrared.stems is not None
         limit = options.frames or (count if of_images else FRAMES_PER_CLIP)

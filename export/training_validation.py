@@ -79,12 +79,12 @@ def measure_frames(
     """Fuse every fixed frame -> the means over them, and the fused planes, (H, W) uint8 each."""
     terms, metrics, planes = [], [], []
     for visible, infrared in frames.pairs:
-        seen, felt = (
+        visible_input, infrared_input = (
             torch.from_numpy(plane.astype(np.float32) / np.float32(255))[None, None].to(device)
             for plane in (visible, infrared)
         )
-        fused = fuse(seen, felt)
-        loss = fusion_loss(fused, seen, felt, weights)
+        fused = fuse(visible_input, infrared_input)
+        loss = fusion_loss(fused, visible_input, infrared_input, weights)
         terms.append(
             [float(t) for t in (loss.total, loss.intensity, loss.gradient, loss.structure)]
         )

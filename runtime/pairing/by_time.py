@@ -164,9 +164,9 @@ class TimedPairs(Pairs):
         self, stack: ExitStack
     ) -> tuple[Callable[[], VisibleFrame | None], Callable[[], InfraredFrame | None]]:
         if not self.live:
-            seen = stack.enter_context(closing(self.visible.frames()))
-            felt = stack.enter_context(closing(self.infrared.frames()))
-            return (lambda: next(seen, None)), (lambda: next(felt, None))
+            visible_frames = stack.enter_context(closing(self.visible.frames()))
+            infrared_frames = stack.enter_context(closing(self.infrared.frames()))
+            return (lambda: next(visible_frames, None)), (lambda: next(infrared_frames, None))
         # A recording beside a camera is not thinned out: it waits until the camera has come as far.
         visible = self._feed = Feed(self.visible, VISIBLE_BUFFER)
         stack.callback(visible.close)

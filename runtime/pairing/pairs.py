@@ -67,11 +67,12 @@ class Pairs(ABC):
         """
 
     def _check_sizes(self, visible: VisibleFrame, infrared: InfraredFrame) -> None:
-        seen, felt = visible.y.shape, infrared.plane.shape
-        if seen != felt and not self._resize:
+        (height, width), (infrared_height, infrared_width) = visible.y.shape, infrared.plane.shape
+        if visible.y.shape != infrared.plane.shape and not self._resize:
             where = f"frame {visible.seq}" if visible.stem is None else visible.stem
             raise UserError(
-                f"{where}: visible is {seen[1]}x{seen[0]}, infrared {felt[1]}x{felt[0]}; "
+                f"{where}: visible is {width}x{height}, infrared "
+                f"{infrared_width}x{infrared_height}; "
                 "give images of one size, --resize to resize infrared to visible, or --rig where "
                 "the cameras are not aligned (mgdn align measures it)"
             )

@@ -86,15 +86,16 @@ def measure_clock(visible: Motion, infrared: Motion, within_ms: float = 1000.0) 
 
 
 def _correlate(visible: Motion, infrared: Motion, origin_ns: int, within_s: float) -> _Segments:
-    ours, theirs = _active_cells(visible, infrared)
-    times = (visible.times_ns - origin_ns) / 1e9
-    other_times = (infrared.times_ns - origin_ns) / 1e9
+    visible_energy, infrared_energy = _active_cells(visible, infrared)
+    visible_s = (visible.times_ns - origin_ns) / 1e9
+    infrared_s = (infrared.times_ns - origin_ns) / 1e9
     count = int(np.ceil(within_s / STEP_S))
     lags = np.arange(-count, count + 1) * STEP_S
     # Outside its recording the infrared motion is zero: lags that need it lose by themselves.
-    grid = np.arange(0.0, times[-1], STEP_S)
+    grid = np.arange(0.0, visible_s[-1], STEP_S)
     wide = np.arange(-count, len(grid) + count) * STEP_S
-    x, y = _resampled(times, ours, grid), _resampled(other_times, theirs, wide)
+    x = _resampled(visible_s, visible_energy, grid)
+    y = _resampled(infrared_s, infrared_energy, wide)
     if not x.any() or not y.any():
         raise UserError(
             f"the recordings do not overlap within {within_s * 1e3:g} ms, or nothing moves in "
@@ -116,11 +117,12 @@ def _correlate(visible: Motion, infrared: Motion, origin_ns: int, within_s: floa
 
 
 def _active_cells(visible: Motion, infrared: Motion) -> tuple[Energy, Energy]:
-    ours = visible.energy.reshape(len(visible.energy), -1)
-    theirs = infrared.energy.reshape(len(infrared.energy), -1)
-    activity = ours.std(0) * theirs.std(0)
+    visible_cells, infrared_cells = (
+        motion.energy.reshape(len(motion.energy), -1) for motion in (visible, infrared)
+    )
+    activity = visible_cells.std(0) * infrared_cells.std(0)
     chosen = np.argsort(activity)[::-1][:CELLS]
-    return ours[:, chosen], theirs[:, chosen]
+    return visible_cells[:, chosen], infrared_cells[:, chosen]
 
 
 def _resampled(times: AnyFloats, energy: Energy, grid: AnyFloats, step_s: float = STEP_S) -> Energy:

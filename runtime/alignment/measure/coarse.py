@@ -75,9 +75,9 @@ def corner_distance(first: Matrix, second: Matrix, infrared: Image) -> float:
 def _search_zoom(frames: Images, zoom: float) -> list[Candidate]:
     visible, infrared = frames[0]
     wide = WIDTH * np.sqrt(max(zoom, 1 / zoom))
-    ours = wide / visible.shape[1] / max(zoom, 1.0)
-    theirs = wide / infrared.shape[1] * min(zoom, 1.0)
-    size = (_scaled(visible, ours), _scaled(infrared, theirs))
+    visible_scale = wide / visible.shape[1] / max(zoom, 1.0)
+    infrared_scale = wide / infrared.shape[1] * min(zoom, 1.0)
+    size = (_scaled(visible, visible_scale), _scaled(infrared, infrared_scale))
     shape = (
         fft.next_fast_len(size[0][0] + size[1][0]),
         fft.next_fast_len(size[0][1] + size[1][1]),
@@ -104,15 +104,15 @@ def _search_zoom(frames: Images, zoom: float) -> list[Candidate]:
             score[overlap < limit] = -np.inf
             total = score if total is None else total + score
         assert total is not None
-        found += _peaks(total / np.sqrt(len(frames)), size, ours, theirs, spin)
+        found += _peaks(total / np.sqrt(len(frames)), size, visible_scale, infrared_scale, spin)
     return found
 
 
 def _peaks(
     score: npt.NDArray[np.float32],
     size: tuple[Size, Size],
-    ours: float,
-    theirs: float,
+    visible_scale: float,
+    infrared_scale: float,
     spin: npt.NDArray[np.float64],
 ) -> list[Candidate]:
     found = []
@@ -128,7 +128,7 @@ def _peaks(
         ]
         place = np.vstack([spin, [0, 0, 1]])
         place[:2, 2] += shift[1], shift[0]
-        homography = np.linalg.inv(scaling(ours)) @ place @ scaling(theirs)
+        homography = np.linalg.inv(scaling(visible_scale)) @ place @ scaling(infrared_scale)
         found.append(Candidate(homography, best))
         for each in range(-6, 7):
             remaining[

@@ -30,8 +30,11 @@ def read_pairs(
 
     Raises UserError for sources that cannot be read or whose frames differ in size.
     """
-    with open_visible(visible) as ours, open_infrared(infrared, options) as theirs:
-        pairs = OrderedPairs(ours, theirs, shortest=True, resize=True)
+    with (
+        open_visible(visible) as visible_source,
+        open_infrared(infrared, options) as infrared_source,
+    ):
+        pairs = OrderedPairs(visible_source, infrared_source, shortest=True, resize=True)
         readable = min(pairs.count, MOST_READ)
         wanted = set(np.linspace(0, readable - 1, min(count, readable)).round().astype(int))
         taken = []

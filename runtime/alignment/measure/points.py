@@ -134,10 +134,10 @@ def fit_points(visible: Points, infrared: Points) -> PointFit:
             break
         kept = now
     _check_majority(kept)
-    ours, theirs = visible[kept], infrared[kept]
+    visible, infrared = visible[kept], infrared[kept]
     return PointFit(
-        homography=fit(ours, theirs),
-        error_px=float(np.mean(left_out_errors(fit, ours, theirs))),
+        homography=fit(visible, infrared),
+        error_px=float(np.mean(left_out_errors(fit, visible, infrared))),
         used=int(kept.sum()),
         outliers=[int(index) for index in np.flatnonzero(~kept)],
         model=name,

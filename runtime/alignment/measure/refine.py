@@ -88,14 +88,16 @@ class Level:
     def score(self, homography: Matrix) -> float:
         """Correlation over the shared area, in standard deviations from chance."""
         total = 0.0
-        for (ours, known), (theirs, covered) in zip(
+        for (visible, known), (infrared, covered) in zip(
             self._fields, self.warped(homography), strict=True
         ):
             shared = known * covered
             overlap = float(shared.sum())
-            energy = float(((ours**2).sum(2) * shared).sum() * ((theirs**2).sum(2) * shared).sum())
+            energy = float(
+                ((visible**2).sum(2) * shared).sum() * ((infrared**2).sum(2) * shared).sum()
+            )
             if overlap > 0 and energy > 0:
-                product = float(((ours * theirs).sum(2) * shared).sum())
+                product = float(((visible * infrared).sum(2) * shared).sum())
                 total += product / np.sqrt(energy) * np.sqrt(overlap / CELL)
         return total / float(np.sqrt(len(self._fields)))
 
@@ -159,12 +161,12 @@ class Level:
                     np.ascontiguousarray(template[:, :, channel]),
                     cv2.TM_CCORR,
                 )
-            ours = cv2.integral((window**2).sum(2))
+            sums = cv2.integral((window**2).sum(2))
             energy = (
-                ours[side:, side:]
-                - ours[:-side, side:]
-                - ours[side:, :-side]
-                + ours[:-side, :-side]
+                sums[side:, side:]
+                - sums[:-side, side:]
+                - sums[side:, :-side]
+                + sums[:-side, :-side]
             )
             floor = 0.002 * side * side
             surface /= np.sqrt((energy + floor) * (float((template**2).sum()) + floor))

@@ -106,10 +106,10 @@ def measure_target(pairs: list[FramePair], target: Target) -> Measured:
             f"{target.columns}x{target.rows} to both cameras; heat it, hold it larger and still, "
             "count inner corners, or show points: --points FILE"
         )
-    seen = np.concatenate([visible for visible, _ in views])
-    there = np.concatenate([infrared for _, infrared in views])
-    some = slice(None, None, -(-len(seen) // MOST_CORNERS))
-    fit = fit_points(seen[some], there[some])
+    visible = np.concatenate([points for points, _ in views])
+    infrared = np.concatenate([points for _, points in views])
+    some = slice(None, None, -(-len(visible) // MOST_CORNERS))
+    fit = fit_points(visible[some], infrared[some])
     notes = [f"the target was found by both cameras in {len(views)} of {len(pairs)} frames"]
     if target.pitch_m is None or len(views) < FEWEST_VIEWS:
         if target.pitch_m is not None:
@@ -117,13 +117,13 @@ def measure_target(pairs: list[FramePair], target: Target) -> Measured:
                 f"lenses and pose need {FEWEST_VIEWS} views of it, tilted and all over the "
                 "picture: this is the homography of its distance alone"
             )
-        errors = transfer_errors(fit.homography, seen, there)
+        errors = transfer_errors(fit.homography, visible, infrared)
         return Measured(
             method="target",
             homography=homography_rows(fit.homography),
             error_px=float(np.mean(errors)),
-            error_from=f"{len(seen)} corners in {len(views)} frames",
-            evidence=len(seen),
+            error_from=f"{len(visible)} corners in {len(views)} frames",
+            evidence=len(visible),
             notes=notes,
         )
     return _calibrate(pairs[0], views, target, notes)
@@ -157,14 +157,14 @@ def _calibrate(
         lens = np.asarray(distortion, np.float64).ravel()[:5]
         models.append((np.asarray(matrix, np.float64), lens))
         errors.append(float(error))
-    seen, there = (
+    visible_corners, infrared_corners = (
         [view[camera].astype(np.float32).reshape(-1, 1, 2) for view in views] for camera in (0, 1)
     )
     # From infrared to visible: X_v = R X_i + T.
     found = cv2.stereoCalibrate(
         places,
-        there,
-        seen,
+        infrared_corners,
+        visible_corners,
         models[1][0],
         models[1][1],
         models[0][0],
@@ -176,7 +176,7 @@ def _calibrate(
     pose = Pose(
         rows_of(np.asarray(turn, np.float64)), (float(shift[0]), float(shift[1]), float(shift[2]))
     )
-    distance = _mean_distance(there, places, models[1])
+    distance = _mean_distance(infrared_corners, places, models[1])
     visible, infrared = (
         CameraModel((int(width), int(height)), rows_of(matrix), _coefficients(lens))
         for (height, width), (matrix, lens) in zip(shapes, models, strict=True)
@@ -215,8 +215,8 @@ def _mean_distance(
 ) -> float:
     """Mean distance in metres of the target from the infrared camera, along its axis."""
     distances = []
-    for seen, flat in zip(corners, places, strict=True):
-        _, turn, shift = cv2.solvePnP(flat, seen, *model)
+    for found, flat in zip(corners, places, strict=True):
+        _, turn, shift = cv2.solvePnP(flat, found, *model)
         middle = cv2.Rodrigues(turn)[0] @ flat.mean(0) + shift.ravel()
         distances.append(float(middle[2]))
     return float(np.mean(distances))

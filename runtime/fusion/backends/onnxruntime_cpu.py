@@ -103,7 +103,7 @@ class OnnxRuntimeSession(Session):
         if bound is None:
             bound = self._bound[slot] = self._bind(slot)
         planes = (slot.visible, slot.infrared, slot.fused)
-        if any(ours is not theirs for ours, theirs in zip(bound.planes, planes, strict=True)):
+        if any(known is not plane for known, plane in zip(bound.planes, planes, strict=True)):
             raise RuntimeError("a slot's views were replaced; write into them: slot.visible[:] = y")
         slot.pending = self._worker.submit(self._run, slot, bound.binding)
 

@@ -186,14 +186,14 @@ class CudaSession(Session):
                         f"{size[1]}x{size[0]}; all three must have one size"
                     )
             self.check_size(size)
-            theirs = None if stream is None else stream_handle(stream)
-            streams = (theirs, *(plane.stream for plane in planes))
+            callers = None if stream is None else stream_handle(stream)
+            streams = (callers, *(plane.stream for plane in planes))
             before = {each for each in streams if each is not None}
             addresses = Addresses(*(plane.address for plane in planes))
-            entered = self.run_soon(lambda: self._exchange_frame(size, addresses, before, theirs))
+            entered = self.run_soon(lambda: self._exchange_frame(size, addresses, before, callers))
             if entered is not None:
                 entered.result()
-            if theirs is None:
+            if callers is None:
                 self._cuda.wait_on_host(self._exchange[1])
 
     def close(self) -> None:
@@ -246,7 +246,7 @@ class CudaSession(Session):
                 cuda.record(work.done, self._copy_out)
 
     def _exchange_frame(
-        self, size: Size, addresses: Addresses, before: set[int], theirs: int | None
+        self, size: Size, addresses: Addresses, before: set[int], callers: int | None
     ) -> None:
         cuda, (entry, exit_) = self._cuda, self._exchange
         with cuda.current():
@@ -255,8 +255,8 @@ class CudaSession(Session):
                 cuda.wait(self.stream, entry)
             self.enqueue(size, addresses)
             cuda.record(exit_, self.stream)
-            if theirs is not None:
-                cuda.wait(theirs, exit_)
+            if callers is not None:
+                cuda.wait(callers, exit_)
 
     def _warm_up(self, work: SlotWork) -> None:
         """Run the network once, as it sets up lazily; then capture it, or say why it cannot be."""
