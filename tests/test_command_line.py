@@ -15,7 +15,6 @@ from mgdn_edge.runtime.errors import EXIT_CODES
 USAGE = {
     "nonsense": "no such command 'nonsense'; see: mgdn --help",
     "fuse --nope": "no such option: --nope",
-    "--version": "no such option: --version; see: mgdn --help",
     "bundle": "missing command; see: mgdn bundle --help",
     "bundle nonsense": "no such command 'nonsense'; see: mgdn bundle --help",
     "fuse": "missing argument 'VISIBLE'; see: mgdn fuse --help",

@@ -119,7 +119,14 @@ def test_graphs_reach_a_runtime_through_one_door_each(repository: Path) -> None:
 
 def test_telemetry_is_off_before_any_module_of_ours_is_imported(repository: Path) -> None:
     package = repository / "src" / "mgdn_edge" / "__init__.py"
-    assert imported_modules(package) == {"os"}
+    tree = ast.parse(package.read_text())
+    at_once = {n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)}
+    names = {alias.name for n in at_once if isinstance(n, ast.Import) for alias in n.names}
+    assert names | {n.module for n in at_once if isinstance(n, ast.ImportFrom)} == {
+        "importlib",
+        "os",
+        "typing",
+    }
     code = (
         "import os, sys, mgdn_edge; assert 'onnxruntime' not in sys.modules;"
         "print(os.environ['ORT_DISABLE_TELEMETRY'])"

@@ -5,10 +5,11 @@ import os
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from mgdn_edge import __version__
 from mgdn_edge.runtime.errors import EXIT_CODES, INTERRUPTED, UserError, printable
 from mgdn_edge.runtime.secrets.redaction import redact, remember_secrets
 
@@ -49,10 +50,34 @@ def build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(global_options)
     for name in COMMAND_MODULES:
         importlib.import_module(name).register(app)
     return app
+
+
+def print_version(*, wanted: bool) -> None:
+    """Print it at once: no command need follow."""
+    if wanted:
+        typer.echo(f"mgdn {__version__}")
+        raise typer.Exit
+
+
+def global_options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            "-V",
+            help="Print the version.",
+            callback=lambda value: print_version(wanted=value),
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """What may stand before a command's name."""
 
 
 def main() -> None:

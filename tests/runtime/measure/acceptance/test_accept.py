@@ -34,6 +34,8 @@ NAMES = [
 ENGINES = [name.replace("session", "engine") for name in NAMES]
 LATENCIES = [name for name in NAMES if name.startswith("latency")]
 
+CPU = "onnxruntime-cpu"
+
 
 def request(bundle, backend="onnxruntime-cpu", filter=None, **changes):
     choice = SessionChoice(backend=backend, filter=filter)
@@ -303,7 +305,16 @@ def test_a_folder_that_cannot_be_made_ends_it_before_anything_is_measured(
 def test_an_acceptance_is_replaced_only_when_told_so(quick, tiny_bundle, tmp_path, run_mgdn):
     report = tmp_path / "accept.json"
     report.write_text("theirs")
-    words = ("accept", tiny_bundle, "--backend", "onnxruntime-cpu", "--soak", "0.2", "--frames", "10")
+    words = (
+        "accept",
+        tiny_bundle,
+        "--backend",
+        "onnxruntime-cpu",
+        "--soak",
+        "0.2",
+        "--frames",
+        "10",
+    )
     done = run_mgdn(*words, "--out", tmp_path)
     assert done.code == 2 and "accept.json exists; pass --overwrite" in done.err
     assert report.read_text() == "theirs" and "machine" not in done.err
@@ -319,7 +330,16 @@ def test_the_verdict_is_told_though_the_disk_filled_up(
         return examine_before()
 
     monkeypatch.setattr(accept, "examine_machine", examine)
-    words = ("--backend", "onnxruntime-cpu", "--soak", "0.2", "--frames", "10", "--out", tmp_path / "out")
+    words = (
+        "--backend",
+        "onnxruntime-cpu",
+        "--soak",
+        "0.2",
+        "--frames",
+        "10",
+        "--out",
+        tmp_path / "out",
+    )
     done = run_mgdn("accept", tiny_bundle, *words)
     assert done.code == 4 and "No space left" in done.err
     assert done.out.startswith("ACCEPTED: tiny") and "to send back" not in done.out
