@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from mgdn_edge.calibration.histogram import open_histogram
-from mgdn_edge.calibration.observation import Observer
+from mgdn_edge.calibration.observation import RangeObserver
 from mgdn_edge.calibration.pairs import FramePair
 from mgdn_edge.runtime.bundle.ranges import PairDigest, TensorRange
 from mgdn_edge.runtime.errors import UserError
@@ -39,7 +39,7 @@ class CalibrationState:
         digest.update(msgspec.json.encode(pairs))
         self.key = digest.hexdigest()
         self.path = output.with_name(f".{output.name}.{self.key[:KEY_DIGITS]}.calibration")
-        self.observer = Observer(model)
+        self.observer = RangeObserver(model)
         self.done = self._resume()
         self._ours = self.done > 0 or not self.path.exists()
 

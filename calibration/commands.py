@@ -120,7 +120,7 @@ def quantize(
     from mgdn_edge.runtime.extras import require_extra
 
     require_extra(EXTRA)
-    from mgdn_edge.calibration.clip_points import Method
+    from mgdn_edge.calibration.clip_points import ClipMethod
     from mgdn_edge.calibration.legacy_cache import parse_version, refuse_removed
     from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
     from mgdn_edge.runtime.bundle.network_names import find_bundle
@@ -136,7 +136,7 @@ def quantize(
     version = parse_version(tensorrt)
     refuse_removed(version)
     options = QuantizeOptions(
-        method=Method(name, percentile),
+        method=ClipMethod(name, percentile),
         pairs=count,
         held_out=tuple(held_out or ()),
         targets=targets,

@@ -34,7 +34,7 @@ class JudgedFrame(NamedTuple):
     metrics: FusionMetrics
 
 
-class KeptFrame(NamedTuple):
+class ShownFrame(NamedTuple):
     """A frame whose pictures a report shows."""
 
     quality: FrameQuality
@@ -72,16 +72,16 @@ def judge_pictures(
     frames: Sequence[JudgedFrame],
     keep: int = 0,
     on_frame: Callable[[], None] = lambda: None,
-) -> tuple[list[FrameQuality], list[KeptFrame]]:
+) -> tuple[list[FrameQuality], list[ShownFrame]]:
     """Candidate of dynamic size -> each frame's quality, and the ``keep`` worst with pictures."""
     judged: list[FrameQuality] = []
-    kept: list[KeptFrame] = []
+    kept: list[ShownFrame] = []
     with open_graph(model, spec) as session:
         for pair, wanted, metrics in frames:
             got = session.fuse(pair.visible, pair.infrared)
             planes = (pair.visible, pair.infrared)
             judged.append(compare_frame(pair.name, planes, wanted, got, metrics))
-            kept.append(KeptFrame(judged[-1], wanted, got))
+            kept.append(ShownFrame(judged[-1], wanted, got))
             kept = sorted(kept, key=lambda each: each.quality.psnr)[:keep]
             on_frame()
     return judged, kept

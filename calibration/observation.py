@@ -1,4 +1,4 @@
-"""Observer: run a frame graph on pairs and count every float tensor it computes.
+"""RangeObserver: run a frame graph on pairs and count every float tensor it computes.
 
 The graph is cut into segments that are run one after the other: a segment's tensors are counted
 and freed before the next begins, so one pass over the frames serves every calibration method in
@@ -42,7 +42,7 @@ class Segment(NamedTuple):
     needed: tuple[str, ...]
 
 
-class Observer:
+class RangeObserver:
     """Counts the float tensors of one frame graph, pair by pair."""
 
     def __init__(self, model: bytes) -> None:

@@ -21,7 +21,7 @@ from onnx_ir.passes import common
 
 from mgdn_edge.calibration.clip_points import (
     ClipPoints,
-    Method,
+    ClipMethod,
     Scheme,
     choose_clip_points,
     make_grid,
@@ -37,7 +37,7 @@ SCHEMES: dict[Target, Scheme] = {"cpu": Scheme.AFFINE, "tensorrt": Scheme.SYMMET
 WEIGHT_LIMITS: dict[Target, int] = {"cpu": 64, "tensorrt": 127}
 
 
-def clip_tensors(ranges: Ranges, method: Method, target: Target) -> dict[str, ClipPoints]:
+def clip_tensors(ranges: Ranges, method: ClipMethod, target: Target) -> dict[str, ClipPoints]:
     """Every observed tensor's clip points for ``target``."""
     return {
         name: choose_clip_points(found, method, SCHEMES[target])

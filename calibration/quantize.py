@@ -11,7 +11,7 @@ import msgspec
 
 from mgdn_edge.calibration.calibration_state import CalibrationState
 from mgdn_edge.calibration.candidate import dynamic_variant, read_model
-from mgdn_edge.calibration.clip_points import Method
+from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.contract import parse_contract
 from mgdn_edge.calibration.exchange import looks_exchanged
 from mgdn_edge.calibration.held_out import HeldOut, hold_out, refuse_seen
@@ -55,7 +55,7 @@ class QuantizeOptions(msgspec.Struct, frozen=True):
     that states ``command``.
     """
 
-    method: Method = Method()
+    method: ClipMethod = ClipMethod()
     pairs: int = DEFAULT_PAIRS
     held_out: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ("cpu", "tensorrt")
@@ -220,7 +220,7 @@ def observe(
 
 
 def describe_calibration(
-    ranges: Ranges, method: Method, held_out: HeldOut
+    ranges: Ranges, method: ClipMethod, held_out: HeldOut
 ) -> CalibrationProvenance:
     """What the manifest says of the pairs."""
     return CalibrationProvenance(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mgdn_edge.calibration.judging import KeptFrame
+from mgdn_edge.calibration.judging import ShownFrame
 from mgdn_edge.calibration.plots import RangePlot, draw_losses, plot_pareto, plot_range
 from mgdn_edge.calibration.quantize_result import QuantizeResult
 from mgdn_edge.calibration.trial import TrialResult
@@ -77,7 +77,7 @@ def label_trial(result: TrialResult) -> str:
     return f"{result.trial.precision} for {result.trial.target}"
 
 
-def strip(kept: KeptFrame) -> list[Picture]:
+def strip(kept: ShownFrame) -> list[Picture]:
     """Float32, the candidate, and their difference amplified around grey."""
     name = kept.quality.name
     difference = kept.got.astype(np.int16) - kept.wanted

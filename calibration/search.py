@@ -16,7 +16,7 @@ import msgspec
 
 from mgdn_edge.calibration.candidate import dynamic_variant, lower_model
 from mgdn_edge.calibration.clip_points import ClipPoints
-from mgdn_edge.calibration.contract import Clause, broken_clauses, measured, shortfall
+from mgdn_edge.calibration.contract import ContractClause, broken_clauses, measured, shortfall
 from mgdn_edge.calibration.judging import (
     SPEED_SIZE,
     JudgedFrame,
@@ -46,7 +46,7 @@ FEW_UNITS = 8  # up to here the whole way to float32 is measured, for the plot
 Decide = Callable[[Sequence[str]], tuple[NodeDecision, ...]]
 
 
-class Point(msgspec.Struct, frozen=True):
+class SearchPoint(msgspec.Struct, frozen=True):
     """One assignment: the units kept float, its picture, and its time where it was measured."""
 
     label: str
@@ -61,7 +61,7 @@ class SearchResult(msgspec.Struct, frozen=True):
 
     contract: str
     losses: tuple[UnitLoss, ...]
-    points: tuple[Point, ...]
+    points: tuple[SearchPoint, ...]
     chosen: int | None
 
 
@@ -150,7 +150,7 @@ class Measurements:
 
 
 def search_precisions(
-    measurements: Measurements, contract: tuple[Clause, ...], backend: str
+    measurements: Measurements, contract: tuple[ContractClause, ...], backend: str
 ) -> SearchResult:
     """Losses of every unit, then points until one keeps the contract's picture clauses.
 
@@ -175,7 +175,7 @@ def search_precisions(
         quality = measurements.judge(low)
         speed = None if speeds is None else speeds[number + 1]
         points.append(
-            Point(
+            SearchPoint(
                 label=f"{len(low)} of {len(units)} in int8",
                 kept=tuple(order[: len(units) - len(low)]),
                 quality=quality,
@@ -189,12 +189,12 @@ def search_precisions(
     return SearchResult(", ".join(map(str, contract)), tuple(losses), tuple(points), chosen)
 
 
-def best_point(result: SearchResult, contract: tuple[Clause, ...]) -> Point:
+def best_point(result: SearchResult, contract: tuple[ContractClause, ...]) -> SearchPoint:
     """The chosen point, else the one that misses least by the sum of relative shortfalls."""
     if result.chosen is not None:
         return result.points[result.chosen]
 
-    def missing(point: Point) -> float:
+    def missing(point: SearchPoint) -> float:
         total = 0.0
         for clause in contract:
             value = measured(clause, point.quality, point.speed)
@@ -204,7 +204,7 @@ def best_point(result: SearchResult, contract: tuple[Clause, ...]) -> Point:
     return min(result.points, key=missing)
 
 
-def explain_kept(result: SearchResult, point: Point) -> dict[str, str]:
+def explain_kept(result: SearchResult, point: SearchPoint) -> dict[str, str]:
     """Node -> why the search keeps it float, in measured figures."""
     reasons: dict[str, str] = {}
     for loss in result.losses:
@@ -216,5 +216,5 @@ def explain_kept(result: SearchResult, point: Point) -> dict[str, str]:
     return reasons
 
 
-def _time(point: Point, number: int) -> float:
+def _time(point: SearchPoint, number: int) -> float:
     return float(number) if point.speed is None else point.speed.ratio

@@ -16,14 +16,14 @@ from mgdn_edge.calibration.candidate import (
     quantised_tensors,
     read_model,
 )
-from mgdn_edge.calibration.clip_points import ClipPoints, Method, clipped_share
-from mgdn_edge.calibration.contract import Clause, broken_clauses
+from mgdn_edge.calibration.clip_points import ClipPoints, ClipMethod, clipped_share
+from mgdn_edge.calibration.contract import ContractClause, broken_clauses
 from mgdn_edge.calibration.half import decide_half
 from mgdn_edge.calibration.judging import (
     SPEED_SIZE,
     TURNS,
     JudgedFrame,
-    KeptFrame,
+    ShownFrame,
     judge_pictures,
     measure_speed,
 )
@@ -54,10 +54,10 @@ class Trial(NamedTuple):
     target: Target
     precision: CandidatePrecision
     decisions: tuple[NodeDecision, ...]
-    method: Method
+    method: ClipMethod
     limits: GateLimits = GateLimits()
     turns: int = TURNS
-    contract: tuple[Clause, ...] = ()
+    contract: tuple[ContractClause, ...] = ()
 
 
 class TrialResult(NamedTuple):
@@ -67,7 +67,7 @@ class TrialResult(NamedTuple):
     verdict: Verdict
     clips: dict[str, ClipPoints]
     rounded: list[str]
-    worst: list[KeptFrame]
+    worst: list[ShownFrame]
 
 
 def list_trials(
@@ -77,7 +77,7 @@ def list_trials(
     *,
     int8: Sequence[str] = (),
     keep: Sequence[str] = (),
-    method: Method,
+    method: ClipMethod,
     limits: GateLimits,
     turns: int,
 ) -> list[Trial]:

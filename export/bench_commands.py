@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mgdn_edge.runtime.commands.options import JsonOption
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -12,7 +14,6 @@ if TYPE_CHECKING:
     from mgdn_edge.export.bench_published import PublishedReport
 
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads [every usable CPU].")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
 FILTER_EPILOG = """Examples:
 

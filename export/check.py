@@ -27,7 +27,7 @@ CORE_TOLERANCE = 1e-5  # of 0..1: float32 sums in another order; measured 7e-7 o
 FRAME_TOLERANCE = 1.0  # levels of 255: a value on a rounding boundary may fall either way
 
 Array = npt.NDArray[np.generic]
-FramePair = tuple[str, Plane, Plane]  # name, (H, W) uint8 visible luma, (H, W) uint8 infrared
+CheckedPair = tuple[str, Plane, Plane]  # name, (H, W) uint8 visible luma, (H, W) uint8 infrared
 
 
 class CheckRow(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ class CheckReport(msgspec.Struct, frozen=True):
 
 def check_export(
     folder: Path,
-    frames: Iterable[FramePair],
+    frames: Iterable[CheckedPair],
     *,
     checkpoint: Path | None = None,
     nodes: bool = False,
@@ -72,7 +72,7 @@ def check_export(
     record = read_export_record(folder)
     loaded = load_recorded(record, checkpoint)
     rows: list[CheckRow] = []
-    suspect: FramePair | None = None
+    suspect: CheckedPair | None = None
     for frame in frames:
         report(f"frame {frame[0]}")
         added = check_frame(folder, record, loaded, frame, sessions, on_compared)
@@ -113,7 +113,7 @@ def check_frame(
     folder: Path,
     record: ExportRecord,
     loaded: LoadedNetwork,
-    frame: FramePair,
+    frame: CheckedPair,
     sessions: Sequence[Session],
     on_compared: Callable[[CheckRow, Array, Array], None],
 ) -> list[CheckRow]:
@@ -151,7 +151,7 @@ def check_frame(
     return rows
 
 
-def core_images(loaded: LoadedNetwork, frame: FramePair) -> list[npt.NDArray[np.float32]]:
+def core_images(loaded: LoadedNetwork, frame: CheckedPair) -> list[npt.NDArray[np.float32]]:
     """Frame pair -> (1, C_i, H, W) float32 input of each stream of the core graph.
 
     Networks that do not fuse luma planes get visible and infrared in turn, repeated to their

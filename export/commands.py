@@ -9,7 +9,7 @@ import typer
 from mgdn_edge.export import bench_commands
 from mgdn_edge.export.train_command import EPILOG as TRAIN_EPILOG
 from mgdn_edge.export.train_command import train
-from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
+from mgdn_edge.runtime.commands.options import JsonOption, OverwriteFiles, may_overwrite
 
 EXTRA = "export"
 
@@ -25,7 +25,6 @@ def register(app: typer.Typer) -> None:
 CheckpointOption = Annotated[
     Path | None, typer.Option(help="Weight file, .safetensors or a torch pickle [packaged].")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
 
 def export(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mgdn_edge.plugins import native
 
-Array = npt.NDArray[np.float32] | npt.NDArray[np.float16]
+Operand = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 Run = Callable[[], object]
 SEED = 20260401
 
@@ -44,7 +44,7 @@ class FilterCase(msgspec.Struct, frozen=True):
         return values * np.dtype(self.dtype).itemsize
 
 
-def draw_operands(case: FilterCase) -> tuple[Array, Array, Array]:
+def draw_operands(case: FilterCase) -> tuple[Operand, Operand, Operand]:
     """Feature, kernel and a result to write, every page of them touched."""
     rng = np.random.default_rng(SEED)
     size, s = (case.height, case.width), case.upscale
@@ -55,7 +55,7 @@ def draw_operands(case: FilterCase) -> tuple[Array, Array, Array]:
     return stored[0], stored[1], aligned(np.ones_like(stored[0]))
 
 
-def aligned(array: Array) -> Array:
+def aligned(array: Operand) -> Operand:
     """A copy that begins at a cache line, as runtimes' own tensors do."""
     line = 64
     memory = np.empty(array.nbytes + line, np.uint8)

@@ -26,7 +26,7 @@ from mgdn_edge.runtime.capture.frames.eight_bit import (
     InfraredOptions,
     visible_frame,
 )
-from mgdn_edge.runtime.capture.frames.raw import Camera, RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw import Band, RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import InfraredFrame, SourceInfo, VisibleFrame
 from mgdn_edge.runtime.secrets.redaction import remember_secrets
@@ -171,7 +171,7 @@ def _named_files(uri: str) -> list[Path]:
         return []
 
 
-def _open_reader(uri: str, camera: Camera) -> Reader:
+def _open_reader(uri: str, camera: Band) -> Reader:
     remember_secrets(uri)
     scheme = uri.partition(":")[0].lower()
     if is_rig(uri):

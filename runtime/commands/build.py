@@ -8,16 +8,15 @@ import typer
 
 from mgdn_edge.runtime.commands.engine_options import (
     BuilderOption,
-    BundleArgument,
     CacheOption,
-    JsonOption,
+    EngineVariantOption,
     LevelOption,
+    NetworkArgument,
     SizeOption,
     Tf32Option,
-    VariantOption,
     WorkspaceOption,
 )
-from mgdn_edge.runtime.commands.options import Filter, Precision, parse_size
+from mgdn_edge.runtime.commands.options import Filter, JsonOption, PrecisionOption, parse_size
 
 EPILOG = """Examples:
 
@@ -39,9 +38,9 @@ def register(app: typer.Typer) -> None:
 
 
 def build_command(
-    bundle: BundleArgument,
-    variant: VariantOption = None,
-    precision: Precision = None,
+    bundle: NetworkArgument,
+    variant: EngineVariantOption = None,
+    precision: PrecisionOption = None,
     size: SizeOption = None,
     builder: BuilderOption = "tensorrt",
     filter: Filter = None,

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
+from mgdn_edge.runtime.commands.options import JsonOption, OverwriteFiles, may_overwrite
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 BundleArgument = Annotated[Path, typer.Argument(help="A .mgdn file.", metavar="BUNDLE.mgdn")]
 
 

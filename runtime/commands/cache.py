@@ -9,16 +9,15 @@ import typer
 
 from mgdn_edge.runtime.commands.engine_options import (
     BuilderOption,
-    BundleArgument,
     CacheOption,
-    JsonOption,
+    EngineVariantOption,
     LevelOption,
+    NetworkArgument,
     SizeOption,
     Tf32Option,
-    VariantOption,
     WorkspaceOption,
 )
-from mgdn_edge.runtime.commands.options import Filter, Precision, parse_size
+from mgdn_edge.runtime.commands.options import Filter, JsonOption, PrecisionOption, parse_size
 
 MIB = 1 << 20
 
@@ -66,9 +65,9 @@ def list_command(cache: CacheOption = None, as_json: JsonOption = False) -> None
 
 
 def why_command(
-    bundle: BundleArgument,
-    variant: VariantOption = None,
-    precision: Precision = None,
+    bundle: NetworkArgument,
+    variant: EngineVariantOption = None,
+    precision: PrecisionOption = None,
     size: SizeOption = None,
     builder: BuilderOption = "tensorrt",
     filter: Filter = None,

@@ -13,9 +13,9 @@ from mgdn_edge.runtime.commands.options import (
     Fallback,
     Filter,
     NetworkName,
-    Precision,
+    PrecisionOption,
     Threads,
-    Variant,
+    VariantOption,
     choose_network,
 )
 from mgdn_edge.runtime.errors import UserError
@@ -47,8 +47,8 @@ def evaluate_command(
     network: NetworkName = None,
     backend: Backend = None,
     fallback: Fallback = None,
-    variant: Variant = None,
-    precision: Precision = None,
+    variant: VariantOption = None,
+    precision: PrecisionOption = None,
     threads: Threads = None,
     filter: Filter = None,
     compare: Annotated[

@@ -22,7 +22,9 @@ NetworkName = Annotated[
     str | None,
     typer.Option("--network", metavar="NAME", help="Network by name; default mgdn-edge."),
 ]
-Precision = Annotated[str | None, typer.Option("--precision", help="Precision of the variant.")]
+PrecisionOption = Annotated[
+    str | None, typer.Option("--precision", help="Precision of the variant.")
+]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads for inference.")]
 InfraredLuma = Annotated[
     bool, typer.Option("--infrared-luma", help="Take a false-colour infrared's luma.")
@@ -33,6 +35,7 @@ InfraredSpan = Annotated[
         "--infrared-span", metavar="LOW:HIGH", help="Infrared counts that become 0 and 255."
     ),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 ReportFile = Annotated[
     Path | None, typer.Option("--report", metavar="FILE.html", help="Also write a page to look at.")
 ]
@@ -81,7 +84,7 @@ Fallback = Annotated[
         metavar="BACKEND", help="Take this backend where the device cannot serve the one asked for."
     ),
 ]
-Variant = Annotated[str | None, typer.Option(help="Variant of the bundle, such as 640x480.")]
+VariantOption = Annotated[str | None, typer.Option(help="Variant of the bundle, such as 640x480.")]
 Filter = Annotated[
     FilterChoice | None,
     typer.Option(

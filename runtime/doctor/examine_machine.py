@@ -49,7 +49,7 @@ SIMD_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "asimd", "asi
 DEFAULT_NETWORK = "mgdn-edge"
 
 
-class Report(msgspec.Struct, frozen=True):
+class DoctorReport(msgspec.Struct, frozen=True):
     """Everything looked at; ``usable`` is false where any finding blocks.
 
     ``ceilings`` are measured only when asked for.
@@ -60,7 +60,7 @@ class Report(msgspec.Struct, frozen=True):
     ceilings: Ceilings | None = None
 
 
-def examine_machine(here: Installation | None = None) -> Report:
+def examine_machine(here: Installation | None = None) -> DoctorReport:
     """Look at this machine and installation, or at the one ``here`` shows."""
     here = here or Installation()
     checks: tuple[Iterator[Finding], ...] = (
@@ -75,7 +75,7 @@ def examine_machine(here: Installation | None = None) -> Report:
         _networks(),
     )
     findings = tuple(finding for check in checks for finding in check)
-    return Report(all(finding.state != "blocks" for finding in findings), findings)
+    return DoctorReport(all(finding.state != "blocks" for finding in findings), findings)
 
 
 def _python() -> Iterator[Finding]:

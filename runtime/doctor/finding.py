@@ -4,13 +4,13 @@ from typing import Literal
 
 import msgspec
 
-State = Literal["ok", "warning", "blocks"]
+FindingState = Literal["ok", "warning", "blocks"]
 
 
 class Finding(msgspec.Struct, frozen=True):
     """One thing looked at: "blocks" means fusing cannot work; ``fix`` is the line to type."""
 
     name: str
-    state: State
+    state: FindingState
     found: str
     fix: str | None = None

@@ -16,7 +16,7 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.conditions import describe_conditions
 from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.measure.acceptance.fidelity import Example
-from mgdn_edge.runtime.measure.acceptance.report import AcceptReport, Kept, SubjectParity
+from mgdn_edge.runtime.measure.acceptance.report import AcceptReport, AcceptResult, SubjectParity
 from mgdn_edge.runtime.measure.acceptance.timing import Timing
 from mgdn_edge.runtime.report.document import render_document
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture
@@ -46,7 +46,7 @@ class AcceptanceFiles:
             for path in paths
         )
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, kept: AcceptResult) -> None:
         """Write both as they are now; UserError where the report cannot be for the first time.
 
         Nothing has been measured then. Other failures wait for ``check``, so that a disk that
@@ -76,7 +76,7 @@ class AcceptanceFiles:
             ) from error
 
 
-def render_acceptance(kept: Kept) -> bytes:
+def render_acceptance(kept: AcceptResult) -> bytes:
     """The page of a report, as far as it is."""
     report = kept.report
     soak, plot = report.soak, None

@@ -29,7 +29,7 @@ TRACKS = {
 TRACK_NUMBERS = {name: number for number, name in enumerate(TRACKS, start=1)}
 STAGE_TRACKS = {stage: TRACK_NUMBERS[name] for name, stages in TRACKS.items() for stage in stages}
 
-Event = dict[str, Any]
+TraceEvent = dict[str, Any]
 
 
 def write_trace(output: Output, ledger: Ledger, names: dict[str, str]) -> None:
@@ -46,7 +46,7 @@ def write_trace(output: Output, ledger: Ledger, names: dict[str, str]) -> None:
     output.write(msgspec.json.encode(document))
 
 
-def trace_events(rows: npt.NDArray[np.void], dropped: npt.NDArray[np.void]) -> Iterator[Event]:
+def trace_events(rows: npt.NDArray[np.void], dropped: npt.NDArray[np.void]) -> Iterator[TraceEvent]:
     """(N,) ledger rows, (M,) dropped -> events; microseconds from the first capture on."""
     yield {"ph": "M", "name": "process_name", "pid": PROCESS, "args": {"name": "mgdn fuse"}}
     for name, number in TRACK_NUMBERS.items():
@@ -70,7 +70,9 @@ def trace_events(rows: npt.NDArray[np.void], dropped: npt.NDArray[np.void]) -> I
         }  # fmt: skip
 
 
-def _frame_events(row: dict[str, int], microseconds: Callable[[int], float]) -> Iterator[Event]:
+def _frame_events(
+    row: dict[str, int], microseconds: Callable[[int], float]
+) -> Iterator[TraceEvent]:
     frame = {"pid": PROCESS, "cat": "frame", "id": row["seq"]}
     args = {"frame": row["seq"], "pts_ns": row["pts_ns"]}
     name = f"frame {row['seq']}"

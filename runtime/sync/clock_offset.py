@@ -23,7 +23,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
-from mgdn_edge.runtime.sync.motion import Energy, Motion
+from mgdn_edge.runtime.sync.motion import Motion, MotionEnergy
 
 STEP_S = 0.01  # of the lags; the parabola goes below it
 SLOW_S = 0.5  # slower changes than this (standing cars, clouds) say nothing about time
@@ -116,7 +116,7 @@ def _correlate(visible: Motion, infrared: Motion, origin_ns: int, within_s: floa
     )
 
 
-def _active_cells(visible: Motion, infrared: Motion) -> tuple[Energy, Energy]:
+def _active_cells(visible: Motion, infrared: Motion) -> tuple[MotionEnergy, MotionEnergy]:
     visible_cells, infrared_cells = (
         motion.energy.reshape(len(motion.energy), -1) for motion in (visible, infrared)
     )
@@ -125,7 +125,9 @@ def _active_cells(visible: Motion, infrared: Motion) -> tuple[Energy, Energy]:
     return visible_cells[:, chosen], infrared_cells[:, chosen]
 
 
-def _resampled(times: AnyFloats, energy: Energy, grid: AnyFloats, step_s: float = STEP_S) -> Energy:
+def _resampled(
+    times: AnyFloats, energy: MotionEnergy, grid: AnyFloats, step_s: float = STEP_S
+) -> MotionEnergy:
     """(N,) s, (N, C) -> (G, C) linear between frames, without slow changes, scaled by cell."""
     before = np.clip(np.searchsorted(times, grid, side="right") - 1, 0, len(times) - 2)
     share = (grid - times[before]) / (times[before + 1] - times[before])

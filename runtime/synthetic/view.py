@@ -39,7 +39,7 @@ class Instances:
     smoke: Mask
 
 
-class View:
+class MovingStreet:
     """One camera before one street. ``smoke`` is the density 0..1."""
 
     def __init__(self, street: Street, camera: Camera, smoke: float) -> None:

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mgdn_edge.calibration.candidate import lower_model, read_model
-from mgdn_edge.calibration.clip_points import Method
+from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.half import convert_to_half, decide_half
 from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.calibration.rectified import cut_discarded
@@ -24,9 +24,9 @@ def lowered(edge_models, edge_ranges):
     """Precision -> the 640x480 graph for TensorRT."""
     base = read_model(edge_models["models/dynamic.onnx"])
     trials = list_trials(
-        base, edge_ranges, ("tensorrt",), method=Method(), limits=GateLimits(), turns=1
+        base, edge_ranges, ("tensorrt",), method=ClipMethod(), limits=GateLimits(), turns=1
     )
-    clips = cut_discarded(base, clip_tensors(edge_ranges, Method(), "tensorrt"))
+    clips = cut_discarded(base, clip_tensors(edge_ranges, ClipMethod(), "tensorrt"))
     model = edge_models["models/640x480.onnx"]
     return {t.precision: lower_model(model, t.decisions, clips, "tensorrt") for t in trials}
 

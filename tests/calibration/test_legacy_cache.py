@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mgdn_edge.calibration.clip_points import ClipPoints, Method
+from mgdn_edge.calibration.clip_points import ClipPoints, ClipMethod
 from mgdn_edge.calibration.legacy_cache import (
     encode_calibration_cache,
     make_calibrator,
@@ -25,7 +25,7 @@ def test_the_cache_is_the_documented_text():
 
 
 def test_scales_read_back_are_those_of_the_pairs(edge_ranges):
-    clips = clip_tensors(edge_ranges, Method(), "tensorrt")
+    clips = clip_tensors(edge_ranges, ClipMethod(), "tensorrt")
     header, *lines = encode_calibration_cache(clips).decode().splitlines()
     assert header == "TRT-100300-EntropyCalibration2"
     read = {}

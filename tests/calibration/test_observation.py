@@ -8,7 +8,7 @@ import pytest
 
 from mgdn_edge.calibration.calibration_state import CalibrationState
 from mgdn_edge.calibration.candidate import read_model
-from mgdn_edge.calibration.observation import Observer, typed_values
+from mgdn_edge.calibration.observation import RangeObserver, typed_values
 from mgdn_edge.calibration.pairs import FramePair, digest_pair
 from mgdn_edge.runtime.errors import UserError
 
@@ -39,7 +39,7 @@ def test_every_tensor_is_seen_as_the_whole_graph_computes_it(edge_models):
     pair = drawn(1)
     feed = {"visible": pair.visible[None, None], "infrared": pair.infrared[None, None]}
     wanted = dict(zip(floats, session.run(floats, feed), strict=True))
-    observer = Observer(edge_models[MODEL])
+    observer = RangeObserver(edge_models[MODEL])
     assert len(observer.segments) > 2
     observer.add(pair)
     assert observer.histograms.keys() == wanted.keys()
@@ -56,12 +56,12 @@ def test_a_tensor_that_is_no_number_is_named(edge_models):
             values = onnx.numpy_helper.to_array(weight).copy()
             values[3] = np.nan
             weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
-    observer = Observer(model.SerializeToString())
+    observer = RangeObserver(model.SerializeToString())
     with pytest.raises(UserError, match=r"core.blocks.1/Conv on pair drawn 1: .*NaN"):
         observer.add(drawn(1))
 
 
-@pytest.mark.parametrize("read", [Observer, read_model])
+@pytest.mark.parametrize("read", [RangeObserver, read_model])
 def test_a_graph_with_weights_elsewhere_is_refused(edge_models, read):
     model = onnx.load_model_from_string(edge_models[MODEL])
     weight = model.graph.initializer[0]
@@ -75,7 +75,7 @@ def test_a_graph_with_weights_elsewhere_is_refused(edge_models, read):
 @pytest.mark.parametrize("length", range(1, 9))
 def test_a_graph_may_end_anywhere_in_a_segment(monkeypatch, edge_models, length):
     monkeypatch.setattr("mgdn_edge.calibration.observation.TENSORS_A_SEGMENT", length)
-    observer = Observer(edge_models[MODEL])
+    observer = RangeObserver(edge_models[MODEL])
     observer.add(drawn(1))
     assert len(observer.histograms) == 34
     assert sum(len(segment.counted) for segment in observer.segments) == 34
@@ -83,7 +83,7 @@ def test_a_graph_may_end_anywhere_in_a_segment(monkeypatch, edge_models, length)
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 7), (101, 131)])
 def test_any_size_is_observed(edge_models, size):
-    observer = Observer(edge_models[MODEL])
+    observer = RangeObserver(edge_models[MODEL])
     observer.add(drawn(1, size))
     assert observer.histograms["core.filter/DynamicFilter"].count >= 2 * size[0] * size[1]
 
@@ -155,9 +155,9 @@ def test_a_full_disk_costs_no_observation(edge_models, tmp_path, monkeypatch, fi
 MEASURE = """
 import resource, sys
 import numpy as np
-from mgdn_edge.calibration.observation import Observer
+from mgdn_edge.calibration.observation import RangeObserver
 from mgdn_edge.calibration.pairs import FramePair
-observer = Observer(open(sys.argv[1], "rb").read())
+observer = RangeObserver(open(sys.argv[1], "rb").read())
 planes = np.random.default_rng(0).integers(0, 256, (2, 480, 640), np.uint8)
 for number in range(int(sys.argv[2])):
     observer.add(FramePair("drawn", *planes))

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mgdn_edge.calibration.candidate import lower_model, quantised_tensors, read_model
-from mgdn_edge.calibration.clip_points import ClipPoints, Method, Scheme, make_grid, quantise
+from mgdn_edge.calibration.clip_points import ClipPoints, ClipMethod, Scheme, make_grid, quantise
 from mgdn_edge.calibration.policy import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors, insert_qdq
 from mgdn_edge.calibration.rectified import cut_discarded
@@ -31,7 +31,7 @@ def quantised(edge_models, edge_ranges):
         (file, target): lower_model(
             edge_models[file],
             decide_nodes(base),
-            cut_discarded(base, clip_tensors(edge_ranges, Method(), target)),
+            cut_discarded(base, clip_tensors(edge_ranges, ClipMethod(), target)),
             target,
         )
         for file in FILES

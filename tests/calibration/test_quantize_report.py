@@ -11,7 +11,7 @@ from mgdn_edge.calibration.histogram import Histogram
 from mgdn_edge.calibration.plots import draw_losses, plot_pareto, plot_range
 from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
 from mgdn_edge.calibration.quantize_report import headline, write_quantize_report
-from mgdn_edge.calibration.search import Point, SearchResult
+from mgdn_edge.calibration.search import SearchPoint, SearchResult
 from mgdn_edge.calibration.sensitivity import UnitLoss
 from mgdn_edge.runtime.quality.gate import QualityFigures, SpeedFigures
 from mgdn_edge.runtime.whole_file import Output
@@ -47,7 +47,7 @@ def test_the_clipped_share_is_said():
 def point(psnr, kept, p50=None):
     quality = QualityFigures(4, psnr, psnr, "x", 0.99, 0.98, 0.0, {})
     speed = p50 and SpeedFigures("x", "m", "640x480", 9, 20.0, p50, p50, p50 / 20)
-    return Point(f"{kept} kept", tuple("abc"[:kept]), quality, speed, ())
+    return SearchPoint(f"{kept} kept", tuple("abc"[:kept]), quality, speed, ())
 
 
 def test_the_front_leaves_dominated_points_out():

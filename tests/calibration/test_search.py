@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from mgdn_edge.calibration.candidate import dynamic_variant, read_model
-from mgdn_edge.calibration.clip_points import Method
+from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.contract import broken_clauses, parse_contract
 from mgdn_edge.calibration.judging import fuse_in_float
 from mgdn_edge.calibration.pairs import list_recordings, read_pairs
@@ -96,7 +96,7 @@ def frames(opened, held_folder):
 
 def measurements(opened, frames, ranges, output, on_measured=lambda: None):
     model = read_model(opened.read(dynamic_variant(opened).file))
-    clips = cut_discarded(model, clip_tensors(ranges, Method(), "tensorrt"))
+    clips = cut_discarded(model, clip_tensors(ranges, ClipMethod(), "tensorrt"))
 
     def decide(kept):
         return decide_target(model, ranges, "tensorrt", keep=kept)

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from mgdn_edge.export.check import FramePair, check_export
+from mgdn_edge.export.check import CheckedPair, check_export
 from mgdn_edge.export.check_frames import draw_frames, read_frames
 from mgdn_edge.runtime.bundle.export_record import read_export_record
 from mgdn_edge.runtime.errors import UserError
@@ -17,7 +17,7 @@ from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 pytestmark = pytest.mark.export
 
 
-def small_frames() -> Iterator[FramePair]:
+def small_frames() -> Iterator[CheckedPair]:
     scene = draw_scene(37, 45)
     yield "small", scene.visible, scene.infrared
 

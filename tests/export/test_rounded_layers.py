@@ -18,9 +18,9 @@ from mgdn_edge.calibration.candidate import (
     quantised_tensors,
     read_model,
 )
-from mgdn_edge.calibration.clip_points import Method
+from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.judging import open_graph
-from mgdn_edge.calibration.observation import Observer
+from mgdn_edge.calibration.observation import RangeObserver
 from mgdn_edge.calibration.pairs import FramePair
 from mgdn_edge.calibration.policy import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors
@@ -66,7 +66,7 @@ def model() -> bytes:
 @pytest.fixture(scope="module")
 def ranges(model: bytes) -> Ranges:
     """Calibration's ranges on one drawn scene."""
-    observer = Observer(model)
+    observer = RangeObserver(model)
     observer.add(FramePair("scene", *SCENE))
     tensors = {name: found.finish() for name, found in observer.histograms.items()}
     return Ranges(NAME, tensors, (), "one scene")
@@ -90,7 +90,7 @@ def fuse(network: nn.Module) -> np.ndarray:
 def lower(model: bytes, ranges: Ranges) -> bytes:
     """The graph as `mgdn quantize --method minmax --target cpu` makes it."""
     graph = read_model(model)
-    clips = cut_discarded(graph, clip_tensors(ranges, Method("minmax"), "cpu"))
+    clips = cut_discarded(graph, clip_tensors(ranges, ClipMethod("minmax"), "cpu"))
     return lower_model(model, decide_nodes(graph), clips, "cpu")
 
 

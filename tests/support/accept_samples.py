@@ -9,7 +9,7 @@ from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
 from mgdn_edge.runtime.measure.acceptance.report import (
     SCHEMA,
     AcceptReport,
-    Kept,
+    AcceptResult,
     SubjectParity,
     judge,
 )
@@ -27,7 +27,7 @@ QUALITY = QualityFigures(4, 44.1, 41.0, "night 1", 0.998, 0.997, 0.001, {"en": 0
 LONG = "/home/someone/a-very-long-folder-name" + "/deeper" * 12
 
 
-def sample_acceptance() -> Kept:
+def sample_acceptance() -> AcceptResult:
     generator = np.random.default_rng(3)
     times = Percentiles(4.2, 4.9, 5.6, 9.1, 200, 10)
     parity = [
@@ -84,7 +84,7 @@ def sample_acceptance() -> Kept:
         soak=soak,
         versions={"mgdn-edge": "0.1.0", "tensorrt": "10.3.0"},
     )  # fmt: skip
-    return Kept(
+    return AcceptResult(
         judge(report),
         Example("int8", *planes),
         generator.integers(4_000_000, 6_000_000, 900, np.int64),

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from mgdn_edge.runtime.alignment.measure.align import RigRequest, make_rig
-from mgdn_edge.runtime.alignment.measure.frames import FramePair
+from mgdn_edge.runtime.alignment.measure.frames import AlignmentPair
 from mgdn_edge.runtime.alignment.measure.measured import Measured, rows_of
 from mgdn_edge.runtime.picture.colour import JPEG_TAGS
 from mgdn_edge.runtime.picture.frame import VisibleFrame
@@ -18,7 +18,7 @@ def frame_pair(visible_size, infrared_size, seed=0):
     """Random pictures of (height, width) sizes."""
     draw = np.random.default_rng(seed)
     visible = draw.integers(0, 256, visible_size, np.uint8)
-    return FramePair(visible_frame(visible), draw.integers(0, 256, infrared_size, np.uint8))
+    return AlignmentPair(visible_frame(visible), draw.integers(0, 256, infrared_size, np.uint8))
 
 
 def rig_for(homography, visible_size, infrared_size, **request):

@@ -22,7 +22,7 @@ SCHEMA = "mgdn.rig/1"
 LARGEST_SIDE = 16384
 
 Matrix = npt.NDArray[np.float64]
-Method = Literal["points", "target", "automatic"]
+AlignmentMethod = Literal["points", "target", "automatic"]
 Area = Literal["fill", "crop"]
 Rows = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 
@@ -82,7 +82,7 @@ class CameraRig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     """
 
     schema: str
-    method: Method
+    method: AlignmentMethod
     area: Area
     working_width_height: tuple[int, int] = msgspec.field(name="working_size")
     view: tuple[int, int, int, int]

@@ -11,7 +11,7 @@ from mgdn_edge.runtime.alignment.apply.rig_file import Area, Matrix
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import Size
 
-View = tuple[int, int, int, int]  # (left, top, width, height)
+ViewBox = tuple[int, int, int, int]  # (left, top, width, height)
 
 SMALLEST_VIEW = 16  # pixels a side; less is no picture
 MULTIPLE = 8  # of the cropped size: what encoders and networks divide by
@@ -20,7 +20,7 @@ ASPECTS = np.geomspace(1 / 3, 3, 41)
 
 def choose_view(
     homography: Matrix, visible: Size, infrared: Size, area: Area, working: Size | None
-) -> tuple[View, Size]:
+) -> tuple[ViewBox, Size]:
     """Homography and sizes -> (view, working size).
 
     "fill": the whole visible picture, or its largest middle part shaped like ``working``.
@@ -99,7 +99,7 @@ def inscribed(polygon: npt.NDArray[np.float64], aspect: float) -> tuple[float, f
     return float(left) + 0.5, float(top) + 0.5, float(width), float(width / aspect)
 
 
-def covered_share(homography: Matrix, view: View, infrared: Size) -> float:
+def covered_share(homography: Matrix, view: ViewBox, infrared: Size) -> float:
     """Share, 0..1, of the view that infrared covers."""
     left, top, width, height = view
     shift = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1.0]])

@@ -10,11 +10,11 @@ import numpy as np
 
 from mgdn_edge.runtime.alignment.apply.rig_file import (
     SCHEMA,
+    AlignmentMethod,
     Area,
     CameraModel,
     CameraRig,
     Matrix,
-    Method,
     PlaneHomography,
     Quality,
     find_fault,
@@ -22,7 +22,7 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
 )
 from mgdn_edge.runtime.alignment.apply.rig_text import rig_text
 from mgdn_edge.runtime.alignment.apply.view import choose_view, covered_share
-from mgdn_edge.runtime.alignment.measure.frames import FramePair, read_pairs
+from mgdn_edge.runtime.alignment.measure.frames import AlignmentPair, read_pairs
 from mgdn_edge.runtime.alignment.measure.measured import Measured, homography_rows
 from mgdn_edge.runtime.alignment.measure.overlay import encode_overlay
 from mgdn_edge.runtime.alignment.measure.points import fit_points, read_points
@@ -56,7 +56,7 @@ class AlignReport(msgspec.Struct, frozen=True):
     schema: str
     rig: str
     overlay: str
-    method: Method
+    method: AlignmentMethod
     working_width_height: tuple[int, int] = msgspec.field(name="working_size")
     view: tuple[int, int, int, int]
     error_px: float
@@ -135,7 +135,7 @@ def align_by_target(
     return finish(files, pairs, measure_target(pairs, parsed), request)
 
 
-def measure_scene(pairs: list[FramePair]) -> Measured:
+def measure_scene(pairs: list[AlignmentPair]) -> Measured:
     """Frames over time -> Measured; raises UserError "not aligned: ..."."""
     from mgdn_edge.runtime.alignment.measure.automatic import align_frames
 
@@ -192,7 +192,7 @@ class RigFiles:
 
 
 def finish(
-    files: RigFiles, pairs: list[FramePair], measured: Measured, request: RigRequest
+    files: RigFiles, pairs: list[AlignmentPair], measured: Measured, request: RigRequest
 ) -> AlignReport:
     """Choose the view, write the rig and its overlay, report."""
     rig = make_rig(measured, pairs[0], request)
@@ -230,7 +230,7 @@ def with_plane(rig: CameraRig, new: CameraRig) -> CameraRig:
     return msgspec.structs.replace(rig, plane=(*kept, plane))
 
 
-def make_rig(measured: Measured, pair: FramePair, request: RigRequest) -> CameraRig:
+def make_rig(measured: Measured, pair: AlignmentPair, request: RigRequest) -> CameraRig:
     """A measurement of cameras that take frames like ``pair`` -> the rig; raises UserError."""
     (height, width), (infrared_height, infrared_width) = pair.visible.y.shape, pair.infrared.shape
     visible_size, infrared_size = (height, width), (infrared_height, infrared_width)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.alignment.apply.rig_file import Matrix
 from mgdn_edge.runtime.alignment.measure.coarse import (
-    Candidate,
+    CoarsePlacement,
     Images,
     corner_distance,
     search_candidates,
@@ -162,7 +162,7 @@ def field_strength(picture: npt.NDArray[np.uint8]) -> float:
     return float(np.sqrt((field**2).sum(2)).mean())
 
 
-def _rank(level: Level, candidates: list[Candidate]) -> list[tuple[float, Matrix]]:
+def _rank(level: Level, candidates: list[CoarsePlacement]) -> list[tuple[float, Matrix]]:
     ranked = []
     for candidate in candidates:
         homography = candidate.homography

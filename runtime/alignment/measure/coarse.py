@@ -18,7 +18,7 @@ from scipy import fft
 from mgdn_edge.runtime.alignment.apply.rig_file import Matrix
 from mgdn_edge.runtime.alignment.measure.features import (
     Field,
-    Mask,
+    SoftMask,
     direction_field,
     real_part_mask,
 )
@@ -37,21 +37,21 @@ CELL = 9.0  # pixels: area over which neighbouring directions say the same
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CoarsePlacement:
     """A similarity (infrared -> visible pixels) and its standard deviations from chance."""
 
     homography: Matrix
     score: float
 
 
-def search_candidates(frames: Images, most: int = 12) -> list[Candidate]:
+def search_candidates(frames: Images, most: int = 12) -> list[CoarsePlacement]:
     """Pairs of (H, W) and (h, w) uint8 -> the best similarities, best first, no two alike."""
-    found: list[Candidate] = []
+    found: list[CoarsePlacement] = []
     for zoom in ZOOMS:
         found += _search_zoom(frames, float(zoom))
     found.sort(key=lambda candidate: -candidate.score)
     visible, infrared = frames[0]
-    distinct: list[Candidate] = []
+    distinct: list[CoarsePlacement] = []
     for candidate in found:
         if all(
             corner_distance(candidate.homography, other.homography, infrared)
@@ -72,7 +72,7 @@ def corner_distance(first: Matrix, second: Matrix, infrared: Image) -> float:
     return float(np.linalg.norm(moved[0] - moved[1], axis=1).mean())
 
 
-def _search_zoom(frames: Images, zoom: float) -> list[Candidate]:
+def _search_zoom(frames: Images, zoom: float) -> list[CoarsePlacement]:
     visible, infrared = frames[0]
     wide = WIDTH * np.sqrt(max(zoom, 1 / zoom))
     visible_scale = wide / visible.shape[1] / max(zoom, 1.0)
@@ -114,7 +114,7 @@ def _peaks(
     visible_scale: float,
     infrared_scale: float,
     spin: npt.NDArray[np.float64],
-) -> list[Candidate]:
+) -> list[CoarsePlacement]:
     found = []
     remaining = score.copy()
     for _ in range(2):
@@ -129,7 +129,7 @@ def _peaks(
         place = np.vstack([spin, [0, 0, 1]])
         place[:2, 2] += shift[1], shift[0]
         homography = np.linalg.inv(scaling(visible_scale)) @ place @ scaling(infrared_scale)
-        found.append(Candidate(homography, best))
+        found.append(CoarsePlacement(homography, best))
         for each in range(-6, 7):
             remaining[
                 (row + each) % score.shape[0], np.arange(column - 6, column + 7) % score.shape[1]
@@ -168,7 +168,7 @@ def _prepare_visible(image: Image, size: Size, shape: Size) -> Transforms:
     return _transforms(direction_field(picture, mask), mask, shape)
 
 
-def _transforms(field: Field, mask: Mask, shape: Size) -> Transforms:
+def _transforms(field: Field, mask: SoftMask, shape: Size) -> Transforms:
     """Fourier transforms of the field as complex numbers, of its energy and of its mask."""
     numbers = (field[:, :, 0] + 1j * field[:, :, 1]).astype(np.complex64)
     energy = field[:, :, 0] ** 2 + field[:, :, 1] ** 2

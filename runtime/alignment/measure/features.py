@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Field = npt.NDArray[np.float32]  # (H, W, 2) real and imaginary part
-Mask = npt.NDArray[np.float32]  # (H, W), 1 where the picture is real
+SoftMask = npt.NDArray[np.float32]  # (H, W), 1 where the picture is real
 
 SMOOTHING = 1.0  # pixels; less lets sensor noise vote
 SURROUNDINGS = 12.0  # pixels over which strength is compared
@@ -21,7 +21,7 @@ SURROUNDINGS = 12.0  # pixels over which strength is compared
 NOISE_GAIN = 2.0
 
 
-def direction_field(image: npt.NDArray[np.float32], mask: Mask) -> Field:
+def direction_field(image: npt.NDArray[np.float32], mask: SoftMask) -> Field:
     """(H, W) float32 picture, its mask -> (H, W, 2) float32 squared directions, length 0..1."""
     smooth = cv2.GaussianBlur(image, (0, 0), SMOOTHING)
     across = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=1 / 32)
@@ -41,7 +41,7 @@ def direction_field(image: npt.NDArray[np.float32], mask: Mask) -> Field:
     return np.asarray(cv2.merge(parts), np.float32)
 
 
-def real_part_mask(image: npt.NDArray[np.uint8]) -> Mask:
+def real_part_mask(image: npt.NDArray[np.uint8]) -> SoftMask:
     """(H, W) uint8 -> 1 where there is a picture, 0 in black borders that reach the edge."""
     black = (image == 0).astype(np.uint8)
     mask = np.ones(image.shape, np.float32)

@@ -16,7 +16,7 @@ MOST_READ = 300  # pairs; ten seconds of video show a scene's motion, decoding h
 
 
 @dataclass(frozen=True)
-class FramePair:
+class AlignmentPair:
     """A visible frame and (h, w) uint8 infrared of the same moment."""
 
     visible: VisibleFrame
@@ -25,7 +25,7 @@ class FramePair:
 
 def read_pairs(
     visible: str, infrared: str, options: InfraredOptions, count: int
-) -> list[FramePair]:
+) -> list[AlignmentPair]:
     """At most ``count`` pairs, evenly spread over the first 300.
 
     Raises UserError for sources that cannot be read or whose frames differ in size.
@@ -42,7 +42,7 @@ def read_pairs(
             for index, pair in enumerate(reading):
                 if index in wanted:
                     plane = np.asarray(pair.infrared.plane, np.uint8)
-                    taken.append(FramePair(pair.visible, plane))
+                    taken.append(AlignmentPair(pair.visible, plane))
                 if index >= max(wanted):
                     break
     first = taken[0]

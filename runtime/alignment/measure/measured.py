@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from mgdn_edge.runtime.alignment.apply.rig_file import CameraModel, Matrix, Method, Pose, Rows
+from mgdn_edge.runtime.alignment.apply.rig_file import (
+    AlignmentMethod,
+    CameraModel,
+    Matrix,
+    Pose,
+    Rows,
+)
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -14,7 +20,7 @@ class Measured(msgspec.Struct, frozen=True):
     the user. Lens models and pose are there where a target gave them.
     """
 
-    method: Method
+    method: AlignmentMethod
     homography: Rows
     error_px: float
     error_from: str

@@ -18,7 +18,7 @@ from mgdn_edge.runtime.alignment.apply.rig_file import Matrix
 from mgdn_edge.runtime.alignment.measure.coarse import CELL, Images, scaling
 from mgdn_edge.runtime.alignment.measure.features import (
     Field,
-    Mask,
+    SoftMask,
     direction_field,
     real_part_mask,
 )
@@ -57,7 +57,7 @@ class Level:
         self.size = tuple(max(8, round(side * self.scale)) for side in visible.shape)
         self.to_level = scaling(self.scale)
         self._frames = frames
-        self._fields: list[tuple[Field, Mask]] = []
+        self._fields: list[tuple[Field, SoftMask]] = []
         for picture, _ in frames:
             small = cv2.resize(picture, self.size[::-1], interpolation=cv2.INTER_AREA)
             mask = cv2.resize(
@@ -66,7 +66,7 @@ class Level:
             known = (np.asarray(mask) > 0.99).astype(np.float32)
             self._fields.append((direction_field(np.asarray(small, np.float32), known), known))
 
-    def warped(self, homography: Matrix) -> list[tuple[Field, Mask]]:
+    def warped(self, homography: Matrix) -> list[tuple[Field, SoftMask]]:
         """Infrared fields of every frame on this level's visible grid."""
         matrix = self.to_level @ homography
         fields = []
@@ -140,7 +140,7 @@ class Level:
 
     def _vote(
         self,
-        warped: list[tuple[Field, Mask]],
+        warped: list[tuple[Field, SoftMask]],
         top: int,
         left: int,
         side: int,

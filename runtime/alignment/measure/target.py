@@ -23,7 +23,7 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
     is_usable,
     plane_homography,
 )
-from mgdn_edge.runtime.alignment.measure.frames import FramePair
+from mgdn_edge.runtime.alignment.measure.frames import AlignmentPair
 from mgdn_edge.runtime.alignment.measure.measured import Measured, homography_rows, rows_of
 from mgdn_edge.runtime.alignment.measure.points import Points, fit_points, transfer_errors
 from mgdn_edge.runtime.errors import UserError
@@ -40,7 +40,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Target:
+class AlignmentTarget:
     """Inner corners (board) or circles, columns before rows, ``pitch_m`` metres apart if known."""
 
     kind: Literal["board", "circles"]
@@ -56,17 +56,17 @@ class Target:
         return (flat * (self.pitch_m or 1.0)).astype(np.float32)
 
 
-def parse_target(text: str) -> Target:
-    """KIND:COLUMNSxROWS[:MILLIMETRES] -> Target; raises UserError for anything else."""
+def parse_target(text: str) -> AlignmentTarget:
+    """KIND:COLUMNSxROWS[:MILLIMETRES] -> AlignmentTarget; raises UserError for anything else."""
     found = re.fullmatch(r"(board|circles):(\d{1,2})x(\d{1,2})(?::(\d+(?:\.\d+)?))?", text)
     if found is None or min(int(found[2]), int(found[3])) < 3 or float(found[4] or 1) <= 0:
         raise UserError(f"--target {text} is no target with 3 or more a side; {WANTED}")
     kind: Literal["board", "circles"] = "board" if found[1] == "board" else "circles"
     pitch = float(found[4]) / 1000 if found[4] else None
-    return Target(kind, int(found[2]), int(found[3]), pitch)
+    return AlignmentTarget(kind, int(found[2]), int(found[3]), pitch)
 
 
-def find_target(image: npt.NDArray[np.uint8], target: Target) -> Points | None:
+def find_target(image: npt.NDArray[np.uint8], target: AlignmentTarget) -> Points | None:
     """(H, W) uint8 -> (N, 2) pixels of the target's corners or centres, or None."""
     factor = max(1, -(-SMALL // max(min(image.shape), 1))) if min(image.shape) < SMALL else 1
     factor = min(factor, 8)
@@ -80,7 +80,7 @@ def find_target(image: npt.NDArray[np.uint8], target: Target) -> Points | None:
     return None
 
 
-def _find(picture: npt.NDArray[np.uint8], target: Target) -> Points | None:
+def _find(picture: npt.NDArray[np.uint8], target: AlignmentTarget) -> Points | None:
     shape = (target.columns, target.rows)
     if target.kind == "board":
         flags = cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_ACCURACY
@@ -92,7 +92,7 @@ def _find(picture: npt.NDArray[np.uint8], target: Target) -> Points | None:
     return np.asarray(corners, np.float64).reshape(-1, 2)
 
 
-def measure_target(pairs: list[FramePair], target: Target) -> Measured:
+def measure_target(pairs: list[AlignmentPair], target: AlignmentTarget) -> Measured:
     """Frames of a target held at several places -> Measured; raises UserError."""
     views = []
     for pair in pairs:
@@ -129,7 +129,7 @@ def measure_target(pairs: list[FramePair], target: Target) -> Measured:
     return _calibrate(pairs[0], views, target, notes)
 
 
-def same_order(visible: Points, infrared: Points, target: Target) -> Points:
+def same_order(visible: Points, infrared: Points, target: AlignmentTarget) -> Points:
     """The infrared points in the visible ones' order: a board turned by 180 degrees looks alike.
 
     Cameras of one rig are turned against each other by less than a quarter.
@@ -141,7 +141,10 @@ def same_order(visible: Points, infrared: Points, target: Target) -> Points:
 
 
 def _calibrate(
-    pair: FramePair, views: list[tuple[Points, Points]], target: Target, notes: list[str]
+    pair: AlignmentPair,
+    views: list[tuple[Points, Points]],
+    target: AlignmentTarget,
+    notes: list[str],
 ) -> Measured:
     places = [target.places for _ in views]
     shapes = (pair.visible.y.shape, pair.infrared.shape)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.picture.frame import ColourTags, SourceInfo
 
-Camera = Literal["visible", "infrared"]
+Band = Literal["visible", "infrared"]
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 

@@ -25,9 +25,9 @@ from mgdn_edge.runtime.fusion.engines.build_protocol import (
     KNOWN_TIMINGS_FILE,
     MODEL_FILE,
     NEW_TIMINGS_FILE,
+    BuildEvent,
     BuildRequest,
     Built,
-    Event,
     Logged,
     PhaseBegun,
     PhaseEnded,
@@ -37,14 +37,14 @@ from mgdn_edge.runtime.fusion.engines.build_protocol import (
 
 INPUTS = ("visible", "infrared")
 OUTPUT = "fused"
-Report = Callable[[Event], None]
+TellEvent = Callable[[BuildEvent], None]
 
 
 class BuildError(Exception):
     """Why there is no engine, as one clause without an end."""
 
 
-def build_engine(trt: ModuleType, request: BuildRequest, folder: Path, report: Report) -> None:
+def build_engine(trt: ModuleType, request: BuildRequest, folder: Path, report: TellEvent) -> None:
     """Build what ``request`` asks for from and into ``folder``; BuildError where that fails.
 
     ``trt`` is the imported builder module; build_protocol names the files. ``report`` may be
@@ -151,7 +151,7 @@ def _set_timings(config: Any, known: bytes) -> list[str]:  # noqa: ANN401
     return ["the timing cache is of another device or version: every tactic is timed again"]
 
 
-def _make_logger(trt: ModuleType, report: Report) -> Any:  # noqa: ANN401
+def _make_logger(trt: ModuleType, report: TellEvent) -> Any:  # noqa: ANN401
     base: Any = trt.ILogger
 
     class ReportingLogger(base):  # type: ignore[misc]
@@ -170,7 +170,7 @@ def _make_logger(trt: ModuleType, report: Report) -> Any:  # noqa: ANN401
     return ReportingLogger()
 
 
-def _make_monitor(trt: ModuleType, report: Report) -> Any:  # noqa: ANN401
+def _make_monitor(trt: ModuleType, report: TellEvent) -> Any:  # noqa: ANN401
     base: Any = trt.IProgressMonitor
 
     class ReportingMonitor(base):  # type: ignore[misc]

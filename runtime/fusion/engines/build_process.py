@@ -25,9 +25,9 @@ from mgdn_edge.runtime.fusion.engines.build_protocol import (
     MODEL_FILE,
     NEW_TIMINGS_FILE,
     REQUEST_FILE,
+    BuildEvent,
     BuildRequest,
     Built,
-    Event,
     Failed,
     Logged,
     PhaseBegun,
@@ -59,7 +59,7 @@ def run_build(
     request: BuildRequest,
     model: bytes,
     known_timings: bytes,
-    show: Callable[[Event], None],
+    show: Callable[[BuildEvent], None],
     memory: str,
 ) -> Construction:
     """Build in a subprocess; DeviceError with one sentence where there is no engine.
@@ -75,7 +75,7 @@ def run_build(
         (folder / REQUEST_FILE).write_bytes(msgspec.json.encode(request))
         trail = _Trail()
 
-        def follow(event: Event) -> None:
+        def follow(event: BuildEvent) -> None:
             trail.add(event)
             show(event)
 
@@ -105,7 +105,7 @@ class _Trail:
         self.reason = ""
         self.built: Built | None = None
 
-    def add(self, event: Event) -> None:
+    def add(self, event: BuildEvent) -> None:
         if isinstance(event, (StageBegun, PhaseBegun)):
             self.place = event.name
         elif isinstance(event, Logged) and event.severity in ("ERROR", "INTERNAL_ERROR"):
@@ -116,7 +116,7 @@ class _Trail:
             self.built = event
 
 
-def _run(folder: Path, output: IO[bytes], follow: Callable[[Event], None]) -> int:
+def _run(folder: Path, output: IO[bytes], follow: Callable[[BuildEvent], None]) -> int:
     """The child's exit code, negative for a signal; its events go to ``follow`` as they come."""
     reading, writing = os.pipe()
     # NVIDIA's own deprecations are no news to a user. The working folder is private, because

@@ -29,8 +29,8 @@ from mgdn_edge.runtime.measure.acceptance.clause import (
     INTERRUPTED,
     Clause,
     ClauseFailed,
+    ClauseState,
     NotMeasured,
-    State,
 )
 from mgdn_edge.runtime.measure.acceptance.fidelity import (
     STEPS,
@@ -43,7 +43,7 @@ from mgdn_edge.runtime.measure.acceptance.plugin import check_operations, has_fi
 from mgdn_edge.runtime.measure.acceptance.report import (
     SCHEMA,
     AcceptReport,
-    Kept,
+    AcceptResult,
     SubjectParity,
     judge,
 )
@@ -69,7 +69,7 @@ SOAK = ("soak latency", "soak memory", "soak throttling")
 
 def accept_bundle(
     request: AcceptRequest,
-    keep: Callable[[Kept], None],
+    keep: Callable[[AcceptResult], None],
     *,
     tell: Tell = lambda sentence: None,
     show: Show = silent,
@@ -96,7 +96,7 @@ class _Acceptance:
         path: Path,
         request: AcceptRequest,
         backend: str,
-        keep: Callable[[Kept], None],
+        keep: Callable[[AcceptResult], None],
         tell: Tell,
         show: Show,
     ) -> None:
@@ -289,7 +289,7 @@ class _Acceptance:
         """Do ``work`` and add its clause, whatever comes of it; only Ctrl-C goes on up."""
         begin = time.monotonic()
         self.tell(f"{len(self.report.clauses) + 1}/{len(self.needs)} {name}")
-        state: State = "failed"
+        state: ClauseState = "failed"
         device = False
         try:
             state, told = "passed", work()
@@ -306,7 +306,7 @@ class _Acceptance:
         self.add(name, state, told, time.monotonic() - begin, device)
 
     def add(
-        self, name: str, state: State, told: str, seconds: float = 0.0, device: bool = False
+        self, name: str, state: ClauseState, told: str, seconds: float = 0.0, device: bool = False
     ) -> None:
         """Add a clause and keep everything."""
         clause = Clause(name, state, printable(told), self.needs[name], seconds, device)
@@ -316,4 +316,4 @@ class _Acceptance:
     def update(self, **changes: object) -> None:
         """Change the report, judge it again and keep it."""
         self.report = judge(msgspec.structs.replace(self.report, **changes))
-        self.keep(Kept(self.report, self.example, self.soak_ns))
+        self.keep(AcceptResult(self.report, self.example, self.soak_ns))

@@ -9,7 +9,7 @@ import msgspec
 
 from mgdn_edge.runtime.errors import printable
 
-State = Literal["passed", "failed", "not measured"]
+ClauseState = Literal["passed", "failed", "not measured"]
 INTERRUPTED = "interrupted"
 LONGEST_REASON = 220  # characters in the verdict; the clause has the whole sentence
 
@@ -22,7 +22,7 @@ class Clause(msgspec.Struct, frozen=True):
     """
 
     name: str
-    state: State
+    state: ClauseState
     told: str
     needed: bool = True
     seconds: float = 0.0

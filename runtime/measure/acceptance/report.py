@@ -68,7 +68,7 @@ class AcceptReport(msgspec.Struct, frozen=True):
         return exit_code(self.clauses)
 
 
-class Kept(msgspec.Struct, frozen=True):
+class AcceptResult(msgspec.Struct, frozen=True):
     """A report as far as it is; the example and the soak's (N,) nanoseconds are its page's only."""
 
     report: AcceptReport

@@ -175,7 +175,7 @@ def test_the_terminal_shows_names_in_a_column_and_what_to_fix(monkeypatch, run_m
         Finding("engine cache", "warning", "3 broken", "mgdn cache gc"),
         Finding("av", "blocks", "not installed", "pip install av"),
     )
-    monkeypatch.setattr(doctor, "examine_machine", lambda: doctor.Report(False, findings))
+    monkeypatch.setattr(doctor, "examine_machine", lambda: doctor.DoctorReport(False, findings))
     done = run_mgdn("doctor")
     assert done.code == 1
     assert done.out.splitlines() == [
@@ -192,7 +192,7 @@ def test_the_terminal_shows_names_in_a_column_and_what_to_fix(monkeypatch, run_m
 def test_a_terminal_has_long_findings_wrapped_under_themselves(monkeypatch, run_mgdn):
     words = " ".join(["word"] * 40)
     findings = (Finding("python", "ok", words),)
-    monkeypatch.setattr(doctor, "examine_machine", lambda: doctor.Report(True, findings))
+    monkeypatch.setattr(doctor, "examine_machine", lambda: doctor.DoctorReport(True, findings))
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "60")
     lines = run_mgdn("doctor").out.splitlines()[:-2]

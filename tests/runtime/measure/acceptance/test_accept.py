@@ -9,7 +9,7 @@ import pytest
 from support.engine_samples import ORIN, PLENTY, STANDIN
 
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.doctor.examine_machine import Report
+from mgdn_edge.runtime.doctor.examine_machine import DoctorReport
 from mgdn_edge.runtime.doctor.finding import Finding
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion import backend_table
@@ -122,7 +122,7 @@ def test_a_missing_package_is_not_measured(quick, tiny_bundle, monkeypatch):
 
 
 def test_what_blocks_the_doctor_is_not_accepted(quick, tiny_bundle, monkeypatch):
-    blocked = Report(False, (Finding("av", "blocks", "av is not installed", "pip install av"),))
+    blocked = DoctorReport(False, (Finding("av", "blocks", "av is not installed", "pip install av"),))
     monkeypatch.setattr(accept, "examine_machine", lambda: blocked)
     report = accept_bundle(request(tiny_bundle), lambda kept: None)
     assert states(report)["machine"] == "failed" and report.exit_code == 1
