@@ -25,7 +25,7 @@ SAVE_SECONDS = 30
 KEY_DIGITS = 16  # of a key in a file's name; the file holds the whole key
 
 
-class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _StoredObservation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str
     done: int
     tensors: dict[str, TensorRange]
@@ -76,7 +76,7 @@ class CalibrationState:
 
     def _resume(self) -> int:
         try:
-            stored = msgspec.json.decode(self.path.read_bytes(), type=_Stored)
+            stored = msgspec.json.decode(self.path.read_bytes(), type=_StoredObservation)
         except (OSError, msgspec.DecodeError):  # none, or not of an observation: begin anew
             return 0
         if stored.key != self.key:
@@ -87,5 +87,5 @@ class CalibrationState:
 
     def _save(self) -> None:
         if self.done and self._ours:
-            stored = _Stored(self.key, self.done, self._ranges())
+            stored = _StoredObservation(self.key, self.done, self._ranges())
             write_whole(self.path, msgspec.json.encode(stored))

@@ -20,8 +20,8 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from mgdn_edge.calibration.clip_points import (
-    ClipPoints,
     ClipMethod,
+    ClipPoints,
     Scheme,
     choose_clip_points,
     make_grid,

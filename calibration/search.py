@@ -65,7 +65,7 @@ class SearchResult(msgspec.Struct, frozen=True):
     chosen: int | None
 
 
-class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _StoredSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str
     judged: dict[str, QualityFigures]
 
@@ -115,7 +115,9 @@ class Measurements:
             self.judged[key] = summarise_quality(qualities)
             if self._ours:
                 with suppress(OSError):  # costs nothing unless it is interrupted too
-                    write_whole(self.path, msgspec.json.encode(_Stored(self.key, self.judged)))
+                    write_whole(
+                        self.path, msgspec.json.encode(_StoredSearch(self.key, self.judged))
+                    )
         self.on_measured()
         return self.judged[key]
 
@@ -143,7 +145,7 @@ class Measurements:
 
     def _resume(self) -> dict[str, QualityFigures]:
         try:
-            stored = msgspec.json.decode(self.path.read_bytes(), type=_Stored)
+            stored = msgspec.json.decode(self.path.read_bytes(), type=_StoredSearch)
         except (OSError, msgspec.DecodeError):  # none, or not of a search: begin anew
             return {}
         return stored.judged if stored.key == self.key else {}

@@ -16,7 +16,7 @@ from mgdn_edge.calibration.candidate import (
     quantised_tensors,
     read_model,
 )
-from mgdn_edge.calibration.clip_points import ClipPoints, ClipMethod, clipped_share
+from mgdn_edge.calibration.clip_points import ClipMethod, ClipPoints, clipped_share
 from mgdn_edge.calibration.contract import ContractClause, broken_clauses
 from mgdn_edge.calibration.half import decide_half
 from mgdn_edge.calibration.judging import (

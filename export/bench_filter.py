@@ -7,14 +7,13 @@ import numpy as np
 
 from mgdn_edge.export.filter_contenders import (
     FilterCase,
-    Run,
     prepare_body,
     prepare_copy,
     prepare_native,
     prepare_unfold,
 )
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.turns import Contender, TurnFigures, take_turns
+from mgdn_edge.runtime.measure.turns import Contender, Run, TurnFigures, take_turns
 
 SCHEMA = "mgdn.bench-filter/1"
 NATIVE, COPY, BODY, UNFOLD = "native", "copy", "function body", "unfold"

@@ -9,13 +9,12 @@ import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.turns import Contender, TurnFigures, take_turns
+from mgdn_edge.runtime.measure.turns import Contender, Run, TurnFigures, take_turns
 from mgdn_edge.runtime.picture.frame import Size
 
 SCHEMA = "mgdn.bench-published/1"
 PUBLISHED, OURS = "published, eager PyTorch", "ONNX Runtime, native filter"
 SEED = 20260401
-Run = Callable[[], None]
 
 
 class Formulation(msgspec.Struct, frozen=True):

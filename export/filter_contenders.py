@@ -4,7 +4,6 @@ Every function takes (case, threads) and returns a run without arguments whose o
 already have their memory.
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -13,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.plugins import native
+from mgdn_edge.runtime.measure.turns import Run
 
 Operand = npt.NDArray[np.float32] | npt.NDArray[np.float16]
-Run = Callable[[], object]
 SEED = 20260401
 
 

@@ -5,16 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from mgdn_edge.export.recordings import NOT_STATED, Recording, list_recordings, manifests
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing.by_order import OrderedPairs
+from mgdn_edge.runtime.picture.frame import Plane
 
 FRAMES_PER_CLIP = 24  # neighbours in a clip differ little; these are spread evenly over it
-
-Plane = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

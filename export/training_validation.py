@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from mgdn_edge.export.losses import LossWeights, fusion_loss
-from mgdn_edge.export.training_data import Plane, TrainingData, TrainingPair
+from mgdn_edge.export.training_data import TrainingData, TrainingPair
 from mgdn_edge.export.training_record import FrameKind, ValidationLine
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.fusion_metrics import mean_metrics, measure_fusion
 
 FRAMES = 16

@@ -24,7 +24,7 @@ from mgdn_edge.runtime.alignment.apply.view import outline
 from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.picture.frame import Plane
 
-Floats = npt.NDArray[np.float64]
+Float64s = npt.NDArray[np.float64]
 
 PERIOD_NS = 5_000_000_000  # of the recording: a check takes 0.2 to 0.5 s of one core
 WIDTH = 224  # pixels of the longer side at which parts are compared
@@ -119,7 +119,7 @@ class DriftTracker:
     def __init__(self, alignment: Alignment, *, realign: bool) -> None:
         self.alignment = alignment
         self._realign = realign
-        self._recent: deque[Floats] = deque(maxlen=REMEMBERED)
+        self._recent: deque[Float64s] = deque(maxlen=REMEMBERED)
         self._unstable = UNSTABLE * alignment.size[1]
         self._checks = self._believed = self._corrections = self._rejected = 0
 
@@ -167,14 +167,14 @@ class DriftTracker:
         self._corrections += 1
         return True
 
-    def _corners(self) -> Floats:
+    def _corners(self) -> Float64s:
         """(4, 2) working pixels where the infrared picture's corners lie now."""
         to_working = working_from_visible(self.alignment.rig) @ self.alignment.homography
         corners = outline(self.alignment.rig.infrared.size)
         return np.asarray(cv2.perspectiveTransform(corners[None], to_working)[0], np.float64)
 
 
-def _distance(first: Floats, second: Floats) -> float:
+def _distance(first: Float64s, second: Float64s) -> float:
     return float(np.linalg.norm(first - second, axis=1).mean())
 
 

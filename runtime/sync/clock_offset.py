@@ -45,7 +45,7 @@ SKEW_SEGMENTS = 6
 SKEW_DEVIATIONS = 3.0
 SKEW_REACH_S = 0.06  # how far a segment's own peak may lie from the common one
 
-Floats = npt.NDArray[np.float64]
+Float64s = npt.NDArray[np.float64]
 AnyFloats = npt.NDArray[np.floating[Any]]
 HELP = (
     "record 10 s or more of people or cars moving in both pictures, or give the offset: "
@@ -55,9 +55,9 @@ HELP = (
 
 @dataclass(frozen=True, slots=True)
 class _Segments:
-    lags_s: Floats  # (L,)
-    middles_s: Floats  # (K,) on the visible clock
-    correlation: Floats  # (K, L)
+    lags_s: Float64s  # (L,)
+    middles_s: Float64s  # (K,) on the visible clock
+    correlation: Float64s  # (K, L)
 
 
 def measure_clock(visible: Motion, infrared: Motion, within_ms: float = 1000.0) -> ClockFit:
@@ -140,7 +140,7 @@ def _resampled(
     return np.asarray(values / np.maximum(scale, np.float32(1e-12)), np.float32)
 
 
-def _peak(lags_s: Floats, correlation: Floats, near_s: float | None) -> float:
+def _peak(lags_s: Float64s, correlation: Float64s, near_s: float | None) -> float:
     """Lag of the highest value, of those around ``near_s`` if given, refined by a parabola."""
     allowed = correlation
     if near_s is not None:
@@ -156,7 +156,7 @@ def _peak(lags_s: Floats, correlation: Floats, near_s: float | None) -> float:
     return float(lags_s[top] + np.clip(-slope / (2 * bend), -PEAK_HALF_WIDTH_S, PEAK_HALF_WIDTH_S))
 
 
-def _check_significance(segments: _Segments, total: Floats, offset_s: float) -> None:
+def _check_significance(segments: _Segments, total: Float64s, offset_s: float) -> None:
     far = total[np.abs(segments.lags_s - offset_s) > FAR_S]
     if not len(far):
         raise UserError(f"--within must be more than {FAR_S * 1e3:g} ms; {HELP}")

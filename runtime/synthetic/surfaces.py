@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.synthetic import trace
 from mgdn_edge.runtime.synthetic.street import KERB_X, House, Sign, Street
-from mgdn_edge.runtime.synthetic.texture import Floats, sample_noise, sample_plane, smooth_step
+from mgdn_edge.runtime.synthetic.texture import Float32s, sample_noise, sample_plane, smooth_step
 
 Mask = npt.NDArray[np.bool_]
 STOREY = 3.1  # metres
@@ -27,13 +27,13 @@ FINE_SEEN = 25.0  # metres at which a texture of centimetres has faded to its me
 class Materials:
     """(h, w, 3) BGR reflectance and emission, (h, w) Celsius, (h, w) share of letters."""
 
-    reflectance: Floats
-    emission: Floats
-    heat: Floats
-    letters: Floats
+    reflectance: Float32s
+    emission: Float32s
+    heat: Float32s
+    letters: Float32s
 
 
-def paint_street(traced: trace.Traced, positions: Floats, street: Street) -> Materials:
+def paint_street(traced: trace.Traced, positions: Float32s, street: Street) -> Materials:
     """Materials of every ray of ``traced``; (h, w) as there."""
     shape = traced.depth.shape
     materials = Materials(
@@ -91,7 +91,7 @@ def _paint_sky(materials: Materials, traced: trace.Traced, street: Street) -> No
 
 
 def _paint_ground(
-    materials: Materials, traced: trace.Traced, positions: Floats, street: Street
+    materials: Materials, traced: trace.Traced, positions: Float32s, street: Street
 ) -> None:
     mask = traced.surface == trace.GROUND
     x, z = positions[:, :, 0][mask], positions[:, :, 2][mask]
@@ -123,7 +123,7 @@ def _paint_ground(
 
 def _paint_house(
     materials: Materials,
-    positions: Floats,
+    positions: Float32s,
     mask: Mask,
     house: House,
     street: Street,
@@ -170,7 +170,7 @@ def _paint_house(
 def _paint_sign(
     materials: Materials,
     traced: trace.Traced,
-    positions: Floats,
+    positions: Float32s,
     sign: Sign,
     street: Street,
     number: int,
@@ -202,7 +202,7 @@ def _paint_sign(
     materials.heat[mask] = street.look.air - 1.0
 
 
-def draw_lettering(sign: Sign) -> Floats:
+def draw_lettering(sign: Sign) -> Float32s:
     """(96, W) float32 share of letters, 0..1, in the sign's proportions."""
     rows, columns = LETTER_ROWS, round(LETTER_ROWS * sign.width / sign.height)
     canvas = np.zeros((rows, columns), np.uint8)
@@ -216,7 +216,7 @@ def draw_lettering(sign: Sign) -> Floats:
 
 
 def _rustle_crowns(
-    materials: Materials, traced: trace.Traced, positions: Floats, street: Street
+    materials: Materials, traced: trace.Traced, positions: Float32s, street: Street
 ) -> None:
     mask = traced.surface == trace.CROWN
     leaves = sample_noise(

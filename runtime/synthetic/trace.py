@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.synthetic.camera import Camera
 from mgdn_edge.runtime.synthetic.street import FACADE_X, STREET_END, Sign, Street
-from mgdn_edge.runtime.synthetic.texture import Floats, sample_noise
+from mgdn_edge.runtime.synthetic.texture import Float32s, sample_noise
 
 SKY, GROUND, WALL, SKYLINE, SIGN, POST, TRUNK, CROWN, LAMP = range(9)
 FAR = 1e4  # metres: the sky's distance
@@ -31,13 +31,13 @@ class Traced:
     elsewhere. ``index`` numbers the house (left row first) or the sign.
     """
 
-    rays: Floats
-    depth: Floats
+    rays: Float32s
+    depth: Float32s
     surface: npt.NDArray[np.uint8]
     index: npt.NDArray[np.uint8]
     samples: int
 
-    def positions(self, camera: Camera) -> Floats:
+    def positions(self, camera: Camera) -> Float32s:
         """(H, W, 3) float32 world metres."""
         place = camera.position.astype(np.float32) + self.rays * self.depth[:, :, None]
         return np.asarray(place, np.float32)
@@ -78,7 +78,7 @@ def trace_street(street: Street, camera: Camera) -> Traced:
 
 
 def _keep_nearer(
-    traced: Traced, depth: Floats, hit: npt.NDArray[np.bool_], surface: int
+    traced: Traced, depth: Float32s, hit: npt.NDArray[np.bool_], surface: int
 ) -> npt.NDArray[np.bool_]:
     nearer: npt.NDArray[np.bool_] = hit & (depth < traced.depth)
     np.copyto(traced.depth, depth, where=nearer)
@@ -126,7 +126,7 @@ def _stand(
     _keep_nearer(traced, _depth_of(traced, z), drawn > 0, surface)
 
 
-def _depth_of(traced: Traced, z: float) -> Floats:
+def _depth_of(traced: Traced, z: float) -> Float32s:
     """Distance in camera depths to the upright plane at ``z``."""
     forward = np.maximum(traced.rays[:, :, 2], 1e-3)
     return np.asarray(np.float32(z) / forward, np.float32)

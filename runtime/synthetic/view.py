@@ -15,7 +15,7 @@ from mgdn_edge.runtime.synthetic.people import draw_walker
 from mgdn_edge.runtime.synthetic.smoke import SMOKE_Z, Smoke, infrared_passes
 from mgdn_edge.runtime.synthetic.sprite import Sprite
 from mgdn_edge.runtime.synthetic.street import Street
-from mgdn_edge.runtime.synthetic.texture import Floats
+from mgdn_edge.runtime.synthetic.texture import Float32s
 
 Mask = npt.NDArray[np.bool_]
 SOLID = 0.5
@@ -47,9 +47,9 @@ class MovingStreet:
         self._backdrop: Backdrop = draw_backdrop(street, camera)
         self._smoke = Smoke(camera, self._backdrop, smoke, street.seed) if smoke else None
 
-    def radiance(self, seconds: float) -> Floats:
+    def radiance(self, seconds: float) -> Float32s:
         """Seconds -> (H, W, 3) float32 BGR light at the visible camera; 1 saturates it."""
-        picture: Floats = self._backdrop.radiance.copy()
+        picture: Float32s = self._backdrop.radiance.copy()
         self._shine_headlights(picture, seconds)
         for sprite in self._layers(seconds):
             if sprite is None:
@@ -65,9 +65,9 @@ class MovingStreet:
                 self._flare(picture, lamp)
         return picture
 
-    def heat(self, seconds: float) -> Floats:
+    def heat(self, seconds: float) -> Float32s:
         """Seconds -> (H, W) float32 apparent temperature in Celsius."""
-        picture: Floats = self._backdrop.heat.copy()
+        picture: Float32s = self._backdrop.heat.copy()
         for sprite in self._layers(seconds):
             if sprite is None:
                 self._warm_smoke(picture, seconds)
@@ -113,12 +113,12 @@ class MovingStreet:
         behind = [sprite for sprite in sprites if sprite.depth >= SMOKE_Z]
         return [*behind, None, *sprites[len(behind) :]]
 
-    def _cover(self, sprite: Sprite) -> Floats:
+    def _cover(self, sprite: Sprite) -> Float32s:
         """The sprite's cover less what stands before it: trees, posts, corners of houses."""
         hidden = self._backdrop.depth[sprite.window] < sprite.depth - 0.3
         return np.where(hidden, np.float32(0), sprite.cover)
 
-    def _light_at(self, sprite: Sprite) -> Floats:
+    def _light_at(self, sprite: Sprite) -> Float32s:
         place = [np.array([[axis]], np.float32) for axis in sprite.place]
         light = lamp_light(self._street, *place)[0, 0] * np.float32(0.5)
         look = self._street.look
@@ -127,19 +127,19 @@ class MovingStreet:
             light += np.float32(0.5) * np.array(look.sun, np.float32)
         return np.asarray(light, np.float32)
 
-    def _shade_ground(self, picture: Floats, sprite: Sprite) -> None:
+    def _shade_ground(self, picture: Float32s, sprite: Sprite) -> None:
         shade = self._contact(sprite)
         if shade is not None:
             window, depth = shade
             picture[window] *= (1 - np.float32(CONTACT_SHADE) * depth)[:, :, None]
 
-    def _warm_ground(self, picture: Floats, sprite: Sprite) -> None:
+    def _warm_ground(self, picture: Float32s, sprite: Sprite) -> None:
         shade = self._contact(sprite)
         if shade is not None:
             window, depth = shade
             picture[window] += np.float32(EXHAUST) * depth
 
-    def _contact(self, sprite: Sprite) -> tuple[tuple[slice, slice], Floats] | None:
+    def _contact(self, sprite: Sprite) -> tuple[tuple[slice, slice], Float32s] | None:
         """Where a sprite meets the ground: a soft ellipse, as wide as it is."""
         height, width = self._camera.size
         x, _, z = sprite.place
@@ -156,7 +156,7 @@ class MovingStreet:
         soft = np.exp(-1.6 * (across[None] + down[:, None])).astype(np.float32)
         return (slice(y0, y1), slice(x0, x1)), soft
 
-    def _shine_headlights(self, picture: Floats, seconds: float) -> None:
+    def _shine_headlights(self, picture: Float32s, seconds: float) -> None:
         lamps = [lamp for car in self._street.cars for lamp in headlights(car, seconds)]
         lamps = [lamp for lamp in lamps if lamp[2] > 0]
         if not lamps:
@@ -176,7 +176,7 @@ class MovingStreet:
         warm = cv2.merge([grown * np.float32(tone) for tone in (0.85, 0.95, 1.0)])
         picture += cv2.multiply(warm, self._backdrop.reflectance)
 
-    def _flare(self, picture: Floats, lamp: tuple[float, float, float]) -> None:
+    def _flare(self, picture: Float32s, lamp: tuple[float, float, float]) -> None:
         column, row, depth = self._camera.project(np.array([lamp]))[0]
         if lamp[2] < 1.5 or not (0 <= column < picture.shape[1] and 0 <= row < picture.shape[0]):
             return
@@ -190,7 +190,7 @@ class MovingStreet:
         halo += 0.16 * np.exp(-square / np.float32(2 * wide**2))
         picture[y0:y1, x0:x1] += halo[:, :, None] * np.array([0.85, 0.95, 1.0], np.float32)
 
-    def _veil(self, picture: Floats, seconds: float) -> None:
+    def _veil(self, picture: Float32s, seconds: float) -> None:
         assert self._smoke is not None
         passes = self._smoke.passes(seconds)[:, :, None]
         look = self._street.look
@@ -199,14 +199,14 @@ class MovingStreet:
         picture *= passes
         picture += grey * (1 - passes)
 
-    def _warm_smoke(self, picture: Floats, seconds: float) -> None:
+    def _warm_smoke(self, picture: Float32s, seconds: float) -> None:
         assert self._smoke is not None
         passes = infrared_passes(self._smoke.passes(seconds))
         picture *= passes
         picture += np.float32(self._street.look.air + 4) * (1 - passes)
 
 
-def _lay_over(picture: Floats, sprite: Sprite, values: Floats, cover: Floats) -> None:
+def _lay_over(picture: Float32s, sprite: Sprite, values: Float32s, cover: Float32s) -> None:
     """Blend (h, w) or (h, w, 3) values into the picture by their cover, in place."""
     share = cover if values.ndim == 2 else cover[:, :, None]
     window = picture[sprite.window]

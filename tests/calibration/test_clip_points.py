@@ -6,8 +6,8 @@ from scipy import optimize, stats
 
 from mgdn_edge.calibration.clip_points import (
     METHODS,
-    ClipPoints,
     ClipMethod,
+    ClipPoints,
     Scheme,
     choose_clip_points,
     clipped_share,

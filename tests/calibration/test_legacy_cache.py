@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mgdn_edge.calibration.clip_points import ClipPoints, ClipMethod
+from mgdn_edge.calibration.clip_points import ClipMethod, ClipPoints
 from mgdn_edge.calibration.legacy_cache import (
     encode_calibration_cache,
     make_calibrator,

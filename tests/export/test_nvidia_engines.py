@@ -13,7 +13,7 @@ from mgdn_edge.export.export_network import export_network
 from mgdn_edge.runtime.errors import DeviceError, printable
 from mgdn_edge.runtime.fusion.engines.build_process import Construction, run_build
 from mgdn_edge.runtime.fusion.engines.build_progress import BuildProgress
-from mgdn_edge.runtime.fusion.engines.build_protocol import BuildRequest, BuildEvent
+from mgdn_edge.runtime.fusion.engines.build_protocol import BuildEvent, BuildRequest
 from mgdn_edge.runtime.fusion.engines.memory_need import MIB
 
 pytestmark = [pytest.mark.export, pytest.mark.rtx]

@@ -22,12 +22,11 @@ from mgdn_edge.runtime.alignment.measure.features import (
     direction_field,
     real_part_mask,
 )
-from mgdn_edge.runtime.picture.frame import Size
+from mgdn_edge.runtime.picture.frame import Plane, Size
 
-Image = npt.NDArray[np.uint8]
 Complex = npt.NDArray[np.complex64]
 Transforms = tuple[Complex, Complex, Complex]
-Images = Sequence[tuple[Image, Image]]  # (visible, infrared)
+Images = Sequence[tuple[Plane, Plane]]  # (visible, infrared)
 
 ZOOMS = np.geomspace(0.4, 2.2, 36)  # infrared's width over visible's, in the scene; 5 % apart
 TURNS = np.radians([-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0])
@@ -64,7 +63,7 @@ def search_candidates(frames: Images, most: int = 12) -> list[CoarsePlacement]:
     return distinct
 
 
-def corner_distance(first: Matrix, second: Matrix, infrared: Image) -> float:
+def corner_distance(first: Matrix, second: Matrix, infrared: Plane) -> float:
     """Mean distance, in visible pixels, between where two homographies put the corners."""
     height, width = infrared.shape
     corners = np.array([[[0, 0], [width, 0], [width, height], [0, height]]], np.float64)
@@ -142,11 +141,11 @@ def scaling(factor: float) -> Matrix:
     return np.array([[factor, 0, factor / 2 - 0.5], [0, factor, factor / 2 - 0.5], [0, 0, 1]])
 
 
-def _scaled(image: Image, factor: float) -> Size:
+def _scaled(image: Plane, factor: float) -> Size:
     return max(8, round(image.shape[0] * factor)), max(8, round(image.shape[1] * factor))
 
 
-def _shrink(image: Image, size: Size) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _shrink(image: Plane, size: Size) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     shrinks = size[0] * size[1] < image.size
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     mask = cv2.resize(real_part_mask(image), size[::-1], interpolation=cv2.INTER_AREA)
@@ -163,7 +162,7 @@ def _turned(
     return np.asarray(turned), (np.asarray(mask) > 0.99).astype(np.float32)
 
 
-def _prepare_visible(image: Image, size: Size, shape: Size) -> Transforms:
+def _prepare_visible(image: Plane, size: Size, shape: Size) -> Transforms:
     picture, mask = _shrink(image, size)
     return _transforms(direction_field(picture, mask), mask, shape)
 

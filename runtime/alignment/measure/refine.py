@@ -23,7 +23,7 @@ from mgdn_edge.runtime.alignment.measure.features import (
     real_part_mask,
 )
 
-Floats = npt.NDArray[np.float64]
+Float64s = npt.NDArray[np.float64]
 
 PARTS = 14  # along the longer side of the shared area
 PART_SIZE = 0.22  # of that side
@@ -42,9 +42,9 @@ class Votes:
     square pixels, ``radius`` how far was looked.
     """
 
-    centres: Floats
-    shifts: Floats
-    information: Floats
+    centres: Float64s
+    shifts: Float64s
+    information: Float64s
     radius: float
 
 
@@ -145,7 +145,7 @@ class Level:
         left: int,
         side: int,
         radius: int,
-    ) -> tuple[list[float], Floats] | None:
+    ) -> tuple[list[float], Float64s] | None:
         total = None
         height, width = self.size
         y0, y1 = max(0, top - radius), min(height, top + side + radius)
@@ -182,7 +182,7 @@ class Level:
         return [column + x0 - left, row + y0 - top], curvature * min(contrast / 4, 1.0)
 
 
-def _peak(surface: Floats) -> tuple[float, float, Floats, float] | None:
+def _peak(surface: Float64s) -> tuple[float, float, Float64s, float] | None:
     """Correlations -> (column, row) of the best to a fraction, its negative curvature (2, 2) and
     its height; None where it is on the border or nothing correlates.
     """
@@ -219,7 +219,7 @@ class Answer:
     """A homography that answers the votes; Tukey's ``weights`` (N,) 0..1 say which it heeds."""
 
     homography: Matrix
-    weights: Floats
+    weights: Float64s
 
 
 def answer_votes(
@@ -252,7 +252,7 @@ def answer_votes(
     prior += np.eye(8) * 1e-6
     norms = np.trace(votes.information, axis1=1, axis2=2)
     information = votes.information / max(float(np.median(norms[use])), 1e-9)
-    weights: Floats = use.astype(np.float64)
+    weights: Float64s = use.astype(np.float64)
     solution = np.zeros(8)
     # From generous to strict: the start is only a similarity near the truth.
     for spread in np.geomspace(max(votes.radius, limit), limit, 10):
@@ -271,7 +271,9 @@ def answer_votes(
     return Answer(np.asarray(updated / updated[2, 2]), weights)
 
 
-def _residuals(design: Floats, solution: Floats, shifts: Floats, information: Floats) -> Floats:
+def _residuals(
+    design: Float64s, solution: Float64s, shifts: Float64s, information: Float64s
+) -> Float64s:
     off = shifts - design @ solution
     # Along an edge a part knows nothing; its error there is not its fault.
     strength = np.maximum(np.trace(information, axis1=1, axis2=2) / 2, 1e-9)
@@ -279,7 +281,7 @@ def _residuals(design: Floats, solution: Floats, shifts: Floats, information: Fl
     return np.asarray(np.sqrt(np.maximum(square, 0)))
 
 
-def _design(places: Floats) -> Floats:
+def _design(places: Float64s) -> Float64s:
     """(N, 2) in half widths -> (N, 2, 8)."""
     u, v = places.T
     design = np.zeros((len(places), 2, 8))

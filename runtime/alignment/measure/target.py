@@ -36,7 +36,7 @@ WORST_REPROJECTION = 3.0  # pixels
 
 MOST_CORNERS = 300  # in one fit of a homography, which tries each without the others
 
-Floats = npt.NDArray[np.float32]
+Float32s = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class AlignmentTarget:
     pitch_m: float | None
 
     @property
-    def places(self) -> Floats:
+    def places(self) -> Float32s:
         """(N, 3) float32 metres on the target, row by row."""
         rows, columns = np.mgrid[: self.rows, : self.columns]
         flat = np.stack([columns.ravel(), rows.ravel(), np.zeros(rows.size)], 1)
@@ -214,7 +214,7 @@ def _coefficients(lens: Matrix) -> tuple[float, float, float, float, float]:
 
 
 def _mean_distance(
-    corners: list[Floats], places: list[Floats], model: tuple[Matrix, Matrix]
+    corners: list[Float32s], places: list[Float32s], model: tuple[Matrix, Matrix]
 ) -> float:
     """Mean distance in metres of the target from the infrared camera, along its axis."""
     distances = []

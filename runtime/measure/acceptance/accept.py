@@ -19,6 +19,7 @@ from mgdn_edge.runtime.bundle.network_names import find_bundle
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.doctor.examine_machine import examine_machine
 from mgdn_edge.runtime.errors import DeviceError, UserError, printable
+from mgdn_edge.runtime.fusion.backend_table import Tell
 from mgdn_edge.runtime.fusion.contract.backend_names import TENSORRT_BACKEND
 from mgdn_edge.runtime.fusion.contract.opened import Opened
 from mgdn_edge.runtime.fusion.contract.session import Session
@@ -47,13 +48,7 @@ from mgdn_edge.runtime.measure.acceptance.report import (
     SubjectParity,
     judge,
 )
-from mgdn_edge.runtime.measure.acceptance.request import (
-    AcceptRequest,
-    Show,
-    Tell,
-    choose_backend,
-    silent,
-)
+from mgdn_edge.runtime.measure.acceptance.request import AcceptRequest, Show, choose_backend, silent
 from mgdn_edge.runtime.measure.acceptance.subjects import (
     BASE_SIZE,
     Subject,

@@ -18,7 +18,6 @@ from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, Ses
 
 FRAMES, SOAK_SECONDS = 200, 60.0
 
-Tell = Callable[[str], None]
 # (title, total) -> a progress bar, told how much of the total is done.
 Show = Callable[[str, float], AbstractContextManager[Callable[[float], None]]]
 

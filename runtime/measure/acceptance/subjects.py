@@ -7,10 +7,9 @@ import msgspec
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.backend_table import open_variant
+from mgdn_edge.runtime.fusion.backend_table import Tell, open_variant
 from mgdn_edge.runtime.fusion.contract.opened import Opened
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
-from mgdn_edge.runtime.measure.acceptance.request import Tell
 from mgdn_edge.runtime.picture.frame import Size
 
 BASE_SIZE: Size = (480, 640)

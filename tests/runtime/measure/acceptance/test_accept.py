@@ -122,7 +122,9 @@ def test_a_missing_package_is_not_measured(quick, tiny_bundle, monkeypatch):
 
 
 def test_what_blocks_the_doctor_is_not_accepted(quick, tiny_bundle, monkeypatch):
-    blocked = DoctorReport(False, (Finding("av", "blocks", "av is not installed", "pip install av"),))
+    blocked = DoctorReport(
+        False, (Finding("av", "blocks", "av is not installed", "pip install av"),)
+    )
     monkeypatch.setattr(accept, "examine_machine", lambda: blocked)
     report = accept_bundle(request(tiny_bundle), lambda kept: None)
     assert states(report)["machine"] == "failed" and report.exit_code == 1
