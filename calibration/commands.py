@@ -152,7 +152,7 @@ def quantize(
     retain_pages()
 
     def show(result: QuantizeResult) -> None:
-        print_json(output, result) if json else print_verdicts(output, result)
+        print_verdicts_json(output, result) if json else print_verdicts(output, result)
 
     try:
         with show_progress() as progress:
@@ -172,7 +172,7 @@ def quantize(
         raise typer.Exit(1)
 
 
-def print_json(output: Path, result: QuantizeResult) -> None:
+def print_verdicts_json(output: Path, result: QuantizeResult) -> None:
     """The verdicts with every figure, as one object."""
     import msgspec
 

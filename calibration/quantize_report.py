@@ -26,11 +26,14 @@ def write_quantize_report(output: Output, result: QuantizeResult, command: str) 
     write_document(
         output,
         "quantize.html",
-        verdict=headline(result),
+        verdict=quantize_headline(result),
         flawed=not all(each.accepted for each in verdicts),
         verdicts=[(f"{v.precision} for {v.backend}", v, describe_verdict(v)) for v in verdicts],
         strips=[
-            (f"{label_trial(each)}: {kept.quality.name}, {kept.quality.psnr:.1f} dB", strip(kept))
+            (
+                f"{label_trial(each)}: {kept.quality.name}, {kept.quality.psnr:.1f} dB",
+                draw_shown_frame(kept),
+            )
             for each in result.results
             for kept in each.worst
         ],
@@ -56,7 +59,7 @@ def write_quantize_report(output: Output, result: QuantizeResult, command: str) 
     )
 
 
-def headline(result: QuantizeResult) -> str:
+def quantize_headline(result: QuantizeResult) -> str:
     """One plain sentence: what was accepted, how close and how fast."""
     parts = []
     for each in result.results:
@@ -77,7 +80,7 @@ def label_trial(result: TrialResult) -> str:
     return f"{result.trial.precision} for {result.trial.target}"
 
 
-def strip(kept: ShownFrame) -> list[Picture]:
+def draw_shown_frame(kept: ShownFrame) -> list[Picture]:
     """Float32, the candidate, and their difference amplified around grey."""
     name = kept.quality.name
     difference = kept.got.astype(np.int16) - kept.wanted

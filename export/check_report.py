@@ -44,7 +44,7 @@ def write_check_report(output: Output, report: CheckReport, kept: WorstFrame, co
     write_document(
         output,
         "check.html",
-        verdict=verdict(report),
+        verdict=check_verdict(report),
         flawed=not report.passed,
         report=report,
         worst=worst.row if worst else None,
@@ -54,7 +54,7 @@ def write_check_report(output: Output, report: CheckReport, kept: WorstFrame, co
     )
 
 
-def verdict(report: CheckReport) -> str:
+def check_verdict(report: CheckReport) -> str:
     """One plain sentence: how many comparisons passed, or where the first graph parts."""
     failed = [row for row in report.rows if not row.parity.passed]
     count = len(report.rows)

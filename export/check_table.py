@@ -8,7 +8,7 @@ from rich.table import Table
 from mgdn_edge.export.check import CheckReport
 
 
-def print_report(report: CheckReport) -> None:
+def print_check(report: CheckReport) -> None:
     """Rows, nodes where there are some, and the verdict last."""
     console = Console()
     table = Table()

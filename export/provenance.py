@@ -4,7 +4,7 @@ from pathlib import Path
 
 import safetensors
 
-from mgdn_edge.export.training_record import METADATA_KEY, TrainingRecord, read_record
+from mgdn_edge.export.training_record import METADATA_KEY, TrainingRecord, read_training_record
 from mgdn_edge.runtime.bundle.export_record import DataSource, TrainingProvenance
 
 
@@ -15,7 +15,7 @@ def training_provenance(checkpoint: Path) -> TrainingProvenance | None:
     with safetensors.safe_open(checkpoint, framework="pt") as file:
         if METADATA_KEY not in (file.metadata() or {}):
             return None
-    return describe_record(read_record(checkpoint))
+    return describe_record(read_training_record(checkpoint))
 
 
 def describe_record(record: TrainingRecord) -> TrainingProvenance:

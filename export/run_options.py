@@ -102,7 +102,7 @@ class RunFiles:
             self.state.output.path.resolve().unlink(missing_ok=True)
 
 
-def describe_run(
+def describe_training(
     recipe: Recipe,
     options: RunOptions,
     data_options: DataOptions,

@@ -27,7 +27,7 @@ EPILOG = """Examples:
 """
 
 
-def train(
+def train_command(
     data: Annotated[
         list[str],
         typer.Argument(
@@ -104,8 +104,7 @@ def train(
     from mgdn_edge.export.recipes import find_recipe
     from mgdn_edge.export.rounded_layers import FineTuning
     from mgdn_edge.export.run_options import RunOptions
-    from mgdn_edge.export.train import TrainingStoppedError
-    from mgdn_edge.export.train import train as run_training
+    from mgdn_edge.export.train import TrainingStoppedError, train
     from mgdn_edge.export.training_data import DataOptions
     from mgdn_edge.export.training_record import TrainingRecord
     from mgdn_edge.runtime.capture.sources import InfraredOptions
@@ -120,11 +119,11 @@ def train(
     retain_pages()
 
     def show(record: TrainingRecord) -> None:
-        print_json(record) if as_json else print_record(output, record)
+        print_record_json(record) if as_json else print_record(output, record)
 
     try:
         with stop_on_signal() as stop:
-            record = run_training(
+            record = train(
                 DataOptions(
                     data=tuple(data),
                     validation=tuple(validation or ()),
@@ -153,7 +152,7 @@ def train(
     show(record)
 
 
-def print_json(record: "TrainingRecord") -> None:
+def print_record_json(record: "TrainingRecord") -> None:
     """The record as one object."""
     import msgspec
 

@@ -98,7 +98,7 @@ def measure_frames(
     return ValidationLine(step, frames.kind, *(round(float(value), 5) for value in values)), planes
 
 
-def encode_picture(frames: FixedFrames, fused: list[Plane]) -> bytes:
+def encode_validation_picture(frames: FixedFrames, fused: list[Plane]) -> bytes:
     """Rows of visible | infrared | fused for a few of the frames -> a grey PNG file."""
     count = min(PICTURE_ROWS, len(fused))
     rows = [

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from mgdn_edge.runtime.alignment.apply.registration import RegisteredPair
 from mgdn_edge.runtime.alignment.apply.remap import Alignment, working_from_visible
 from mgdn_edge.runtime.alignment.apply.rig_file import Matrix, is_usable
-from mgdn_edge.runtime.alignment.apply.view import outline
+from mgdn_edge.runtime.alignment.apply.view import picture_outline
 from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.picture.frame import Plane
 
@@ -157,7 +157,7 @@ class DriftTracker:
         target = lie + STEP * (middle - lie)
         size = self.alignment.rig.infrared.size
         step = cv2.getPerspectiveTransform(
-            outline(size).astype(np.float32), target.astype(np.float32)
+            picture_outline(size).astype(np.float32), target.astype(np.float32)
         )
         homography = np.linalg.inv(working_from_visible(self.alignment.rig)) @ step
         if not is_usable(homography, size):
@@ -170,7 +170,7 @@ class DriftTracker:
     def _corners(self) -> Float64s:
         """(4, 2) working pixels where the infrared picture's corners lie now."""
         to_working = working_from_visible(self.alignment.rig) @ self.alignment.homography
-        corners = outline(self.alignment.rig.infrared.size)
+        corners = picture_outline(self.alignment.rig.infrared.size)
         return np.asarray(cv2.perspectiveTransform(corners[None], to_working)[0], np.float64)
 
 

@@ -176,7 +176,7 @@ def align_command(
                 on_step=on_step,
                 overwrite=may_overwrite(overwrite),
             )
-    print(msgspec.json.encode(report).decode()) if json else print_report(report)
+    print(msgspec.json.encode(report).decode()) if json else print_alignment(report)
 
 
 @contextmanager
@@ -199,7 +199,7 @@ def show_status(*, shown: bool) -> Iterator[Callable[[str], None]]:
         spinner.stop()
 
 
-def print_report(report: AlignReport) -> None:
+def print_alignment(report: AlignReport) -> None:
     """What was written, how good it is, what to type next."""
     width, height = report.working_width_height
     print(f"{report.rig}: {width}x{height}, by {report.method}; look at {report.overlay}")

@@ -183,7 +183,7 @@ def fuse_command(
     it there, playable; live cameras have no other end, so Ctrl-C completes their recording.
     """
     from mgdn_edge.runtime.capture.sources import InfraredOptions
-    from mgdn_edge.runtime.commands.fuse_figures import print_json, print_table
+    from mgdn_edge.runtime.commands.fuse_figures import print_summary_json, print_table
     from mgdn_edge.runtime.commands.interrupt import stop_on_signal
     from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
@@ -198,7 +198,7 @@ def fuse_command(
     chosen = choose_network(bundle, network)
     retain_pages()
     scale = parse_scale(infrared_scale)
-    show = print_json if json else print_table
+    show = print_summary_json if json else print_table
     outputs = Outputs((), may_overwrite(overwrite))
     beside = SideFiles.claim(outputs, report, trace)
     request = FuseRequest(

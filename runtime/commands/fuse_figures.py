@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from mgdn_edge.runtime.stream.result import Summary
 
 
-def print_json(summary: Summary) -> None:
+def print_summary_json(summary: Summary) -> None:
     """One JSON object."""
     import msgspec
 

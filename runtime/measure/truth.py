@@ -33,7 +33,7 @@ from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.parity import ssim
 from mgdn_edge.runtime.synthetic import Rig
-from mgdn_edge.runtime.synthetic.truth import outline
+from mgdn_edge.runtime.synthetic.truth import silhouette_band
 
 Mask = npt.NDArray[np.bool_]
 Values = npt.NDArray[np.float64]
@@ -168,7 +168,7 @@ def overshoot(
     peak = np.asarray(cv2.dilate(beyond, window))
     sites = np.zeros(fused.shape, np.bool_)
     for mask in people:
-        sites |= outline(mask)
+        sites |= silhouette_band(mask)
     sites &= high - low >= LEAST_STEP
     if not sites.any():
         return []

@@ -95,12 +95,12 @@ def render_acceptance(kept: AcceptResult) -> bytes:
         parity=sorted(report.parity, key=_pixels),
         plot=plot,
         pictures=draw_example(kept.example) if kept.example is not None else [],
-        environment=describe_environment(report.versions, describe_run(report)),
+        environment=describe_environment(report.versions, describe_acceptance(report)),
         command=report.command,
     )
 
 
-def describe_run(report: AcceptReport) -> dict[str, str | None]:
+def describe_acceptance(report: AcceptReport) -> dict[str, str | None]:
     """(name, text) of what was accepted and under which conditions."""
     facts: dict[str, str | None] = {
         "bundle": f"{report.network}, sha256 {report.bundle_sha256}",

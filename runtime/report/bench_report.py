@@ -39,7 +39,7 @@ def write_bench_report(output: Output, result: BenchResult, command: str) -> Non
     write_document(
         output,
         "bench.html",
-        verdict=verdict(report, names),
+        verdict=bench_verdict(report, names),
         flawed=False,
         report=report,
         rows=list(zip(names, report.networks, plots, strict=True)),
@@ -62,7 +62,7 @@ def write_bench_report(output: Output, result: BenchResult, command: str) -> Non
     )
 
 
-def verdict(report: BenchReport, names: list[str]) -> str:
+def bench_verdict(report: BenchReport, names: list[str]) -> str:
     """One plain sentence: the first network's time, and the others beside it."""
     first = report.networks[0].fuse
     rate = 1000 / first.p50

@@ -18,7 +18,7 @@ from mgdn_edge.runtime.synthetic.camera import Camera, infrared_camera, visible_
 from mgdn_edge.runtime.synthetic.clock import Clocks, random_stream
 from mgdn_edge.runtime.synthetic.options import RigOptions, parse_rig
 from mgdn_edge.runtime.synthetic.street import build_street
-from mgdn_edge.runtime.synthetic.truth import Truth, box_of, find_flat, outline
+from mgdn_edge.runtime.synthetic.truth import Truth, box_of, find_flat, silhouette_band
 from mgdn_edge.runtime.synthetic.view import MovingStreet
 
 VISIBLE_NOISE, INFRARED_NOISE = 11, 12  # salts of the sensors' random streams
@@ -100,7 +100,7 @@ class Rig:
         silhouettes = person.copy()
         for mask in seen.people:
             person |= mask
-            silhouettes |= outline(mask)
+            silhouettes |= silhouette_band(mask)
         aligned = clean.infrared.shape == clean.visible.shape and options.ir_bits == 8
         infrared = np.asarray(clean.infrared, np.uint8) if aligned else None
         count, labels = cv2.connectedComponents(

@@ -10,7 +10,7 @@ from mgdn_edge.calibration.clip_points import ClipPoints
 from mgdn_edge.calibration.histogram import Histogram
 from mgdn_edge.calibration.plots import draw_losses, plot_pareto, plot_range
 from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
-from mgdn_edge.calibration.quantize_report import headline, write_quantize_report
+from mgdn_edge.calibration.quantize_report import quantize_headline, write_quantize_report
 from mgdn_edge.calibration.search import SearchPoint, SearchResult
 from mgdn_edge.calibration.sensitivity import UnitLoss
 from mgdn_edge.runtime.quality.gate import QualityFigures, SpeedFigures
@@ -87,7 +87,7 @@ def test_the_page_has_every_part(edge_bundle, street_folder, held_folder, tmp_pa
     changed = result._replace(results=[first._replace(worst=kept), *result.results[1:]])
     write_quantize_report(Output(tmp_path / "page.html", "--report"), changed, "mgdn quantize x")
     page = (tmp_path / "page.html").read_text()
-    assert headline(result).startswith("Int8 for cpu accepted at ")
+    assert quantize_headline(result).startswith("Int8 for cpu accepted at ")
     assert "&lt;b&gt;frame&lt;/b&gt;" in page and "<b>frame" not in page
     assert page.count("data:image/jpeg") == 3 * 3
     for words in ("Layers on cpu", "Ranges, int8 for cpu",

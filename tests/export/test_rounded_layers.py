@@ -42,7 +42,7 @@ from mgdn_edge.export.rounded_layers import (
 from mgdn_edge.export.run_options import RunOptions
 from mgdn_edge.export.train import TrainingStoppedError, train
 from mgdn_edge.export.training_data import DataOptions
-from mgdn_edge.export.training_record import TrainingRecord, read_record
+from mgdn_edge.export.training_record import TrainingRecord, read_training_record
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import open_bundle
@@ -172,7 +172,9 @@ def test_a_run_begins_with_trained_weights_repeats_and_resumes(
     tuning = FineTuning(ranges_file)
     record = run(data_root, whole, tuning)
     assert record.tuning == {"qat": ranges_digest(ranges), "start": file_digest(EDGE_WEIGHTS)}
-    assert describe_record(read_record(whole)).command.endswith("--seed 0 --qat ranges.json")
+    assert describe_record(read_training_record(whole)).command.endswith(
+        "--seed 0 --qat ranges.json"
+    )
     with pytest.raises(TrainingStoppedError):
         run(data_root, parts, tuning, stop=True)
     other = tmp_path / "other.json"

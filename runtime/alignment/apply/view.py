@@ -58,16 +58,16 @@ def choose_view(
 
 def shared_polygon(homography: Matrix, visible: Size, infrared: Size) -> npt.NDArray[np.float64]:
     """(N, 2) corners, in visible pixels, of what both cameras see; N = 0 where nothing."""
-    seen = cv2.perspectiveTransform(outline(infrared)[None], homography)[0]
+    seen = cv2.perspectiveTransform(picture_outline(infrared)[None], homography)[0]
     area, shared = cv2.intersectConvexConvex(
-        outline(visible).astype(np.float32), np.asarray(seen, np.float32)
+        picture_outline(visible).astype(np.float32), np.asarray(seen, np.float32)
     )
     if area <= 0 or shared is None:
         return np.zeros((0, 2))
     return np.asarray(shared, np.float64).reshape(-1, 2)
 
 
-def outline(size: Size) -> npt.NDArray[np.float64]:
+def picture_outline(size: Size) -> npt.NDArray[np.float64]:
     """A picture's size -> (4, 2) corners, x before y, of its pixels' outer edge."""
     right, bottom = size[1] - 0.5, size[0] - 0.5
     return np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])

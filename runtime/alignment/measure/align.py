@@ -22,7 +22,7 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
 )
 from mgdn_edge.runtime.alignment.apply.rig_text import rig_text
 from mgdn_edge.runtime.alignment.apply.view import choose_view, covered_share
-from mgdn_edge.runtime.alignment.measure.frames import AlignmentPair, read_pairs
+from mgdn_edge.runtime.alignment.measure.frames import AlignmentPair, read_alignment_pairs
 from mgdn_edge.runtime.alignment.measure.measured import Measured, homography_rows
 from mgdn_edge.runtime.alignment.measure.overlay import encode_overlay
 from mgdn_edge.runtime.alignment.measure.points import fit_points, read_points
@@ -84,7 +84,7 @@ def align_by_points(
 ) -> AlignReport:
     """Recordings, rig file to write, file of point pairs -> what was written."""
     files = RigFiles(output, [*source_files(visible, infrared), points], request, overwrite)
-    pairs = read_pairs(visible, infrared, infrared_options, 1)
+    pairs = read_alignment_pairs(visible, infrared, infrared_options, 1)
     return finish(files, pairs, measure_points(*read_points(points)), request)
 
 
@@ -106,7 +106,7 @@ def align_by_scene(
     """
     files = RigFiles(output, source_files(visible, infrared), request, overwrite)
     on_step("comparing the two pictures")
-    pairs = read_pairs(visible, infrared, infrared_options, frames)
+    pairs = read_alignment_pairs(visible, infrared, infrared_options, frames)
     return finish(files, pairs, measure_scene(pairs), request)
 
 
@@ -131,7 +131,7 @@ def align_by_target(
     parsed = parse_target(target)
     files = RigFiles(output, source_files(visible, infrared), request, overwrite)
     on_step("looking for the target")
-    pairs = read_pairs(visible, infrared, infrared_options, frames)
+    pairs = read_alignment_pairs(visible, infrared, infrared_options, frames)
     return finish(files, pairs, measure_target(pairs, parsed), request)
 
 

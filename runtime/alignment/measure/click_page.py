@@ -26,7 +26,7 @@ from mgdn_edge.runtime.alignment.measure.align import (
     make_rig,
     measure_points,
 )
-from mgdn_edge.runtime.alignment.measure.frames import AlignmentPair, read_pairs
+from mgdn_edge.runtime.alignment.measure.frames import AlignmentPair, read_alignment_pairs
 from mgdn_edge.runtime.alignment.measure.overlay import draw_overlay
 from mgdn_edge.runtime.alignment.measure.points import COLUMNS
 from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
@@ -104,7 +104,7 @@ class ClickSession:
         return report
 
 
-def build_app(session: ClickSession, path: str) -> Starlette:
+def build_click_app(session: ClickSession, path: str) -> Starlette:
     """The application of one session, everything under ``/path``."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
@@ -160,9 +160,11 @@ def align_by_clicks(
     import uvicorn
 
     files = RigFiles(output, source_files(visible, infrared), request, overwrite, clicks=True)
-    session = ClickSession(read_pairs(visible, infrared, infrared_options, 1)[0], files, request)
+    session = ClickSession(
+        read_alignment_pairs(visible, infrared, infrared_options, 1)[0], files, request
+    )
     path = secrets.token_urlsafe(12)
-    config = uvicorn.Config(build_app(session, path), log_level="warning", lifespan="off")
+    config = uvicorn.Config(build_click_app(session, path), log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
 
     def stop() -> None:

@@ -23,7 +23,7 @@ class AlignmentPair:
     infrared: Plane
 
 
-def read_pairs(
+def read_alignment_pairs(
     visible: str, infrared: str, options: InfraredOptions, count: int
 ) -> list[AlignmentPair]:
     """At most ``count`` pairs, evenly spread over the first 300.

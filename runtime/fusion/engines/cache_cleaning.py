@@ -15,7 +15,7 @@ from mgdn_edge.runtime.fusion.engines.engine_cache import (
     RECORD_SUFFIX,
     EngineCache,
     EngineRecord,
-    read_record,
+    read_engine_record,
 )
 
 DAY_SECONDS = 86400.0
@@ -82,7 +82,7 @@ def _choose(
     for path in _own_files(cache.engines, ENGINE_NAME):
         if path.suffix == RECORD_SUFFIX and path.with_suffix(ENGINE_SUFFIX).exists():
             continue
-        record = read_record(path) if path.suffix == ENGINE_SUFFIX else ""
+        record = read_engine_record(path) if path.suffix == ENGINE_SUFFIX else ""
         status = path.stat()
         if isinstance(record, EngineRecord):
             kept.append(_Kept(path, status.st_size, status.st_mtime))

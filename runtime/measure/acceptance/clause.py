@@ -60,7 +60,7 @@ def exit_code(clauses: Sequence[Clause]) -> int:
     return 3 if any(failed) else 1
 
 
-def verdict(clauses: Sequence[Clause], subject: str, speed: str) -> str:
+def accept_verdict(clauses: Sequence[Clause], subject: str, speed: str) -> str:
     """One line that begins with ACCEPTED or NOT ACCEPTED; ``subject`` is what was tried on what.
 
     ``speed`` is added where it is accepted.

@@ -11,9 +11,9 @@ from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
 from mgdn_edge.runtime.measure.acceptance.clause import (
     INTERRUPTED,
     Clause,
+    accept_verdict,
     exit_code,
     is_accepted,
-    verdict,
 )
 from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
 from mgdn_edge.runtime.measure.acceptance.soak import Soak
@@ -87,7 +87,7 @@ def judge(report: AcceptReport) -> AcceptReport:
         p50 = fastest.with_copies.p50
         speed = f", {p50:.1f} ms a {fastest.size} frame in {fastest.precision}"
     if report.complete:
-        told = verdict(clauses, subject, speed)
+        told = accept_verdict(clauses, subject, speed)
     else:
         passed = sum(clause.needed and clause.state == "passed" for clause in clauses)
         count = sum(clause.needed for clause in clauses)

@@ -129,7 +129,7 @@ def profile_network(
             usable_cpus=usable_cpus(),
             frames=frames,
             account=balance(timeline, plain_ns[keep], calls_ns[keep], parts),
-            stages=measure_stages(rows),
+            stages=measure_session_stages(rows),
             inside=split_adapter(parts, facts),
             parts=parts,
             modules=group_modules(parts),
@@ -188,7 +188,7 @@ def balance(
     )
 
 
-def measure_stages(rows: npt.NDArray[np.void]) -> dict[str, Percentiles]:
+def measure_session_stages(rows: npt.NDArray[np.void]) -> dict[str, Percentiles]:
     """(N,) ledger rows of warm frames -> percentiles of a session's stages and of all, ``fuse``."""
     found = {name: percentiles(span_ns(rows, name), 0) for name in STAGES}
     return {**found, FUSE: percentiles(rows["copied_out_ns"] - rows["aligned_ns"], 0)}

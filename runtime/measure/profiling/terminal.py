@@ -31,7 +31,7 @@ def print_profile(report: ProfileReport) -> None:
         f"{report.size}, {report.threads} threads, {report.frames} frames",
         soft_wrap=True,
     )
-    for sentence in headline(report):
+    for sentence in profile_lines(report):
         console.print(sentence, soft_wrap=True)
     console.print()
     for number, sentence in enumerate(report.advice, 1):
@@ -40,11 +40,11 @@ def print_profile(report: ProfileReport) -> None:
     console.print(parts_table(report.parts))
     console.print(groups_table(report.modules, "module"))
     console.print(groups_table(report.operators, "operator"))
-    for name, text in describe_run(report).items():
+    for name, text in describe_profiled_run(report).items():
         console.print(f"{name}: {text}", soft_wrap=True, markup=False)
 
 
-def headline(report: ProfileReport) -> list[str]:
+def profile_lines(report: ProfileReport) -> list[str]:
     """The account, and the ledger's stages with the network's share of them, as lines."""
     account, stages = report.account, report.stages
     inside = ", ".join(f"{name} {ms:.2f}" for name, ms in report.inside.items())
@@ -64,7 +64,7 @@ def headline(report: ProfileReport) -> list[str]:
     return lines
 
 
-def describe_run(report: ProfileReport) -> dict[str, str]:
+def describe_profiled_run(report: ProfileReport) -> dict[str, str]:
     """(name, text) rows of machine and conditions, each name always."""
     energy = report.energy
     per_frame = "not readable here"

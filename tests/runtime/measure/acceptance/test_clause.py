@@ -2,10 +2,10 @@ import pytest
 
 from mgdn_edge.runtime.measure.acceptance.clause import (
     Clause,
+    accept_verdict,
     deciding_clause,
     exit_code,
     is_accepted,
-    verdict,
 )
 
 PASSED = Clause("machine", "passed", "well")
@@ -41,19 +41,19 @@ def test_a_device_failure_of_what_is_not_needed_is_none():
 
 
 def test_the_verdict_names_the_clause_that_failed():
-    told = verdict((PASSED, UNMEASURED, FAILED, SPARE), "net on a board", ", 3 ms")
+    told = accept_verdict((PASSED, UNMEASURED, FAILED, SPARE), "net on a board", ", 3 ms")
     assert told == (
         "NOT ACCEPTED: net on a board; parity failed: 3 levels (1 of 3 needed clauses passed)"
     )
-    assert verdict((PASSED, SPARE), "net on a board", ", 3 ms") == (
+    assert accept_verdict((PASSED, SPARE), "net on a board", ", 3 ms") == (
         "ACCEPTED: net on a board; all 1 needed clauses passed, 3 ms"
     )
 
 
 def test_nothing_needed_is_not_accepted():
-    assert verdict((SPARE,), "net", "").startswith("NOT ACCEPTED: net")
+    assert accept_verdict((SPARE,), "net", "").startswith("NOT ACCEPTED: net")
 
 
 def test_a_long_reason_is_cut_in_the_verdict():
-    told = verdict((Clause("engine", "failed", "no " * 200),), "net", "")
+    told = accept_verdict((Clause("engine", "failed", "no " * 200),), "net", "")
     assert len(told) < 300 and told.endswith("… (0 of 1 needed clauses passed)")
