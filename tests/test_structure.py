@@ -115,7 +115,6 @@ SHARED_FUNCTIONS = {
     ),
     "ssim": "one measure: in torch to train by, in numpy to judge by",
     "register": "each command module adds its commands",
-    "main": "where a process begins",
 }
 
 
