@@ -8,14 +8,6 @@ from typing import NamedTuple
 import msgspec
 import onnx_ir as ir
 
-from mgdn_edge.calibration.candidate import (
-    BACKENDS,
-    dynamic_variant,
-    lower_model,
-    lower_variants,
-    quantised_tensors,
-    read_model,
-)
 from mgdn_edge.calibration.clip_points import ClipMethod, ClipPoints, clipped_share
 from mgdn_edge.calibration.contract import ContractClause, broken_clauses
 from mgdn_edge.calibration.half import decide_half
@@ -26,6 +18,14 @@ from mgdn_edge.calibration.judging import (
     ShownFrame,
     judge_pictures,
     measure_speed,
+)
+from mgdn_edge.calibration.lowered_models import (
+    BACKENDS,
+    dynamic_variant,
+    lower_model,
+    lower_variants,
+    quantised_tensors,
+    read_model,
 )
 from mgdn_edge.calibration.policy import ASKED, decide_nodes
 from mgdn_edge.calibration.qdq import Target, clip_tensors

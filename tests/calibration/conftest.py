@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mgdn_edge.calibration.candidate import dynamic_variant
+from mgdn_edge.calibration.lowered_models import dynamic_variant
 from mgdn_edge.calibration.observation import RangeObserver
 from mgdn_edge.calibration.pairs import list_recordings, read_pairs
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles

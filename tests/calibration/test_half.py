@@ -7,9 +7,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mgdn_edge.calibration.candidate import lower_model, read_model
 from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.half import convert_to_half, decide_half
+from mgdn_edge.calibration.lowered_models import lower_model, read_model
 from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.calibration.rectified import cut_discarded
 from mgdn_edge.calibration.trial import list_trials

@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from mgdn_edge.calibration.calibration_state import CalibrationState
-from mgdn_edge.calibration.candidate import read_model
+from mgdn_edge.calibration.lowered_models import read_model
 from mgdn_edge.calibration.observation import RangeObserver, typed_values
 from mgdn_edge.calibration.pairs import FramePair, digest_pair
 from mgdn_edge.runtime.errors import UserError

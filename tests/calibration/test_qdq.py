@@ -7,8 +7,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mgdn_edge.calibration.candidate import lower_model, quantised_tensors, read_model
 from mgdn_edge.calibration.clip_points import ClipMethod, ClipPoints, Scheme, make_grid, quantise
+from mgdn_edge.calibration.lowered_models import lower_model, quantised_tensors, read_model
 from mgdn_edge.calibration.policy import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors, insert_qdq
 from mgdn_edge.calibration.rectified import cut_discarded

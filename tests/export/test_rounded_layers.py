@@ -12,14 +12,14 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from mgdn_edge.calibration.candidate import (
+from mgdn_edge.calibration.clip_points import ClipMethod
+from mgdn_edge.calibration.judging import open_graph
+from mgdn_edge.calibration.lowered_models import (
     dynamic_variant,
     lower_model,
     quantised_tensors,
     read_model,
 )
-from mgdn_edge.calibration.clip_points import ClipMethod
-from mgdn_edge.calibration.judging import open_graph
 from mgdn_edge.calibration.observation import RangeObserver
 from mgdn_edge.calibration.pairs import FramePair
 from mgdn_edge.calibration.policy import decide_nodes
