@@ -29,7 +29,7 @@ from mgdn_edge.calibration.lowered_models import (
 )
 from mgdn_edge.calibration.policy import ASKED, decide_nodes
 from mgdn_edge.calibration.qdq import Target, clip_tensors
-from mgdn_edge.calibration.rectified import cut_discarded
+from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.runtime.bundle.ranges import Ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.packing.extension import Candidate

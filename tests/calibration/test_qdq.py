@@ -11,7 +11,7 @@ from mgdn_edge.calibration.clip_points import ClipMethod, ClipPoints, Scheme, ma
 from mgdn_edge.calibration.lowered_models import lower_model, quantised_tensors, read_model
 from mgdn_edge.calibration.policy import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors, insert_qdq
-from mgdn_edge.calibration.rectified import cut_discarded
+from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.plugins.native import find_library
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene

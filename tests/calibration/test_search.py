@@ -9,7 +9,7 @@ from mgdn_edge.calibration.judging import fuse_in_float
 from mgdn_edge.calibration.lowered_models import dynamic_variant, read_model
 from mgdn_edge.calibration.pairs import list_recordings, read_pairs
 from mgdn_edge.calibration.qdq import clip_tensors
-from mgdn_edge.calibration.rectified import cut_discarded
+from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.calibration.search import (
     Measurements,
     best_point,

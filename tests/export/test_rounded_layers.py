@@ -24,7 +24,7 @@ from mgdn_edge.calibration.observation import RangeObserver
 from mgdn_edge.calibration.pairs import FramePair
 from mgdn_edge.calibration.policy import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors
-from mgdn_edge.calibration.rectified import cut_discarded
+from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.cli import build_app
 from mgdn_edge.export.catalogue import EDGE_WEIGHTS, load_edge
 from mgdn_edge.export.checkpoint import file_digest
