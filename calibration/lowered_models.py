@@ -8,7 +8,7 @@ import onnx
 import onnx_ir as ir
 
 from mgdn_edge.calibration.clip_points import ClipPoints
-from mgdn_edge.calibration.half import convert_to_half
+from mgdn_edge.calibration.float16 import convert_to_half
 from mgdn_edge.calibration.qdq import Target, insert_qdq
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.onnx_file import rewrite_model

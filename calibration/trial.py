@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from mgdn_edge.calibration.clip_points import ClipMethod, ClipPoints, clipped_share
 from mgdn_edge.calibration.contract import ContractClause, broken_clauses
-from mgdn_edge.calibration.half import decide_half
+from mgdn_edge.calibration.float16 import decide_half
 from mgdn_edge.calibration.judging import (
     SPEED_SIZE,
     TURNS,

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mgdn_edge.calibration.clip_points import ClipMethod
-from mgdn_edge.calibration.half import convert_to_half, decide_half
+from mgdn_edge.calibration.float16 import convert_to_half, decide_half
 from mgdn_edge.calibration.lowered_models import lower_model, read_model
 from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.calibration.relu_clip_points import cut_discarded
