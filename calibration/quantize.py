@@ -10,11 +10,11 @@ from typing import NamedTuple
 import msgspec
 
 from mgdn_edge.calibration.calibration_state import CalibrationState
+from mgdn_edge.calibration.candidate_measurements import TURNS, fuse_in_float
 from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.contract import parse_contract
 from mgdn_edge.calibration.exchanged_cameras import looks_exchanged
 from mgdn_edge.calibration.held_out import HeldOut, hold_out, refuse_seen
-from mgdn_edge.calibration.judging import TURNS, fuse_in_float
 from mgdn_edge.calibration.legacy_cache import JETPACK_6, Version, encode_calibration_cache
 from mgdn_edge.calibration.lowered_models import dynamic_variant, read_model
 from mgdn_edge.calibration.pairs import MANIFEST, Recording, list_recordings, read_pairs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mgdn_edge.calibration.judging import ShownFrame
+from mgdn_edge.calibration.candidate_measurements import ShownFrame
 from mgdn_edge.calibration.plots import RangePlot, draw_losses, plot_pareto, plot_range
 from mgdn_edge.calibration.quantize_result import QuantizeResult
 from mgdn_edge.calibration.trial import TrialResult

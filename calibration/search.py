@@ -14,14 +14,14 @@ from pathlib import Path
 
 import msgspec
 
-from mgdn_edge.calibration.clip_points import ClipPoints
-from mgdn_edge.calibration.contract import ContractClause, broken_clauses, measured, shortfall
-from mgdn_edge.calibration.judging import (
+from mgdn_edge.calibration.candidate_measurements import (
     SPEED_SIZE,
     JudgedFrame,
     judge_pictures,
     measure_speed,
 )
+from mgdn_edge.calibration.clip_points import ClipPoints
+from mgdn_edge.calibration.contract import ContractClause, broken_clauses, measured, shortfall
 from mgdn_edge.calibration.lowered_models import dynamic_variant, lower_model
 from mgdn_edge.calibration.qdq import Target
 from mgdn_edge.calibration.sensitivity import (

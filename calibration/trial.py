@@ -8,10 +8,7 @@ from typing import NamedTuple
 import msgspec
 import onnx_ir as ir
 
-from mgdn_edge.calibration.clip_points import ClipMethod, ClipPoints, clipped_share
-from mgdn_edge.calibration.contract import ContractClause, broken_clauses
-from mgdn_edge.calibration.float16 import decide_half
-from mgdn_edge.calibration.judging import (
+from mgdn_edge.calibration.candidate_measurements import (
     SPEED_SIZE,
     TURNS,
     JudgedFrame,
@@ -19,6 +16,9 @@ from mgdn_edge.calibration.judging import (
     judge_pictures,
     measure_speed,
 )
+from mgdn_edge.calibration.clip_points import ClipMethod, ClipPoints, clipped_share
+from mgdn_edge.calibration.contract import ContractClause, broken_clauses
+from mgdn_edge.calibration.float16 import decide_half
 from mgdn_edge.calibration.lowered_models import (
     BACKENDS,
     dynamic_variant,

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from mgdn_edge.calibration.judging import JudgedFrame, fuse_in_float
+from mgdn_edge.calibration.candidate_measurements import JudgedFrame, fuse_in_float
 from mgdn_edge.calibration.lowered_models import BACKENDS, dynamic_variant, read_model
 from mgdn_edge.calibration.pairs import Recording, read_pairs
 from mgdn_edge.calibration.qdq import clip_tensors

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
+from mgdn_edge.calibration.candidate_measurements import fuse_in_float
 from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.contract import broken_clauses, parse_contract
-from mgdn_edge.calibration.judging import fuse_in_float
 from mgdn_edge.calibration.lowered_models import dynamic_variant, read_model
 from mgdn_edge.calibration.pairs import list_recordings, read_pairs
 from mgdn_edge.calibration.qdq import clip_tensors

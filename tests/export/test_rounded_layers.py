@@ -12,8 +12,8 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from mgdn_edge.calibration.candidate_measurements import open_graph
 from mgdn_edge.calibration.clip_points import ClipMethod
-from mgdn_edge.calibration.judging import open_graph
 from mgdn_edge.calibration.lowered_models import (
     dynamic_variant,
     lower_model,
