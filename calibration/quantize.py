@@ -11,6 +11,7 @@ import msgspec
 
 from mgdn_edge.calibration.calibration_state import CalibrationState
 from mgdn_edge.calibration.candidate_measurements import TURNS, fuse_in_float
+from mgdn_edge.calibration.candidate_trial import TrialResult, list_trials, run_trial
 from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.contract import parse_contract
 from mgdn_edge.calibration.exchanged_cameras import looks_exchanged
@@ -28,7 +29,6 @@ from mgdn_edge.calibration.selection import (
     only_chosen,
     select_pairs,
 )
-from mgdn_edge.calibration.trial import TrialResult, list_trials, run_trial
 from mgdn_edge.calibration.tuning import read_tuning_frames, tune_trial
 from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance
 from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest

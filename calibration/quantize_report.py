@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mgdn_edge.calibration.candidate_measurements import ShownFrame
+from mgdn_edge.calibration.candidate_trial import TrialResult
 from mgdn_edge.calibration.plots import RangePlot, draw_losses, plot_pareto, plot_range
 from mgdn_edge.calibration.quantize_result import QuantizeResult
-from mgdn_edge.calibration.trial import TrialResult
 from mgdn_edge.runtime.bundle.ranges import ranges_digest
 from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.machine.versions import installed_versions

@@ -7,12 +7,12 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from mgdn_edge.calibration.candidate_trial import list_trials
 from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.float16 import convert_to_half, decide_half
 from mgdn_edge.calibration.lowered_models import lower_model, read_model
 from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.calibration.relu_clip_points import cut_discarded
-from mgdn_edge.calibration.trial import list_trials
 from mgdn_edge.runtime.bundle.ranges import TensorRange
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 from mgdn_edge.runtime.quality.gate import GateLimits

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from mgdn_edge.calibration.candidate_measurements import fuse_in_float
+from mgdn_edge.calibration.candidate_trial import decide_target
 from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.contract import broken_clauses, parse_contract
 from mgdn_edge.calibration.lowered_models import dynamic_variant, read_model
@@ -17,7 +18,6 @@ from mgdn_edge.calibration.search import (
     search_precisions,
 )
 from mgdn_edge.calibration.sensitivity import Unit, UnitLoss, list_units, order_by_worth
-from mgdn_edge.calibration.trial import decide_target
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.quality.gate import NodeDecision, QualityFigures, SpeedFigures
