@@ -29,7 +29,7 @@ from mgdn_edge.calibration.selection import (
     only_chosen,
     select_pairs,
 )
-from mgdn_edge.calibration.tuning import read_tuning_frames, tune_trial
+from mgdn_edge.calibration.trial_from_search import read_tuning_frames, tune_trial
 from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance
 from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
