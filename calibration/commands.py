@@ -121,8 +121,8 @@ def quantize(
 
     require_extra(EXTRA)
     from mgdn_edge.calibration.clip_points import ClipMethod
-    from mgdn_edge.calibration.legacy_cache import parse_version, refuse_removed
     from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
+    from mgdn_edge.calibration.tensorrt_calibration_cache import parse_version, refuse_removed
     from mgdn_edge.runtime.bundle.network_names import find_bundle
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages

@@ -16,7 +16,6 @@ from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.contract import parse_contract
 from mgdn_edge.calibration.exchanged_cameras import looks_exchanged
 from mgdn_edge.calibration.held_out import HeldOut, hold_out, refuse_seen
-from mgdn_edge.calibration.legacy_cache import JETPACK_6, Version, encode_calibration_cache
 from mgdn_edge.calibration.lowered_models import dynamic_variant, read_model
 from mgdn_edge.calibration.pairs import MANIFEST, Recording, list_recordings, read_pairs
 from mgdn_edge.calibration.qdq import Target, clip_tensors
@@ -28,6 +27,11 @@ from mgdn_edge.calibration.selection import (
     look_at_pairs,
     only_chosen,
     select_pairs,
+)
+from mgdn_edge.calibration.tensorrt_calibration_cache import (
+    JETPACK_6,
+    Version,
+    encode_calibration_cache,
 )
 from mgdn_edge.calibration.trial_from_search import read_tuning_frames, tune_trial
 from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from mgdn_edge.calibration.clip_points import ClipMethod, ClipPoints
-from mgdn_edge.calibration.legacy_cache import (
+from mgdn_edge.calibration.qdq import clip_tensors
+from mgdn_edge.calibration.tensorrt_calibration_cache import (
     encode_calibration_cache,
     make_calibrator,
     parse_version,
 )
-from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.runtime.errors import UserError
 
 # 1/127 is 0x3c010204, 2.5/127 is 0x3ca14285: the largest magnitude decides, whatever its sign.
