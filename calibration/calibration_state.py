@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 
 from mgdn_edge.calibration.histogram import open_histogram
-from mgdn_edge.calibration.observation import RangeObserver
 from mgdn_edge.calibration.pairs import FramePair
+from mgdn_edge.calibration.range_observer import RangeObserver
 from mgdn_edge.runtime.bundle.ranges import PairDigest, TensorRange
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.whole_file import write_whole

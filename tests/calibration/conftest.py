@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mgdn_edge.calibration.lowered_models import dynamic_variant
-from mgdn_edge.calibration.observation import RangeObserver
 from mgdn_edge.calibration.pairs import list_recordings, read_pairs
+from mgdn_edge.calibration.range_observer import RangeObserver
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.ranges import Ranges
 from mgdn_edge.runtime.bundle.reader import open_bundle

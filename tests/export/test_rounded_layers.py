@@ -20,10 +20,10 @@ from mgdn_edge.calibration.lowered_models import (
     quantised_tensors,
     read_model,
 )
-from mgdn_edge.calibration.observation import RangeObserver
 from mgdn_edge.calibration.pairs import FramePair
 from mgdn_edge.calibration.policy import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors
+from mgdn_edge.calibration.range_observer import RangeObserver
 from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.cli import build_app
 from mgdn_edge.export.catalogue import EDGE_WEIGHTS, load_edge

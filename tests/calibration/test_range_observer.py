@@ -8,8 +8,8 @@ import pytest
 
 from mgdn_edge.calibration.calibration_state import CalibrationState
 from mgdn_edge.calibration.lowered_models import read_model
-from mgdn_edge.calibration.observation import RangeObserver, typed_values
 from mgdn_edge.calibration.pairs import FramePair, digest_pair
+from mgdn_edge.calibration.range_observer import RangeObserver, typed_values
 from mgdn_edge.runtime.errors import UserError
 
 MODEL = "models/dynamic.onnx"
@@ -74,7 +74,7 @@ def test_a_graph_with_weights_elsewhere_is_refused(edge_models, read):
 
 @pytest.mark.parametrize("length", range(1, 9))
 def test_a_graph_may_end_anywhere_in_a_segment(monkeypatch, edge_models, length):
-    monkeypatch.setattr("mgdn_edge.calibration.observation.TENSORS_A_SEGMENT", length)
+    monkeypatch.setattr("mgdn_edge.calibration.range_observer.TENSORS_A_SEGMENT", length)
     observer = RangeObserver(edge_models[MODEL])
     observer.add(drawn(1))
     assert len(observer.histograms) == 34
@@ -155,7 +155,7 @@ def test_a_full_disk_costs_no_observation(edge_models, tmp_path, monkeypatch, fi
 MEASURE = """
 import resource, sys
 import numpy as np
-from mgdn_edge.calibration.observation import RangeObserver
+from mgdn_edge.calibration.range_observer import RangeObserver
 from mgdn_edge.calibration.pairs import FramePair
 observer = RangeObserver(open(sys.argv[1], "rb").read())
 planes = np.random.default_rng(0).integers(0, 256, (2, 480, 640), np.uint8)
