@@ -27,7 +27,7 @@ from mgdn_edge.calibration.lowered_models import (
     quantised_tensors,
     read_model,
 )
-from mgdn_edge.calibration.policy import ASKED, decide_nodes
+from mgdn_edge.calibration.node_precisions import ASKED, decide_nodes
 from mgdn_edge.calibration.qdq import Target, clip_tensors
 from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.runtime.bundle.ranges import Ranges, ranges_digest

@@ -19,7 +19,13 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import onnx_ir as ir
 
-from mgdn_edge.calibration.policy import DELICATE, FILTER, OUR_DOMAIN, WEIGHTED, has_weights
+from mgdn_edge.calibration.node_precisions import (
+    DELICATE,
+    FILTER,
+    OUR_DOMAIN,
+    WEIGHTED,
+    has_weights,
+)
 from mgdn_edge.runtime.bundle.ranges import TensorRange
 from mgdn_edge.runtime.quality.gate import NodeDecision
 

@@ -26,7 +26,7 @@ from mgdn_edge.calibration.clip_points import (
     choose_clip_points,
     make_grid,
 )
-from mgdn_edge.calibration.policy import follow_relu, has_weights, is_residual, weight_axis
+from mgdn_edge.calibration.node_precisions import follow_relu, has_weights, is_residual, weight_axis
 from mgdn_edge.runtime.bundle.ranges import Ranges
 from mgdn_edge.runtime.errors import UserError
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from mgdn_edge.calibration.clip_points import ClipPoints
-from mgdn_edge.calibration.policy import follow_relu, is_residual
+from mgdn_edge.calibration.node_precisions import follow_relu, is_residual
 
 
 def cut_discarded(model: ir.Model, clips: Mapping[str, ClipPoints]) -> dict[str, ClipPoints]:

@@ -4,7 +4,7 @@ import pytest
 
 from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.lowered_models import lower_model, read_model
-from mgdn_edge.calibration.policy import decide_nodes
+from mgdn_edge.calibration.node_precisions import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.calibration.range_observer import RangeObserver
 

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mgdn_edge.calibration.clip_points import ClipMethod, ClipPoints, Scheme, make_grid, quantise
 from mgdn_edge.calibration.lowered_models import lower_model, quantised_tensors, read_model
-from mgdn_edge.calibration.policy import decide_nodes
+from mgdn_edge.calibration.node_precisions import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors, insert_qdq
 from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.plugins.native import find_library

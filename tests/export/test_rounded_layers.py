@@ -20,8 +20,8 @@ from mgdn_edge.calibration.lowered_models import (
     quantised_tensors,
     read_model,
 )
+from mgdn_edge.calibration.node_precisions import decide_nodes
 from mgdn_edge.calibration.pairs import FramePair
-from mgdn_edge.calibration.policy import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.calibration.range_observer import RangeObserver
 from mgdn_edge.calibration.relu_clip_points import cut_discarded
