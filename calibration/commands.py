@@ -17,10 +17,10 @@ from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 
 if TYPE_CHECKING:
     from mgdn_edge.calibration.clip_points import MethodName
+    from mgdn_edge.calibration.precision_search import SearchResult
     from mgdn_edge.calibration.qdq import Target
     from mgdn_edge.calibration.quantize import Progress
     from mgdn_edge.calibration.quantize_result import QuantizeResult
-    from mgdn_edge.calibration.search import SearchResult
     from mgdn_edge.runtime.quality.gate import NodeDecision
 
 EXTRA = "calibration"

@@ -9,9 +9,9 @@ import pytest
 from mgdn_edge.calibration.clip_points import ClipPoints
 from mgdn_edge.calibration.histogram import Histogram
 from mgdn_edge.calibration.plots import draw_losses, plot_pareto, plot_range
+from mgdn_edge.calibration.precision_search import SearchPoint, SearchResult
 from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
 from mgdn_edge.calibration.quantize_report import quantize_headline, write_quantize_report
-from mgdn_edge.calibration.search import SearchPoint, SearchResult
 from mgdn_edge.calibration.sensitivity import UnitLoss
 from mgdn_edge.runtime.quality.gate import QualityFigures, SpeedFigures
 from mgdn_edge.runtime.whole_file import Output

@@ -9,14 +9,14 @@ from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.contract import broken_clauses, parse_contract
 from mgdn_edge.calibration.lowered_models import dynamic_variant, read_model
 from mgdn_edge.calibration.pairs import list_recordings, read_pairs
-from mgdn_edge.calibration.qdq import clip_tensors
-from mgdn_edge.calibration.relu_clip_points import cut_discarded
-from mgdn_edge.calibration.search import (
+from mgdn_edge.calibration.precision_search import (
     Measurements,
     best_point,
     explain_kept,
     search_precisions,
 )
+from mgdn_edge.calibration.qdq import clip_tensors
+from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.calibration.sensitivity import Unit, UnitLoss, list_units, order_by_worth
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
