@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.calibration.selection import PairFacts
+from mgdn_edge.calibration.pair_selection import PairFacts
 
 # In standard deviations of the levels. Two halves of one set are 0.13 apart and 0.67 exchanged;
 # the closest two different sets ever come exchanged is 0.28 (TNO and M3FD).

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mgdn_edge.calibration.pair_selection import PairFacts, look_at_pairs, only_chosen
 from mgdn_edge.calibration.pairs import FramePair, Recording, list_recordings, read_pairs
-from mgdn_edge.calibration.selection import PairFacts, look_at_pairs, only_chosen
 from mgdn_edge.runtime.errors import UserError
 
 MOST_JUDGED = 200  # frames; each costs a second of metrics at 640x480

@@ -17,17 +17,17 @@ from mgdn_edge.calibration.contract import parse_contract
 from mgdn_edge.calibration.exchanged_cameras import looks_exchanged
 from mgdn_edge.calibration.held_out import HeldOut, hold_out, refuse_seen
 from mgdn_edge.calibration.lowered_models import dynamic_variant, read_model
-from mgdn_edge.calibration.pairs import MANIFEST, Recording, list_recordings, read_pairs
-from mgdn_edge.calibration.precision_search import SearchResult
-from mgdn_edge.calibration.qdq import Target, clip_tensors
-from mgdn_edge.calibration.quantize_result import QuantizeResult
-from mgdn_edge.calibration.selection import (
+from mgdn_edge.calibration.pair_selection import (
     PairFacts,
     describe_selection,
     look_at_pairs,
     only_chosen,
     select_pairs,
 )
+from mgdn_edge.calibration.pairs import MANIFEST, Recording, list_recordings, read_pairs
+from mgdn_edge.calibration.precision_search import SearchResult
+from mgdn_edge.calibration.qdq import Target, clip_tensors
+from mgdn_edge.calibration.quantize_result import QuantizeResult
 from mgdn_edge.calibration.tensorrt_calibration_cache import (
     JETPACK_6,
     Version,

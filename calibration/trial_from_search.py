@@ -11,6 +11,7 @@ import numpy as np
 from mgdn_edge.calibration.candidate_measurements import JudgedFrame, fuse_in_float
 from mgdn_edge.calibration.candidate_trial import Trial, decide_target
 from mgdn_edge.calibration.lowered_models import BACKENDS, dynamic_variant, read_model
+from mgdn_edge.calibration.pair_selection import only_chosen
 from mgdn_edge.calibration.pairs import Recording, read_pairs
 from mgdn_edge.calibration.precision_search import (
     Measurements,
@@ -21,7 +22,6 @@ from mgdn_edge.calibration.precision_search import (
 )
 from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.calibration.relu_clip_points import cut_discarded
-from mgdn_edge.calibration.selection import only_chosen
 from mgdn_edge.runtime.bundle.ranges import Ranges
 from mgdn_edge.runtime.bundle.reader import Bundle
 
