@@ -15,7 +15,7 @@ from mgdn_edge.calibration.candidate_trial import TrialResult, list_trials, run_
 from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.contract import parse_contract
 from mgdn_edge.calibration.exchanged_cameras import looks_exchanged
-from mgdn_edge.calibration.held_out import HeldOut, hold_out, refuse_seen
+from mgdn_edge.calibration.held_out_pairs import HeldOut, hold_out, refuse_seen
 from mgdn_edge.calibration.lowered_models import dynamic_variant, read_model
 from mgdn_edge.calibration.pair_selection import (
     PairFacts,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mgdn_edge.calibration.exchanged_cameras import looks_exchanged
-from mgdn_edge.calibration.held_out import HeldOut, hold_out, refuse_seen
+from mgdn_edge.calibration.held_out_pairs import HeldOut, hold_out, refuse_seen
 from mgdn_edge.calibration.pair_selection import (
     describe_selection,
     look_at_pairs,
