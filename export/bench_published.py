@@ -53,8 +53,8 @@ def bench_published(
 
     Speed does not depend on the weights' values. Raises UserError.
     """
-    from mgdn_edge.export.catalogue import FUSING
     from mgdn_edge.export.export_network import export_network
+    from mgdn_edge.export.network_catalogue import FUSING
 
     if variant not in FUSING:
         raise UserError(f"{variant} does not fuse two luma planes; take {' or '.join(FUSING)}")
@@ -106,8 +106,8 @@ def prepare_published(variant: str, checkpoint: Path, size: Size, threads: int) 
     """The frame graph in eager PyTorch, filters as published."""
     import torch
 
-    from mgdn_edge.export.catalogue import load_network
     from mgdn_edge.export.frame_network import FrameNetwork
+    from mgdn_edge.export.network_catalogue import load_network
     from mgdn_edge.export.published import published_formulation
 
     torch.set_num_threads(threads)

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mgdn_edge.export.catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.checkpoint import file_digest
 from mgdn_edge.export.frame_network import FrameNetwork, PaddedNetwork, core_input
+from mgdn_edge.export.network_catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.node_parity import NodeParity, compare_nodes
 from mgdn_edge.runtime.bundle.export_record import ExportRecord, read_export_record
 from mgdn_edge.runtime.errors import UserError

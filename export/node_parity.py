@@ -15,8 +15,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from mgdn_edge.export.catalogue import LoadedNetwork
 from mgdn_edge.export.frame_network import PaddedNetwork
+from mgdn_edge.export.network_catalogue import LoadedNetwork
 from mgdn_edge.runtime.bundle.onnx_file import rewrite_model
 from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
 

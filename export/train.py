@@ -20,8 +20,8 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from mgdn_edge.export.catalogue import build_network
 from mgdn_edge.export.losses import fusion_loss
+from mgdn_edge.export.network_catalogue import build_network
 from mgdn_edge.export.recipes import Recipe, learning_rate
 from mgdn_edge.export.rounded_layers import FineTuning, begin_fine_tuning
 from mgdn_edge.export.run_options import RunFiles, RunOptions, check_run, describe_training

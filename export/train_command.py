@@ -100,7 +100,7 @@ def train_command(
     from mgdn_edge.runtime.extras import require_extra
 
     require_extra(EXTRA)
-    from mgdn_edge.export.catalogue import EDGE_WEIGHTS
+    from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS
     from mgdn_edge.export.recipes import find_recipe
     from mgdn_edge.export.rounded_layers import FineTuning
     from mgdn_edge.export.run_options import RunOptions

@@ -108,7 +108,7 @@ def test_other_weights_than_the_export_was_made_from_are_refused(
 ) -> None:
     import safetensors.torch
 
-    from mgdn_edge.export.catalogue import EDGE_WEIGHTS
+    from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS
 
     tensors = safetensors.torch.load_file(EDGE_WEIGHTS)
     tensors["head.bias"] = tensors["head.bias"] + 1e-3

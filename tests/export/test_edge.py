@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mgdn_edge.export.catalogue import EDGE_WEIGHTS, load_network
+from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS, load_network
 from mgdn_edge.export.networks.edge import FILTER_SIZE, UPSCALE, MGDNEdge
 from mgdn_edge.export.train import count_parameters
 from mgdn_edge.export.training_record import read_training_record

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from mgdn_edge import cli
-from mgdn_edge.export.catalogue import EDGE_WEIGHTS, IR_WEIGHTS, build_network, load_network
 from mgdn_edge.export.export_network import export_network
+from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS, IR_WEIGHTS, build_network, load_network
 from mgdn_edge.export.networks.mgdn import VARIANTS
 from mgdn_edge.export.networks.mgdn_ir import MGDN_IR, build_mgdn_ir
 from mgdn_edge.export.recipes import RECIPES, Recipe

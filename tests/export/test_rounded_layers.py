@@ -26,8 +26,8 @@ from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.calibration.range_observer import RangeObserver
 from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.cli import build_app
-from mgdn_edge.export.catalogue import EDGE_WEIGHTS, load_edge
 from mgdn_edge.export.checkpoint import file_digest
+from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS, load_edge
 from mgdn_edge.export.networks.edge import MGDNEdge
 from mgdn_edge.export.provenance import describe_record
 from mgdn_edge.export.recipes import FINE_TUNING, Recipe, find_recipe

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from mgdn_edge.cli import build_app
 from mgdn_edge.export import train as training
-from mgdn_edge.export.catalogue import EDGE_WEIGHTS
+from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS
 from mgdn_edge.export.recipes import Recipe
 from mgdn_edge.export.rounded_layers import FineTuning
 from mgdn_edge.export.run_options import RunOptions
