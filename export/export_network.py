@@ -10,9 +10,9 @@ import torch
 from mgdn_edge import __version__
 from mgdn_edge.export.checkpoint import file_digest
 from mgdn_edge.export.export_folder import claim_export, staged_export
-from mgdn_edge.export.facts import measure_graph_facts
 from mgdn_edge.export.fixed_size import fix_size
 from mgdn_edge.export.frame_network import FrameNetwork, PaddedNetwork
+from mgdn_edge.export.measure_graph_facts import measure_graph_facts
 from mgdn_edge.export.network_catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.onnx_graph import (
     FRAME_SIGNATURE,
