@@ -86,7 +86,7 @@ def prepare_copy(case: FilterCase, threads: int) -> Run:
 
 def prepare_body(case: FilterCase, threads: int) -> Run:
     """The ONNX function body in ONNX Runtime, with the session options of the CPU backend."""
-    from mgdn_edge.export.function_body import single_filter
+    from mgdn_edge.export.dynamic_filter_body import single_filter
     from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options
     from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
 

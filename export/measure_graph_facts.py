@@ -7,7 +7,7 @@ import onnx
 from onnx import helper
 
 from mgdn_edge.export.attention_body import OPERATORS as ATTENTION
-from mgdn_edge.export.function_body import DOMAIN, OPERATOR
+from mgdn_edge.export.dynamic_filter_body import DOMAIN, OPERATOR
 from mgdn_edge.export.token_bodies import OPERATORS as TOKEN_LAYERS
 from mgdn_edge.plugins.token_layers import LINEAR
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, NodeFacts, TensorFacts
