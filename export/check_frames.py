@@ -5,7 +5,7 @@ from contextlib import closing
 
 import numpy as np
 
-from mgdn_edge.export.check import CheckedPair
+from mgdn_edge.export.check_export import CheckedPair
 from mgdn_edge.runtime.bundle.export_record import ExportRecord
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError

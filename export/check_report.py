@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.export.check import CheckReport, CheckRow
+from mgdn_edge.export.check_export import CheckReport, CheckRow
 from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.report.document import write_document

@@ -5,7 +5,7 @@ import math
 from rich.console import Console
 from rich.table import Table
 
-from mgdn_edge.export.check import CheckReport
+from mgdn_edge.export.check_export import CheckReport
 
 
 def print_check(report: CheckReport) -> None:

@@ -117,7 +117,7 @@ def check(
     retain_pages()  # eager torch maps and unmaps every activation otherwise
     import msgspec
 
-    from mgdn_edge.export.check import check_export
+    from mgdn_edge.export.check_export import check_export
     from mgdn_edge.export.check_frames import draw_frames, read_frames
     from mgdn_edge.export.check_report import WorstFrame, write_check_report
     from mgdn_edge.export.check_table import print_check

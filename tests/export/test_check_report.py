@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from mgdn_edge.export.check import CheckReport, CheckRow
+from mgdn_edge.export.check_export import CheckReport, CheckRow
 from mgdn_edge.export.check_report import (
     WorstFrame,
     check_verdict,

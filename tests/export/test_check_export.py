@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from mgdn_edge.export.check import CheckedPair, check_export
+from mgdn_edge.export.check_export import CheckedPair, check_export
 from mgdn_edge.export.check_frames import draw_frames, read_frames
 from mgdn_edge.runtime.bundle.export_record import read_export_record
 from mgdn_edge.runtime.errors import UserError
