@@ -21,7 +21,7 @@ from mgdn_edge.export.onnx_graph import (
     trace_graph,
     without_bodies,
 )
-from mgdn_edge.export.provenance import training_provenance
+from mgdn_edge.export.training_provenance import training_provenance
 from mgdn_edge.runtime.bundle.export_record import (
     DYNAMIC_VARIANT,
     EXPORT_FILE,
