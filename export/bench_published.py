@@ -108,7 +108,7 @@ def prepare_published(variant: str, checkpoint: Path, size: Size, threads: int) 
 
     from mgdn_edge.export.frame_network import FrameNetwork
     from mgdn_edge.export.network_catalogue import load_network
-    from mgdn_edge.export.published import published_formulation
+    from mgdn_edge.export.published_filter import published_formulation
 
     torch.set_num_threads(threads)
     loaded = load_network(variant, checkpoint, release_padding=False)

@@ -105,7 +105,7 @@ def prepare_unfold(case: FilterCase, threads: int) -> Run:
     """The published formulation in eager PyTorch."""
     import torch
 
-    from mgdn_edge.export.published import published_filter
+    from mgdn_edge.export.published_filter import published_filter
 
     torch.set_num_threads(threads)
     feature, kernel, _ = draw_operands(case)
