@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from mgdn_edge import __version__
-from mgdn_edge.export.recipes import Recipe
 from mgdn_edge.export.recordings import recording_files
 from mgdn_edge.export.rounded_layers import FineTuning
 from mgdn_edge.export.training_data import DataOptions, TrainingData
+from mgdn_edge.export.training_recipes import Recipe
 from mgdn_edge.export.training_state import Description, refuse_missing
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.whole_file import Outputs, Overwrite, RunFile

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from mgdn_edge.export.losses import fusion_loss
 from mgdn_edge.export.network_catalogue import build_network
-from mgdn_edge.export.recipes import Recipe, learning_rate
 from mgdn_edge.export.rounded_layers import FineTuning, begin_fine_tuning
 from mgdn_edge.export.run_options import RunFiles, RunOptions, check_run, describe_training
 from mgdn_edge.export.training_crops import Batch, draw_batches
@@ -33,6 +32,7 @@ from mgdn_edge.export.training_data import (
     read_training_data,
 )
 from mgdn_edge.export.training_progress import describe_frames, describe_losses, show_progress
+from mgdn_edge.export.training_recipes import Recipe, learning_rate
 from mgdn_edge.export.training_record import LossLine, TrainingRecord, write_checkpoint
 from mgdn_edge.export.training_state import (
     Description,

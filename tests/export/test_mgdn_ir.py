@@ -13,8 +13,8 @@ from mgdn_edge.export.export_network import export_network
 from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS, IR_WEIGHTS, build_network, load_network
 from mgdn_edge.export.networks.mgdn import VARIANTS
 from mgdn_edge.export.networks.mgdn_ir import MGDN_IR, build_mgdn_ir
-from mgdn_edge.export.recipes import RECIPES, Recipe
 from mgdn_edge.export.train import count_parameters
+from mgdn_edge.export.training_recipes import RECIPES, Recipe
 from mgdn_edge.export.training_record import read_training_record
 from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.errors import UserError

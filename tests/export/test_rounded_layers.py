@@ -29,7 +29,6 @@ from mgdn_edge.cli import build_app
 from mgdn_edge.export.checkpoint import file_digest
 from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS, load_edge
 from mgdn_edge.export.networks.edge import MGDNEdge
-from mgdn_edge.export.recipes import FINE_TUNING, Recipe, find_recipe
 from mgdn_edge.export.rounded_layers import (
     LAYERS,
     TENSORS,
@@ -42,6 +41,7 @@ from mgdn_edge.export.run_options import RunOptions
 from mgdn_edge.export.train import TrainingStoppedError, train
 from mgdn_edge.export.training_data import DataOptions
 from mgdn_edge.export.training_provenance import describe_record
+from mgdn_edge.export.training_recipes import FINE_TUNING, Recipe, find_recipe
 from mgdn_edge.export.training_record import TrainingRecord, read_training_record
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest

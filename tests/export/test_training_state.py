@@ -16,10 +16,10 @@ import safetensors.torch
 import torch
 from rich.console import Console
 
-from mgdn_edge.export.recipes import Recipe
 from mgdn_edge.export.run_options import RunOptions
 from mgdn_edge.export.train import TrainingStoppedError, train
 from mgdn_edge.export.training_data import DataOptions
+from mgdn_edge.export.training_recipes import Recipe
 from mgdn_edge.export.training_record import TrainingRecord, read_training_record
 from mgdn_edge.export.training_state import STATE_KEY
 from mgdn_edge.runtime.errors import UserError
