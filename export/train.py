@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from mgdn_edge.export.losses import fusion_loss
 from mgdn_edge.export.network_catalogue import build_network
 from mgdn_edge.export.rounded_layers import FineTuning, begin_fine_tuning
-from mgdn_edge.export.run_options import RunFiles, RunOptions, check_run, describe_training
 from mgdn_edge.export.training_crops import Batch, draw_batches
 from mgdn_edge.export.training_data import (
     DataOptions,
@@ -31,6 +30,7 @@ from mgdn_edge.export.training_data import (
     digest_list,
     read_training_data,
 )
+from mgdn_edge.export.training_options import RunFiles, RunOptions, check_run, describe_training
 from mgdn_edge.export.training_progress import describe_frames, describe_losses, show_progress
 from mgdn_edge.export.training_recipes import Recipe, learning_rate
 from mgdn_edge.export.training_record import LossLine, TrainingRecord, write_checkpoint

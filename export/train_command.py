@@ -102,9 +102,9 @@ def train_command(
     require_extra(EXTRA)
     from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS
     from mgdn_edge.export.rounded_layers import FineTuning
-    from mgdn_edge.export.run_options import RunOptions
     from mgdn_edge.export.train import TrainingStoppedError, train
     from mgdn_edge.export.training_data import DataOptions
+    from mgdn_edge.export.training_options import RunOptions
     from mgdn_edge.export.training_recipes import find_recipe
     from mgdn_edge.export.training_record import TrainingRecord
     from mgdn_edge.runtime.capture.sources import InfraredOptions

@@ -37,9 +37,9 @@ from mgdn_edge.export.rounded_layers import (
     round_layers,
     round_weight,
 )
-from mgdn_edge.export.run_options import RunOptions
 from mgdn_edge.export.train import TrainingStoppedError, train
 from mgdn_edge.export.training_data import DataOptions
+from mgdn_edge.export.training_options import RunOptions
 from mgdn_edge.export.training_provenance import describe_record
 from mgdn_edge.export.training_recipes import FINE_TUNING, Recipe, find_recipe
 from mgdn_edge.export.training_record import TrainingRecord, read_training_record

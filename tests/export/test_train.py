@@ -13,9 +13,9 @@ from rich.console import Console
 
 from mgdn_edge.export.losses import LossWeights
 from mgdn_edge.export.networks.edge import MGDNEdge
-from mgdn_edge.export.run_options import RunOptions
 from mgdn_edge.export.train import train
 from mgdn_edge.export.training_data import DataOptions
+from mgdn_edge.export.training_options import RunOptions
 from mgdn_edge.export.training_provenance import describe_record
 from mgdn_edge.export.training_recipes import RECIPES, Recipe, find_recipe, learning_rate
 from mgdn_edge.export.training_record import TrainingRecord, read_training_record

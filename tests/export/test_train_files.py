@@ -10,9 +10,9 @@ from mgdn_edge.cli import build_app
 from mgdn_edge.export import train as training
 from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS
 from mgdn_edge.export.rounded_layers import FineTuning
-from mgdn_edge.export.run_options import RunOptions
 from mgdn_edge.export.train import TrainingStoppedError, train
 from mgdn_edge.export.training_data import DataOptions
+from mgdn_edge.export.training_options import RunOptions
 from mgdn_edge.export.training_recipes import Recipe
 from mgdn_edge.export.training_record import read_training_record
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError

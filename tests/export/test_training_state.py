@@ -16,9 +16,9 @@ import safetensors.torch
 import torch
 from rich.console import Console
 
-from mgdn_edge.export.run_options import RunOptions
 from mgdn_edge.export.train import TrainingStoppedError, train
 from mgdn_edge.export.training_data import DataOptions
+from mgdn_edge.export.training_options import RunOptions
 from mgdn_edge.export.training_recipes import Recipe
 from mgdn_edge.export.training_record import TrainingRecord, read_training_record
 from mgdn_edge.export.training_state import STATE_KEY
