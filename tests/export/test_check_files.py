@@ -18,7 +18,7 @@ def run(*words):
 @pytest.fixture
 def no_work(monkeypatch):
     """Ends the test where graphs are compared."""
-    monkeypatch.setattr(check, "check_export", lambda *words, **more: pytest.fail("it began"))
+    monkeypatch.setattr(check_export, "check_export", lambda *words, **more: pytest.fail("it began"))
 
 
 @pytest.fixture
