@@ -3,7 +3,7 @@
 import pytest
 
 from mgdn_edge.cli import build_app
-from mgdn_edge.export import check_frames
+from mgdn_edge.export import check_export, check_frames
 from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
@@ -18,7 +18,9 @@ def run(*words):
 @pytest.fixture
 def no_work(monkeypatch):
     """Ends the test where graphs are compared."""
-    monkeypatch.setattr(check_export, "check_export", lambda *words, **more: pytest.fail("it began"))
+    monkeypatch.setattr(
+        check_export, "check_export", lambda *words, **more: pytest.fail("it began")
+    )
 
 
 @pytest.fixture
