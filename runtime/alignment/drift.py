@@ -17,10 +17,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.alignment.apply.choose_view import picture_outline
 from mgdn_edge.runtime.alignment.apply.registration import RegisteredPair
 from mgdn_edge.runtime.alignment.apply.remap import Alignment, working_from_visible
 from mgdn_edge.runtime.alignment.apply.rig_file import Matrix, is_usable
-from mgdn_edge.runtime.alignment.apply.view import picture_outline
 from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.picture.frame import Plane
 

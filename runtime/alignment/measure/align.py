@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from mgdn_edge.runtime.alignment.apply.choose_view import choose_view, covered_share
 from mgdn_edge.runtime.alignment.apply.rig_file import (
     SCHEMA,
     AlignmentMethod,
@@ -21,7 +22,6 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
     read_rig,
 )
 from mgdn_edge.runtime.alignment.apply.rig_text import rig_text
-from mgdn_edge.runtime.alignment.apply.view import choose_view, covered_share
 from mgdn_edge.runtime.alignment.measure.frames import AlignmentPair, read_alignment_pairs
 from mgdn_edge.runtime.alignment.measure.measured import Measured, homography_rows
 from mgdn_edge.runtime.alignment.measure.overlay import encode_overlay

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from support.alignment_rigs import rig_for, visible_frame
 
+from mgdn_edge.runtime.alignment.apply.choose_view import choose_view, covered_share
 from mgdn_edge.runtime.alignment.apply.registration import open_alignment
 from mgdn_edge.runtime.alignment.apply.remap import Alignment, working_from_visible
 from mgdn_edge.runtime.alignment.apply.rig_file import CameraModel
-from mgdn_edge.runtime.alignment.apply.view import choose_view, covered_share
 from mgdn_edge.runtime.errors import UserError
 
 TURNED = np.array([[0.8, 0.05, 30], [-0.04, 0.82, 20], [5e-5, -3e-5, 1]])
