@@ -22,7 +22,7 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
     read_rig,
 )
 from mgdn_edge.runtime.alignment.apply.rig_text import rig_text
-from mgdn_edge.runtime.alignment.measure.frames import AlignmentPair, read_alignment_pairs
+from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair, read_alignment_pairs
 from mgdn_edge.runtime.alignment.measure.measured import Measured, homography_rows
 from mgdn_edge.runtime.alignment.measure.overlay import encode_overlay
 from mgdn_edge.runtime.alignment.measure.points import fit_points, read_points

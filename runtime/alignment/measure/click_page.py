@@ -26,7 +26,7 @@ from mgdn_edge.runtime.alignment.measure.align import (
     make_rig,
     measure_points,
 )
-from mgdn_edge.runtime.alignment.measure.frames import AlignmentPair, read_alignment_pairs
+from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair, read_alignment_pairs
 from mgdn_edge.runtime.alignment.measure.overlay import draw_overlay
 from mgdn_edge.runtime.alignment.measure.points import COLUMNS
 from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files

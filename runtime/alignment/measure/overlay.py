@@ -7,7 +7,7 @@ import numpy as np
 
 from mgdn_edge.runtime.alignment.apply.remap import Alignment
 from mgdn_edge.runtime.alignment.apply.rig_file import CameraRig
-from mgdn_edge.runtime.alignment.measure.frames import AlignmentPair
+from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair
 from mgdn_edge.runtime.picture.colour import Pixels
 
 SQUARES = 8  # across the wider side

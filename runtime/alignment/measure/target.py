@@ -23,7 +23,7 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
     is_usable,
     plane_homography,
 )
-from mgdn_edge.runtime.alignment.measure.frames import AlignmentPair
+from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair
 from mgdn_edge.runtime.alignment.measure.measured import Measured, homography_rows, rows_of
 from mgdn_edge.runtime.alignment.measure.points import Points, fit_points, transfer_errors
 from mgdn_edge.runtime.errors import UserError

@@ -9,8 +9,8 @@ import pytest
 
 from mgdn_edge.runtime.alignment.apply.rig_file import read_rig
 from mgdn_edge.runtime.alignment.measure.align import RigFiles, RigRequest, align_by_points
+from mgdn_edge.runtime.alignment.measure.alignment_pairs import read_alignment_pairs
 from mgdn_edge.runtime.alignment.measure.click_page import ClickSession, align_by_clicks
-from mgdn_edge.runtime.alignment.measure.frames import read_alignment_pairs
 from mgdn_edge.runtime.capture.sources import InfraredOptions
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.synthetic import open_rig
