@@ -5,7 +5,7 @@ import numpy as np
 
 from mgdn_edge.runtime.alignment.measure.align import RigRequest, make_rig
 from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair
-from mgdn_edge.runtime.alignment.measure.measured import Measured, rows_of
+from mgdn_edge.runtime.alignment.measure.measured_geometry import Measured, rows_of
 from mgdn_edge.runtime.picture.colour import JPEG_TAGS
 from mgdn_edge.runtime.picture.frame import VisibleFrame
 

@@ -9,7 +9,7 @@ from mgdn_edge.runtime.alignment.apply.remap import Alignment
 from mgdn_edge.runtime.alignment.apply.rig_file import Pose, plane_homography
 from mgdn_edge.runtime.alignment.measure.align import RigRequest, make_rig
 from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair
-from mgdn_edge.runtime.alignment.measure.measured import rows_of
+from mgdn_edge.runtime.alignment.measure.measured_geometry import rows_of
 from mgdn_edge.runtime.alignment.measure.target import find_target, measure_target, parse_target
 from mgdn_edge.runtime.errors import UserError
 
