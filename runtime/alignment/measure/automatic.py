@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.alignment.apply.rig_file import Matrix
-from mgdn_edge.runtime.alignment.measure.coarse import (
+from mgdn_edge.runtime.alignment.measure.coarse_search import (
     CoarsePlacement,
     Images,
     corner_distance,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.alignment.apply.rig_file import Matrix
-from mgdn_edge.runtime.alignment.measure.coarse import CELL, Images, scaling
+from mgdn_edge.runtime.alignment.measure.coarse_search import CELL, Images, scaling
 from mgdn_edge.runtime.alignment.measure.features import (
     Field,
     SoftMask,
