@@ -23,7 +23,7 @@ from mgdn_edge.runtime.alignment.measure.coarse_search import (
     corner_distance,
     search_candidates,
 )
-from mgdn_edge.runtime.alignment.measure.features import direction_field, real_part_mask
+from mgdn_edge.runtime.alignment.measure.edge_directions import direction_field, real_part_mask
 from mgdn_edge.runtime.alignment.measure.refine import Answer, Level, answer_votes
 from mgdn_edge.runtime.errors import UserError
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import fft
 
 from mgdn_edge.runtime.alignment.apply.rig_file import Matrix
-from mgdn_edge.runtime.alignment.measure.features import (
+from mgdn_edge.runtime.alignment.measure.edge_directions import (
     Field,
     SoftMask,
     direction_field,

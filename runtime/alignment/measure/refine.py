@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.alignment.apply.rig_file import Matrix
 from mgdn_edge.runtime.alignment.measure.coarse_search import CELL, Images, scaling
-from mgdn_edge.runtime.alignment.measure.features import (
+from mgdn_edge.runtime.alignment.measure.edge_directions import (
     Field,
     SoftMask,
     direction_field,
