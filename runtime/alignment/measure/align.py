@@ -25,7 +25,7 @@ from mgdn_edge.runtime.alignment.apply.rig_text import rig_text
 from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair, read_alignment_pairs
 from mgdn_edge.runtime.alignment.measure.measured_geometry import Measured, homography_rows
 from mgdn_edge.runtime.alignment.measure.overlay import encode_overlay
-from mgdn_edge.runtime.alignment.measure.points import fit_points, read_points
+from mgdn_edge.runtime.alignment.measure.point_pairs import fit_points, read_points
 from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import Size

@@ -28,7 +28,7 @@ from mgdn_edge.runtime.alignment.measure.align import (
 )
 from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair, read_alignment_pairs
 from mgdn_edge.runtime.alignment.measure.overlay import draw_overlay
-from mgdn_edge.runtime.alignment.measure.points import COLUMNS
+from mgdn_edge.runtime.alignment.measure.point_pairs import COLUMNS
 from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.extras import require_extra

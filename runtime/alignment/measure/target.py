@@ -25,7 +25,7 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
 )
 from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair
 from mgdn_edge.runtime.alignment.measure.measured_geometry import Measured, homography_rows, rows_of
-from mgdn_edge.runtime.alignment.measure.points import Points, fit_points, transfer_errors
+from mgdn_edge.runtime.alignment.measure.point_pairs import Points, fit_points, transfer_errors
 from mgdn_edge.runtime.errors import UserError
 
 FEWEST_VIEWS = 6  # for lenses and pose; fewer leave distortion and focal length undecided

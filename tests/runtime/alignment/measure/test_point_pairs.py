@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.alignment.measure.points import fit_points, read_points, transfer_errors
+from mgdn_edge.runtime.alignment.measure.point_pairs import fit_points, read_points, transfer_errors
 from mgdn_edge.runtime.errors import UserError
 
 PERSPECTIVE = np.array([[1.9, 0.06, -40], [-0.03, 2.1, 25], [1.2e-4, -8e-5, 1]])
