@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mgdn_edge.calibration.pairs import FramePair
-from mgdn_edge.runtime.bundle.spec import FusionSpec
+from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.machine.environment import processor_name
 from mgdn_edge.runtime.machine.processor import processor_class

@@ -31,8 +31,8 @@ from mgdn_edge.runtime.bundle.export_record import (
     WeightsProvenance,
     encode_export_record,
 )
+from mgdn_edge.runtime.bundle.fusion_spec import METADATA_KEY, encode_spec
 from mgdn_edge.runtime.bundle.graph_facts import encode_graph_facts
-from mgdn_edge.runtime.bundle.spec import METADATA_KEY, encode_spec
 from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.whole_file import Overwrite, write_whole
 

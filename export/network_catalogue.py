@@ -10,7 +10,7 @@ from mgdn_edge.export.checkpoint import load_mgdn, read_tensors, refuse_differen
 from mgdn_edge.export.networks.edge import UPSCALE, MGDNEdge
 from mgdn_edge.export.networks.mgdn import VARIANTS, pad_predictors
 from mgdn_edge.export.networks.mgdn_ir import build_mgdn_ir
-from mgdn_edge.runtime.bundle.spec import FusionSpec, InputSpec
+from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec, InputSpec
 from mgdn_edge.runtime.errors import UserError
 
 EDGE = "edge"

@@ -13,8 +13,8 @@ from mgdn_edge.runtime.bundle.export_record import (
     TrainingProvenance,
     WeightsProvenance,
 )
+from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec
 from mgdn_edge.runtime.bundle.ranges import PairDigest
-from mgdn_edge.runtime.bundle.spec import FusionSpec
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.quality.gate import Verdict
 

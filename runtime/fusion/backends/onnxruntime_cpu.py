@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mgdn_edge.plugins.native import NativeLibraryError, find_library, load_library
+from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.bundle.spec import FusionSpec
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
     FILTER_OPERATION,

@@ -23,9 +23,9 @@ from mgdn_edge.plugins.native import (
     cuda_architectures,
     find_library,
 )
+from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.bundle.spec import FusionSpec
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.backends.node_placement import (
     CUDA_PROVIDER,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mgdn_edge.runtime.bundle.fusion_spec import METADATA_KEY, FusionSpec, decode_spec
 from mgdn_edge.runtime.bundle.onnx_file import rewrite_model
-from mgdn_edge.runtime.bundle.spec import METADATA_KEY, FusionSpec, decode_spec
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import Size
 
