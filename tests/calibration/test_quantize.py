@@ -10,7 +10,7 @@ import pytest
 from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
 from mgdn_edge.cli import main
-from mgdn_edge.runtime.bundle.description import print_manifest
+from mgdn_edge.runtime.bundle.print_manifest import print_manifest
 from mgdn_edge.runtime.bundle.ranges import decode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
