@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from urllib.parse import unquote
 
 from mgdn_edge.runtime.capture.cameras.camera_uri import parse_options, split_uri
-from mgdn_edge.runtime.capture.cameras.looped import LoopReader
+from mgdn_edge.runtime.capture.cameras.looped_recording import LoopReader
 from mgdn_edge.runtime.capture.files.image_file import is_image
 from mgdn_edge.runtime.capture.files.images import ImageReader, list_images, open_folder
 from mgdn_edge.runtime.capture.files.video import VideoReader
