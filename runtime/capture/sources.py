@@ -26,7 +26,7 @@ from mgdn_edge.runtime.capture.frames.eight_bit import (
     InfraredOptions,
     visible_frame,
 )
-from mgdn_edge.runtime.capture.frames.raw import Band, RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw_frame import Band, RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import InfraredFrame, SourceInfo, VisibleFrame
 from mgdn_edge.runtime.secrets.redaction import remember_secrets

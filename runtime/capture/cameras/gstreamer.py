@@ -10,7 +10,7 @@ from typing import Any
 from mgdn_edge.runtime.capture.cameras.camera_uri import parse_options, split_uri
 from mgdn_edge.runtime.capture.cameras.pixel_buffers import FOURCC, BufferDecoder
 from mgdn_edge.runtime.capture.clocks import live_clock
-from mgdn_edge.runtime.capture.frames.raw import RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw_frame import RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo
 from mgdn_edge.runtime.secrets.redaction import redact

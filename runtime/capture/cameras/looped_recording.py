@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mgdn_edge.runtime.capture.clocks import live_clock
 from mgdn_edge.runtime.capture.files.images import STILL_RATE
-from mgdn_edge.runtime.capture.frames.raw import RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw_frame import RawFrame, Reader
 from mgdn_edge.runtime.picture.frame import SourceInfo
 
 NS = 1_000_000_000

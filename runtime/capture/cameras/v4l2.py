@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from mgdn_edge.runtime.capture.cameras.camera_uri import CameraOptions, parse_options, split_uri
 from mgdn_edge.runtime.capture.cameras.pixel_buffers import FOURCC, BufferDecoder
 from mgdn_edge.runtime.capture.clocks import live_clock
-from mgdn_edge.runtime.capture.frames.raw import Band, RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw_frame import Band, RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import Size, SourceInfo
 

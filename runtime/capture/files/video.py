@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 
 from mgdn_edge.runtime.capture.frames.planes import frame_planes
-from mgdn_edge.runtime.capture.frames.raw import RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw_frame import RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo
 
