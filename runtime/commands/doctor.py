@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.doctor.finding import Finding
+    from mgdn_edge.runtime.doctor.doctor_report import Finding
 
 UNUSABLE_EXIT_CODE = 1
 NARROWEST = 40  # characters for the text, however narrow the terminal

@@ -19,7 +19,7 @@ from mgdn_edge.plugins.native import (
     find_library,
 )
 from mgdn_edge.runtime.bundle.network_names import BASELINES, packaged_bundles
-from mgdn_edge.runtime.doctor.finding import Finding
+from mgdn_edge.runtime.doctor.doctor_report import Finding
 from mgdn_edge.runtime.doctor.gpu_findings import examine_gpu
 from mgdn_edge.runtime.doctor.installation import Installation
 from mgdn_edge.runtime.errors import DeviceError, UserError

@@ -13,7 +13,7 @@ from mgdn_edge.plugins.tensorrt_plugin import (
     check_plugin,
     find_plugin,
 )
-from mgdn_edge.runtime.doctor.finding import Finding
+from mgdn_edge.runtime.doctor.doctor_report import Finding
 from mgdn_edge.runtime.doctor.installation import Installation
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mgdn_edge.runtime.doctor.finding import Finding
+from mgdn_edge.runtime.doctor.doctor_report import Finding
 from mgdn_edge.runtime.machine.conditions import Conditions
 from mgdn_edge.runtime.measure.acceptance.clause import Clause
 from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.doctor.finding import Finding
+from mgdn_edge.runtime.doctor.doctor_report import Finding
 from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
 from mgdn_edge.runtime.measure.acceptance.clause import (
     INTERRUPTED,

@@ -8,8 +8,8 @@ from support.engine_samples import ORIN
 from mgdn_edge.plugins import native
 from mgdn_edge.runtime.bundle import network_names
 from mgdn_edge.runtime.doctor import examine_machine as doctor
+from mgdn_edge.runtime.doctor.doctor_report import Finding
 from mgdn_edge.runtime.doctor.examine_machine import DEPENDENCIES, examine_machine
-from mgdn_edge.runtime.doctor.finding import Finding
 from mgdn_edge.runtime.doctor.installation import Installation, package_version
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.machine.device import Device
