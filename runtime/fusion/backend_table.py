@@ -16,7 +16,7 @@ from mgdn_edge.runtime.fusion.contract.backend_names import (
     TENSORRT_BACKEND,
 )
 from mgdn_edge.runtime.fusion.contract.golden_check import GOLDEN, measure_golden, refuse_golden
-from mgdn_edge.runtime.fusion.contract.opened import Opened
+from mgdn_edge.runtime.fusion.contract.opened_session import Opened
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.machine.device import read_device

@@ -8,7 +8,7 @@ from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
-from mgdn_edge.runtime.fusion.contract.opened import Opened
+from mgdn_edge.runtime.fusion.contract.opened_session import Opened
 from mgdn_edge.runtime.fusion.engines import engine_session
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
 from mgdn_edge.runtime.fusion.engines.start_engine import start_engine

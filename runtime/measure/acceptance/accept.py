@@ -21,7 +21,7 @@ from mgdn_edge.runtime.doctor.examine_machine import examine_machine
 from mgdn_edge.runtime.errors import DeviceError, UserError, printable
 from mgdn_edge.runtime.fusion.backend_table import Tell
 from mgdn_edge.runtime.fusion.contract.backend_names import TENSORRT_BACKEND
-from mgdn_edge.runtime.fusion.contract.opened import Opened
+from mgdn_edge.runtime.fusion.contract.opened_session import Opened
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions

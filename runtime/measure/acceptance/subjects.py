@@ -8,7 +8,7 @@ from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backend_table import Tell, open_variant
-from mgdn_edge.runtime.fusion.contract.opened import Opened
+from mgdn_edge.runtime.fusion.contract.opened_session import Opened
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.picture.frame import Size
 
