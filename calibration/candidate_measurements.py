@@ -13,7 +13,7 @@ from mgdn_edge.calibration.pairs import FramePair
 from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.machine.environment import processor_name
-from mgdn_edge.runtime.machine.processor import processor_class
+from mgdn_edge.runtime.machine.processor_class import processor_class
 from mgdn_edge.runtime.picture.frame import Plane, Size
 from mgdn_edge.runtime.quality.fusion_metrics import FusionMetrics, measure_fusion
 from mgdn_edge.runtime.quality.gate import FrameQuality, SpeedFigures, compare_frame

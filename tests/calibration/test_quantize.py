@@ -18,7 +18,7 @@ from mgdn_edge.runtime.fusion.contract import variant_choice
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.fusion.open_session import open_session
-from mgdn_edge.runtime.machine.processor import processor_class
+from mgdn_edge.runtime.machine.processor_class import processor_class
 from mgdn_edge.runtime.packing.verification import verify_bundle
 
 CPU, TENSORRT = 0, 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.backend_names import DEFAULT_BACKEND
-from mgdn_edge.runtime.machine.processor import processor_class
+from mgdn_edge.runtime.machine.processor_class import processor_class
 from mgdn_edge.runtime.picture.frame import Size
 
 

@@ -2,7 +2,7 @@ import platform
 
 import pytest
 
-from mgdn_edge.runtime.machine.processor import processor_class
+from mgdn_edge.runtime.machine.processor_class import processor_class
 
 
 @pytest.mark.parametrize(
