@@ -35,7 +35,7 @@ def doctor_command(
 
     report = examine_machine()
     if ceilings:
-        from mgdn_edge.runtime.measure.ceilings import measure_ceilings
+        from mgdn_edge.runtime.measure.measure_ceilings import measure_ceilings
 
         report = msgspec.structs.replace(report, ceilings=measure_ceilings())
     if as_json:

@@ -1,6 +1,6 @@
 """Automatic alignment from what both cameras happen to see, or an honest refusal.
 
-1. Coarse candidates over zoom, turn and shift (coarse.py), refined a little (refine.py) and
+1. Coarse candidates over zoom, turn and shift (coarse_search.py), refined a little (refine.py) and
    ranked by their correlation.
 2. The best is refined at two resolutions.
 3. Four observations say whether to believe it (``Evidence``); a logistic model fitted on pairs

@@ -31,7 +31,7 @@ from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.bench import SCENES, SEED, draw_pair
-from mgdn_edge.runtime.measure.ceilings import measure_ceilings
+from mgdn_edge.runtime.measure.measure_ceilings import measure_ceilings
 from mgdn_edge.runtime.measure.profiling.advice import advise
 from mgdn_edge.runtime.measure.profiling.join import join_timeline
 from mgdn_edge.runtime.measure.profiling.onnxruntime_trace import read_trace

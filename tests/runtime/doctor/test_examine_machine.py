@@ -160,10 +160,10 @@ def test_packaged_networks_are_verified(tiny_bundle, tmp_path, monkeypatch):
 
 
 def test_ceilings_are_measured_only_when_asked_for(monkeypatch, run_mgdn):
-    from mgdn_edge.runtime.measure import ceilings
+    from mgdn_edge.runtime.measure import measure_ceilings
 
-    found = ceilings.Ceilings(2, 40.0, 200.0, 128)
-    monkeypatch.setattr(ceilings, "measure_ceilings", lambda: found)
+    found = measure_ceilings.Ceilings(2, 40.0, 200.0, 128)
+    monkeypatch.setattr(measure_ceilings, "measure_ceilings", lambda: found)
     assert "40.0 GB/s" in run_mgdn("doctor", "--ceilings").out
     assert "GB/s" not in run_mgdn("doctor").out
     assert '"gflops":200.0' in run_mgdn("doctor", "--ceilings", "--json").out

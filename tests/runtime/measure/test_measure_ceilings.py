@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from mgdn_edge.runtime.machine.ceilings import Ceilings
-from mgdn_edge.runtime.measure import ceilings
-from mgdn_edge.runtime.measure.ceilings import MIB, copy_bytes, measure_ceilings
+from mgdn_edge.runtime.measure import measure_ceilings
+from mgdn_edge.runtime.measure.measure_ceilings import MIB, copy_bytes, measure_ceilings
 from mgdn_edge.runtime.measure.small_onnx import encode_model
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(ceilings, "SECONDS", 0.0)
-    monkeypatch.setattr(ceilings, "LEAST_COPY", MIB)
-    monkeypatch.setattr(ceilings, "MOST_COPY", MIB)
-    monkeypatch.setattr(ceilings, "SIDE", 64)
+    monkeypatch.setattr(measure_ceilings, "SECONDS", 0.0)
+    monkeypatch.setattr(measure_ceilings, "LEAST_COPY", MIB)
+    monkeypatch.setattr(measure_ceilings, "MOST_COPY", MIB)
+    monkeypatch.setattr(measure_ceilings, "SIDE", 64)
 
 
 def test_both_are_measured_on_the_threads_asked_for(quick):
@@ -25,14 +25,14 @@ def test_both_are_measured_on_the_threads_asked_for(quick):
 
 
 def test_figures_are_operations_and_bytes_over_seconds(quick, monkeypatch):
-    monkeypatch.setattr(ceilings, "best_seconds", lambda run: 0.001)
+    monkeypatch.setattr(measure_ceilings, "best_seconds", lambda run: 0.001)
     found = measure_ceilings(threads=2)
     assert found.gbps == round(2 * MIB / 0.001 / 1e9, 2)
     assert found.gflops == round(2 * 64**3 / 0.001 / 1e9, 1)
 
 
 def test_the_copy_copies_every_byte():
-    run = ceilings._copy(1001, 3)
+    run = measure_ceilings._copy(1001, 3)
     run()
     parts = run.__closure__
     pairs = next(cell.cell_contents for cell in parts if isinstance(cell.cell_contents, list))
