@@ -4,7 +4,6 @@ import numpy as np
 
 from mgdn_edge.runtime.doctor.doctor_report import Finding
 from mgdn_edge.runtime.machine.conditions import Conditions
-from mgdn_edge.runtime.measure.acceptance.clause import Clause
 from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
 from mgdn_edge.runtime.measure.acceptance.report import (
     SCHEMA,
@@ -15,6 +14,7 @@ from mgdn_edge.runtime.measure.acceptance.report import (
 )
 from mgdn_edge.runtime.measure.acceptance.soak import Soak, Window
 from mgdn_edge.runtime.measure.acceptance.timing import Timing
+from mgdn_edge.runtime.measure.acceptance.verdict import Clause
 from mgdn_edge.runtime.measure.truth import TruthQuality
 from mgdn_edge.runtime.quality.gate import QualityFigures
 from mgdn_edge.runtime.quality.parity import Parity

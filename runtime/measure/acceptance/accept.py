@@ -26,13 +26,6 @@ from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.acceptance import soak as soaking
-from mgdn_edge.runtime.measure.acceptance.clause import (
-    INTERRUPTED,
-    Clause,
-    ClauseFailed,
-    ClauseState,
-    NotMeasured,
-)
 from mgdn_edge.runtime.measure.acceptance.fidelity import (
     STEPS,
     Example,
@@ -56,6 +49,13 @@ from mgdn_edge.runtime.measure.acceptance.subjects import (
     open_subject,
 )
 from mgdn_edge.runtime.measure.acceptance.timing import measure_timing
+from mgdn_edge.runtime.measure.acceptance.verdict import (
+    INTERRUPTED,
+    Clause,
+    ClauseFailed,
+    ClauseState,
+    NotMeasured,
+)
 from mgdn_edge.runtime.quality.gate import describe_verdict
 from mgdn_edge.runtime.secrets.redaction import redact
 

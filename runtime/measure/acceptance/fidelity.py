@@ -19,8 +19,8 @@ from mgdn_edge.runtime.fusion.contract.backend_names import DEFAULT_BACKEND
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.fusion.engines.memory_need import MIB, available_memory, estimate_need
-from mgdn_edge.runtime.measure.acceptance.clause import NotMeasured
 from mgdn_edge.runtime.measure.acceptance.subjects import BASE_SIZE, REFERENCE_PRECISION
+from mgdn_edge.runtime.measure.acceptance.verdict import NotMeasured
 from mgdn_edge.runtime.measure.evaluate import mean_quality
 from mgdn_edge.runtime.measure.truth import TruthQuality, measure_truth
 from mgdn_edge.runtime.picture.frame import Plane

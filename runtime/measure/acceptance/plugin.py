@@ -17,7 +17,7 @@ from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.contract.backend_names import TENSORRT_BACKEND
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.engines.engine_plan import DEFAULT_BUILDER, find_builder
-from mgdn_edge.runtime.measure.acceptance.clause import NotMeasured
+from mgdn_edge.runtime.measure.acceptance.verdict import NotMeasured
 
 FILTER = "mgdn::DynamicFilter"
 SHOWN_DIGITS = 12  # of a digest

@@ -8,16 +8,16 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.doctor.doctor_report import Finding
 from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
-from mgdn_edge.runtime.measure.acceptance.clause import (
+from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
+from mgdn_edge.runtime.measure.acceptance.soak import Soak
+from mgdn_edge.runtime.measure.acceptance.timing import Timing
+from mgdn_edge.runtime.measure.acceptance.verdict import (
     INTERRUPTED,
     Clause,
     accept_verdict,
     exit_code,
     is_accepted,
 )
-from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
-from mgdn_edge.runtime.measure.acceptance.soak import Soak
-from mgdn_edge.runtime.measure.acceptance.timing import Timing
 from mgdn_edge.runtime.quality.parity import Parity
 
 SCHEMA = "mgdn.accept/1"

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions, throttled
 from mgdn_edge.runtime.machine.text_file import read_text
-from mgdn_edge.runtime.measure.acceptance.clause import ClauseFailed, NotMeasured
 from mgdn_edge.runtime.measure.acceptance.subjects import Subject
 from mgdn_edge.runtime.measure.acceptance.timing import choose_clock, draw_pairs, fuse_once
+from mgdn_edge.runtime.measure.acceptance.verdict import ClauseFailed, NotMeasured
 from mgdn_edge.runtime.measure.bench import SCENES
 from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 

@@ -9,12 +9,12 @@ from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.measure.acceptance import fidelity as judged
-from mgdn_edge.runtime.measure.acceptance.clause import NotMeasured
 from mgdn_edge.runtime.measure.acceptance.fidelity import (
     find_refusals,
     measure_fidelity,
     open_reference,
 )
+from mgdn_edge.runtime.measure.acceptance.verdict import NotMeasured
 from mgdn_edge.runtime.quality.gate import EQUAL_PSNR
 
 

@@ -6,7 +6,6 @@ import pytest
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.conditions import Conditions
 from mgdn_edge.runtime.measure.acceptance import soak as soaking
-from mgdn_edge.runtime.measure.acceptance.clause import ClauseFailed, NotMeasured
 from mgdn_edge.runtime.measure.acceptance.soak import (
     Soak,
     Window,
@@ -19,6 +18,7 @@ from mgdn_edge.runtime.measure.acceptance.soak import (
     run_soak,
 )
 from mgdn_edge.runtime.measure.acceptance.subjects import Subject
+from mgdn_edge.runtime.measure.acceptance.verdict import ClauseFailed, NotMeasured
 from mgdn_edge.runtime.stream.latency import Percentiles
 
 QUIET = Conditions(None, (), {}, {}, {}, (), ())

@@ -1,6 +1,6 @@
 import pytest
 
-from mgdn_edge.runtime.measure.acceptance.clause import (
+from mgdn_edge.runtime.measure.acceptance.verdict import (
     Clause,
     accept_verdict,
     deciding_clause,
