@@ -33,7 +33,7 @@ from mgdn_edge.runtime.measure.acceptance.fidelity import (
     measure_fidelity,
     open_reference,
 )
-from mgdn_edge.runtime.measure.acceptance.plugin import check_operations, has_filter
+from mgdn_edge.runtime.measure.acceptance.filter_library import check_operations, has_filter
 from mgdn_edge.runtime.measure.acceptance.report import (
     SCHEMA,
     AcceptReport,

@@ -17,7 +17,7 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.engines import engine_plan, engine_session, variant_engine
 from mgdn_edge.runtime.measure.acceptance import accept
-from mgdn_edge.runtime.measure.acceptance import plugin as operations
+from mgdn_edge.runtime.measure.acceptance import filter_library as operations
 from mgdn_edge.runtime.measure.acceptance.accept import accept_bundle
 from mgdn_edge.runtime.measure.acceptance.request import AcceptRequest, choose_backend
 from mgdn_edge.runtime.packing import creation
