@@ -15,8 +15,12 @@ import numpy as np
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.conditions import describe_conditions
 from mgdn_edge.runtime.machine.environment import describe_environment
+from mgdn_edge.runtime.measure.acceptance.accept_result import (
+    AcceptReport,
+    AcceptResult,
+    SubjectParity,
+)
 from mgdn_edge.runtime.measure.acceptance.fidelity import Example
-from mgdn_edge.runtime.measure.acceptance.report import AcceptReport, AcceptResult, SubjectParity
 from mgdn_edge.runtime.measure.acceptance.timing import Timing
 from mgdn_edge.runtime.report.document import render_document
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture

@@ -4,14 +4,14 @@ import numpy as np
 
 from mgdn_edge.runtime.doctor.doctor_report import Finding
 from mgdn_edge.runtime.machine.conditions import Conditions
-from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
-from mgdn_edge.runtime.measure.acceptance.report import (
+from mgdn_edge.runtime.measure.acceptance.accept_result import (
     SCHEMA,
     AcceptReport,
     AcceptResult,
     SubjectParity,
     judge,
 )
+from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
 from mgdn_edge.runtime.measure.acceptance.soak import Soak, Window
 from mgdn_edge.runtime.measure.acceptance.timing import Timing
 from mgdn_edge.runtime.measure.acceptance.verdict import Clause

@@ -26,6 +26,13 @@ from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.acceptance import soak as soaking
+from mgdn_edge.runtime.measure.acceptance.accept_result import (
+    SCHEMA,
+    AcceptReport,
+    AcceptResult,
+    SubjectParity,
+    judge,
+)
 from mgdn_edge.runtime.measure.acceptance.fidelity import (
     STEPS,
     Example,
@@ -34,13 +41,6 @@ from mgdn_edge.runtime.measure.acceptance.fidelity import (
     open_reference,
 )
 from mgdn_edge.runtime.measure.acceptance.filter_library import check_operations, has_filter
-from mgdn_edge.runtime.measure.acceptance.report import (
-    SCHEMA,
-    AcceptReport,
-    AcceptResult,
-    SubjectParity,
-    judge,
-)
 from mgdn_edge.runtime.measure.acceptance.request import AcceptRequest, Show, choose_backend, silent
 from mgdn_edge.runtime.measure.acceptance.subjects import (
     BASE_SIZE,
