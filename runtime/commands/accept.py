@@ -61,7 +61,7 @@ def accept_command(
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.measure.acceptance.accept import accept_bundle
-    from mgdn_edge.runtime.measure.acceptance.request import AcceptRequest
+    from mgdn_edge.runtime.measure.acceptance.accept_request import AcceptRequest
     from mgdn_edge.runtime.report.accept_report import (
         PAGE_FILE,
         REPORT_FILE,

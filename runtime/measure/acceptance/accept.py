@@ -26,6 +26,12 @@ from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.acceptance import soak as soaking
+from mgdn_edge.runtime.measure.acceptance.accept_request import (
+    AcceptRequest,
+    Show,
+    choose_backend,
+    silent,
+)
 from mgdn_edge.runtime.measure.acceptance.accept_result import (
     SCHEMA,
     AcceptReport,
@@ -41,7 +47,6 @@ from mgdn_edge.runtime.measure.acceptance.fidelity import (
     open_reference,
 )
 from mgdn_edge.runtime.measure.acceptance.filter_library import check_operations, has_filter
-from mgdn_edge.runtime.measure.acceptance.request import AcceptRequest, Show, choose_backend, silent
 from mgdn_edge.runtime.measure.acceptance.subjects import (
     BASE_SIZE,
     Subject,

@@ -19,7 +19,7 @@ from mgdn_edge.runtime.fusion.engines import engine_plan, engine_session, varian
 from mgdn_edge.runtime.measure.acceptance import accept
 from mgdn_edge.runtime.measure.acceptance import filter_library as operations
 from mgdn_edge.runtime.measure.acceptance.accept import accept_bundle
-from mgdn_edge.runtime.measure.acceptance.request import AcceptRequest, choose_backend
+from mgdn_edge.runtime.measure.acceptance.accept_request import AcceptRequest, choose_backend
 from mgdn_edge.runtime.packing import creation
 
 pytestmark = pytest.mark.export
