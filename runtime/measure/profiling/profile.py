@@ -33,7 +33,7 @@ from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.bench import SCENES, SEED, draw_pair
 from mgdn_edge.runtime.measure.measure_ceilings import measure_ceilings
 from mgdn_edge.runtime.measure.profiling.advice import advise
-from mgdn_edge.runtime.measure.profiling.join import join_timeline
+from mgdn_edge.runtime.measure.profiling.join_timeline import join_timeline
 from mgdn_edge.runtime.measure.profiling.onnxruntime_trace import read_trace
 from mgdn_edge.runtime.measure.profiling.profiler_cost import measure_profiler_cost
 from mgdn_edge.runtime.measure.profiling.report import (

@@ -16,7 +16,7 @@ import numpy as np
 
 from mgdn_edge.runtime.bundle.graph_facts import NodeFacts, TensorFacts
 from mgdn_edge.runtime.machine.ceilings import Ceilings
-from mgdn_edge.runtime.measure.profiling.join import How, Part
+from mgdn_edge.runtime.measure.profiling.join_timeline import How, Part
 
 Bound = Literal["memory", "arithmetic", "neither"]
 # Below this share of the roof neither limit explains the time: waiting, short vectors, threads.

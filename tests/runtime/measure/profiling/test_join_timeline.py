@@ -2,7 +2,7 @@
 
 import pytest
 
-from mgdn_edge.runtime.measure.profiling.join import join_timeline
+from mgdn_edge.runtime.measure.profiling.join_timeline import join_timeline
 from mgdn_edge.runtime.measure.profiling.timeline import Kernel
 
 
