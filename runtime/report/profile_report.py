@@ -19,7 +19,11 @@ from mgdn_edge.runtime.report.roofline_plot import plot_roofline
 from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.measure.profiling.report import Group, ProfileReport, ProfileResult
+    from mgdn_edge.runtime.measure.profiling.profile_result import (
+        Group,
+        ProfileReport,
+        ProfileResult,
+    )
 
 MOST_BARS = 10
 MOST_ROWS = 40  # parts in the table: what is shorter is in the JSON

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mgdn_edge.plugins.native import HOW_TO_BUILD, find_library
 from mgdn_edge.runtime.bundle.export_record import DYNAMIC_VARIANT
 from mgdn_edge.runtime.machine.conditions import throttled
-from mgdn_edge.runtime.measure.profiling.report import ProfileReport, group_parts
+from mgdn_edge.runtime.measure.profiling.profile_result import ProfileReport, group_parts
 from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
 
 SENTENCES = 3

@@ -35,8 +35,7 @@ from mgdn_edge.runtime.measure.measure_ceilings import measure_ceilings
 from mgdn_edge.runtime.measure.profiling.advice import advise
 from mgdn_edge.runtime.measure.profiling.join_timeline import join_timeline
 from mgdn_edge.runtime.measure.profiling.onnxruntime_trace import read_trace
-from mgdn_edge.runtime.measure.profiling.profiler_cost import measure_profiler_cost
-from mgdn_edge.runtime.measure.profiling.report import (
+from mgdn_edge.runtime.measure.profiling.profile_result import (
     SCHEMA,
     Account,
     ProfileReport,
@@ -44,6 +43,7 @@ from mgdn_edge.runtime.measure.profiling.report import (
     group_modules,
     group_parts,
 )
+from mgdn_edge.runtime.measure.profiling.profiler_cost import measure_profiler_cost
 from mgdn_edge.runtime.measure.profiling.roofline import PartFigures, measure_part
 from mgdn_edge.runtime.measure.profiling.timeline import Timeline
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps

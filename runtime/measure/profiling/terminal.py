@@ -10,7 +10,7 @@ from mgdn_edge.runtime.machine.conditions import describe_conditions
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mgdn_edge.runtime.measure.profiling.report import Group, ProfileReport
+    from mgdn_edge.runtime.measure.profiling.profile_result import Group, ProfileReport
     from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
 
 TOP_PARTS = 12

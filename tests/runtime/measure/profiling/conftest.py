@@ -5,7 +5,7 @@ import pytest
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, NodeFacts, TensorFacts
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.conditions import Conditions
-from mgdn_edge.runtime.measure.profiling.report import (
+from mgdn_edge.runtime.measure.profiling.profile_result import (
     SCHEMA,
     Account,
     ProfileReport,

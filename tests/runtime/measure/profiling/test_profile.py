@@ -11,7 +11,7 @@ from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling import profile
 from mgdn_edge.runtime.measure.profiling.profile import middle_half, profile_network
-from mgdn_edge.runtime.measure.profiling.report import ProfileReport
+from mgdn_edge.runtime.measure.profiling.profile_result import ProfileReport
 
 
 @pytest.fixture(autouse=True)
