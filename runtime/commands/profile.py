@@ -61,8 +61,8 @@ def profile_command(
     from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
+    from mgdn_edge.runtime.measure.profiling.print_profile import print_profile
     from mgdn_edge.runtime.measure.profiling.profile import profile_network
-    from mgdn_edge.runtime.measure.profiling.terminal import print_profile
     from mgdn_edge.runtime.report.profile_report import write_profile_report
     from mgdn_edge.runtime.whole_file import Outputs, beside
 
