@@ -22,7 +22,7 @@ from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.measure.evaluate import EvaluateReport
-    from mgdn_edge.runtime.measure.truth import TruthQuality
+    from mgdn_edge.runtime.measure.truth_quality import TruthQuality
 
 MOST_SEEDS = 1000
 

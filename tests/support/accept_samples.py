@@ -15,7 +15,7 @@ from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
 from mgdn_edge.runtime.measure.acceptance.soak import Soak, Window
 from mgdn_edge.runtime.measure.acceptance.timing import Timing
 from mgdn_edge.runtime.measure.acceptance.verdict import Clause
-from mgdn_edge.runtime.measure.truth import TruthQuality
+from mgdn_edge.runtime.measure.truth_quality import TruthQuality
 from mgdn_edge.runtime.quality.gate import QualityFigures
 from mgdn_edge.runtime.quality.parity import Parity
 from mgdn_edge.runtime.stream.latency import Percentiles

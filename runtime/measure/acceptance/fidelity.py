@@ -22,7 +22,7 @@ from mgdn_edge.runtime.fusion.engines.memory_need import MIB, available_memory, 
 from mgdn_edge.runtime.measure.acceptance.subjects import BASE_SIZE, REFERENCE_PRECISION
 from mgdn_edge.runtime.measure.acceptance.verdict import NotMeasured
 from mgdn_edge.runtime.measure.evaluate import mean_quality
-from mgdn_edge.runtime.measure.truth import TruthQuality, measure_truth
+from mgdn_edge.runtime.measure.truth_quality import TruthQuality, measure_truth
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.gate import (
     GateLimits,

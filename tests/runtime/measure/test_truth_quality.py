@@ -11,7 +11,7 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.session import Session, Slot
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.measure.evaluate import evaluate_networks, mean_quality
-from mgdn_edge.runtime.measure.truth import (
+from mgdn_edge.runtime.measure.truth_quality import (
     CONTRAST_FLOOR,
     NOISE_GAIN_CEILING,
     OVERSHOOT_CEILING,
