@@ -23,7 +23,7 @@ from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.output.counts_file import CountsRecorder
-from mgdn_edge.runtime.output.sinks import AnySink, open_sink
+from mgdn_edge.runtime.output.open_sink import AnySink, open_sink
 from mgdn_edge.runtime.pairing.by_time import TimedOptions, open_pairs
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 from mgdn_edge.runtime.pairing.pairs import Pairs

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from mgdn_edge.runtime.alignment.apply.registration import RegisteredPair, Registration, SameGrid
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.session import Session, Slot
+from mgdn_edge.runtime.output.open_sink import AnySink
 from mgdn_edge.runtime.output.partial_file import Kept
-from mgdn_edge.runtime.output.sinks import AnySink
 from mgdn_edge.runtime.pairing.channel import Channel
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.pairing.pairs import Pair, Pairs

@@ -9,8 +9,8 @@ from mgdn_edge.runtime.alignment.apply.registration import resize_into
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
+from mgdn_edge.runtime.output.open_sink import Sink
 from mgdn_edge.runtime.output.partial_file import Kept
-from mgdn_edge.runtime.output.sinks import Sink
 from mgdn_edge.runtime.pairing.by_order import OrderedPairs
 from mgdn_edge.runtime.stream.ledger import STAGES, span_ns
 from mgdn_edge.runtime.stream.stream import SourceClock, fuse_stream
