@@ -16,7 +16,7 @@ from mgdn_edge.runtime.machine.environment import processor_name
 from mgdn_edge.runtime.machine.processor_class import processor_class
 from mgdn_edge.runtime.picture.frame import Plane, Size
 from mgdn_edge.runtime.quality.fusion_metrics import FusionMetrics, measure_fusion
-from mgdn_edge.runtime.quality.gate import FrameQuality, SpeedFigures, compare_frame
+from mgdn_edge.runtime.quality.precision_verdict import FrameQuality, SpeedFigures, compare_frame
 from mgdn_edge.runtime.stream.latency import percentiles
 
 SPEED_SIZE: Size = (480, 640)

@@ -33,7 +33,7 @@ from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.runtime.bundle.ranges import Ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.packing.extension import Candidate
-from mgdn_edge.runtime.quality.gate import (
+from mgdn_edge.runtime.quality.precision_verdict import (
     CandidatePrecision,
     GateLimits,
     NodeDecision,

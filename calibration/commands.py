@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mgdn_edge.calibration.qdq import Target
     from mgdn_edge.calibration.quantize import Progress
     from mgdn_edge.calibration.quantize_result import QuantizeResult
-    from mgdn_edge.runtime.quality.gate import NodeDecision
+    from mgdn_edge.runtime.quality.precision_verdict import NodeDecision
 
 EXTRA = "calibration"
 SCHEMA = "mgdn.quantize/1"
@@ -192,7 +192,7 @@ def print_verdicts_json(output: Path, result: QuantizeResult) -> None:
 def print_verdicts(output: Path, result: QuantizeResult) -> None:
     """One paragraph for each target, and what stays float."""
     from mgdn_edge.runtime.bundle.ranges import ranges_digest
-    from mgdn_edge.runtime.quality.gate import describe_verdict
+    from mgdn_edge.runtime.quality.precision_verdict import describe_verdict
 
     print(f"calibrated on {result.ranges.selection}")
     print(f"ranges {ranges_digest(result.ranges)}")

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.quality.gate import QualityFigures, SpeedFigures
+from mgdn_edge.runtime.quality.precision_verdict import QualityFigures, SpeedFigures
 
 # Name -> its unit. Those of QUALITY are figures of the picture, those of TIME of the clock.
 QUALITY = {"psnr": "dB", "psnr_worst": "dB", "ssim": "", "ssim_worst": "", "shift": "%"}

@@ -27,7 +27,7 @@ from mgdn_edge.calibration.node_precisions import (
     has_weights,
 )
 from mgdn_edge.runtime.bundle.ranges import TensorRange
-from mgdn_edge.runtime.quality.gate import NodeDecision
+from mgdn_edge.runtime.quality.precision_verdict import NodeDecision
 
 MAX_HALF = 6.0e4
 SMALLEST_HALF = 2.0**-24

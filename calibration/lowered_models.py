@@ -15,7 +15,7 @@ from mgdn_edge.runtime.bundle.onnx_file import rewrite_model
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND
 from mgdn_edge.runtime.packing.extension import Candidate
-from mgdn_edge.runtime.quality.gate import CandidatePrecision, NodeDecision
+from mgdn_edge.runtime.quality.precision_verdict import CandidatePrecision, NodeDecision
 
 BACKENDS: dict[Target, str] = {"cpu": BACKEND, "tensorrt": "tensorrt"}
 

@@ -22,7 +22,7 @@ from math import prod
 import onnx_ir as ir
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.quality.gate import NodeDecision
+from mgdn_edge.runtime.quality.precision_verdict import NodeDecision
 
 OUR_DOMAIN = "mgdn"
 FILTER = "DynamicFilter"

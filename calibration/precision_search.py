@@ -32,7 +32,7 @@ from mgdn_edge.calibration.sensitivity import (
     order_by_worth,
 )
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.quality.gate import (
+from mgdn_edge.runtime.quality.precision_verdict import (
     NodeDecision,
     QualityFigures,
     SpeedFigures,

@@ -39,7 +39,7 @@ from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.capture.sources import source_files
 from mgdn_edge.runtime.packing.extension import Candidate, extend_bundle
-from mgdn_edge.runtime.quality.gate import GateLimits
+from mgdn_edge.runtime.quality.precision_verdict import GateLimits
 from mgdn_edge.runtime.whole_file import Output, Outputs, Overwrite, beside
 
 RANGES_FILE = "ranges.json"

@@ -11,7 +11,7 @@ from mgdn_edge.calibration.quantize_result import QuantizeResult
 from mgdn_edge.runtime.bundle.ranges import ranges_digest
 from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.quality.gate import describe_verdict
+from mgdn_edge.runtime.quality.precision_verdict import describe_verdict
 from mgdn_edge.runtime.report.document import write_document
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture
 from mgdn_edge.runtime.whole_file import Output

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mgdn_edge.runtime.quality.gate import NodeDecision, QualityFigures
+from mgdn_edge.runtime.quality.precision_verdict import NodeDecision, QualityFigures
 
 MOST_UNITS = 24  # measured one by one; deeper networks are measured module by module
 

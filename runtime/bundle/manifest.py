@@ -16,7 +16,7 @@ from mgdn_edge.runtime.bundle.export_record import (
 from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec
 from mgdn_edge.runtime.bundle.ranges import PairDigest
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.quality.gate import Verdict
+from mgdn_edge.runtime.quality.precision_verdict import Verdict
 
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "MANIFEST.sig"

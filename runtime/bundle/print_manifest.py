@@ -6,7 +6,7 @@ from rich.text import Text
 
 from mgdn_edge.runtime.bundle.manifest import Manifest, listed_files
 from mgdn_edge.runtime.errors import printable
-from mgdn_edge.runtime.quality.gate import describe_verdict
+from mgdn_edge.runtime.quality.precision_verdict import describe_verdict
 
 SHORT_DIGEST = 16  # characters on the terminal; --json has all
 

@@ -23,7 +23,7 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.fusion.contract.golden_check import encode_plane
 from mgdn_edge.runtime.packing.creation import DYNAMIC_GOLDEN_SIZE, onnxruntime_version, refer
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
-from mgdn_edge.runtime.quality.gate import CandidatePrecision, Verdict
+from mgdn_edge.runtime.quality.precision_verdict import CandidatePrecision, Verdict
 from mgdn_edge.runtime.whole_file import Output
 
 # Requantising rounds a value on a border either way, which processors and runtimes decide

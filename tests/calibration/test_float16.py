@@ -15,8 +15,8 @@ from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.runtime.bundle.ranges import TensorRange
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
-from mgdn_edge.runtime.quality.gate import GateLimits
 from mgdn_edge.runtime.quality.parity import psnr
+from mgdn_edge.runtime.quality.precision_verdict import GateLimits
 
 
 @pytest.fixture(scope="module")

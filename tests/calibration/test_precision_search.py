@@ -20,7 +20,7 @@ from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.calibration.sensitivity import Unit, UnitLoss, list_units, order_by_worth
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.quality.gate import NodeDecision, QualityFigures, SpeedFigures
+from mgdn_edge.runtime.quality.precision_verdict import NodeDecision, QualityFigures, SpeedFigures
 
 QUALITY = QualityFigures(9, 50.0, 44.0, "x", 0.996, 0.99, -0.002, {})
 SPEED = SpeedFigures("x86_64", "m", "640x480", 60, 30.0, 20.0, 27.4, 0.66)

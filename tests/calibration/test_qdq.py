@@ -15,8 +15,8 @@ from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.plugins.native import find_library
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
-from mgdn_edge.runtime.quality.gate import NodeDecision
 from mgdn_edge.runtime.quality.parity import psnr
+from mgdn_edge.runtime.quality.precision_verdict import NodeDecision
 
 FILES = ("models/640x480.onnx", "models/dynamic.onnx", "models/640x480.plugin.onnx")
 TARGETS = ("cpu", "tensorrt")

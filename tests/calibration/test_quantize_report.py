@@ -13,7 +13,7 @@ from mgdn_edge.calibration.precision_search import SearchPoint, SearchResult
 from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
 from mgdn_edge.calibration.quantize_report import quantize_headline, write_quantize_report
 from mgdn_edge.calibration.sensitivity import UnitLoss
-from mgdn_edge.runtime.quality.gate import QualityFigures, SpeedFigures
+from mgdn_edge.runtime.quality.precision_verdict import QualityFigures, SpeedFigures
 from mgdn_edge.runtime.whole_file import Output
 
 

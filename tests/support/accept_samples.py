@@ -16,8 +16,8 @@ from mgdn_edge.runtime.measure.acceptance.soak import Soak, Window
 from mgdn_edge.runtime.measure.acceptance.timing import Timing
 from mgdn_edge.runtime.measure.acceptance.verdict import Clause
 from mgdn_edge.runtime.measure.truth_quality import TruthQuality
-from mgdn_edge.runtime.quality.gate import QualityFigures
 from mgdn_edge.runtime.quality.parity import Parity
+from mgdn_edge.runtime.quality.precision_verdict import QualityFigures
 from mgdn_edge.runtime.stream.latency import Percentiles
 
 BEFORE = Conditions("2 (MAXN)", (), {"gpu-thermal": 48.0}, {"oc1": 0}, {}, (), (0.2, 0.1, 0.1))

@@ -61,7 +61,7 @@ from mgdn_edge.runtime.measure.acceptance.verdict import (
     ClauseState,
     NotMeasured,
 )
-from mgdn_edge.runtime.quality.gate import describe_verdict
+from mgdn_edge.runtime.quality.precision_verdict import describe_verdict
 from mgdn_edge.runtime.secrets.redaction import redact
 
 SOAK = ("soak latency", "soak memory", "soak throttling")

@@ -24,7 +24,7 @@ from mgdn_edge.runtime.measure.acceptance.verdict import NotMeasured
 from mgdn_edge.runtime.measure.evaluate import mean_quality
 from mgdn_edge.runtime.measure.truth_quality import TruthQuality, measure_truth
 from mgdn_edge.runtime.picture.frame import Plane
-from mgdn_edge.runtime.quality.gate import (
+from mgdn_edge.runtime.quality.precision_verdict import (
     GateLimits,
     QualityFigures,
     compare_frame,

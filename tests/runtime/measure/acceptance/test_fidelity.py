@@ -15,7 +15,7 @@ from mgdn_edge.runtime.measure.acceptance.fidelity import (
     open_reference,
 )
 from mgdn_edge.runtime.measure.acceptance.verdict import NotMeasured
-from mgdn_edge.runtime.quality.gate import EQUAL_PSNR
+from mgdn_edge.runtime.quality.precision_verdict import EQUAL_PSNR
 
 
 class Shifted:

@@ -3,7 +3,7 @@ import pytest
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
-from mgdn_edge.runtime.quality.gate import (
+from mgdn_edge.runtime.quality.precision_verdict import (
     EQUAL_PSNR,
     GateLimits,
     SpeedFigures,
