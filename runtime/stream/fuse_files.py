@@ -28,6 +28,7 @@ from mgdn_edge.runtime.pairing.by_time import TimedOptions, open_pairs
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 from mgdn_edge.runtime.pairing.pairs import Pairs
 from mgdn_edge.runtime.picture.frame import Size
+from mgdn_edge.runtime.stream.fuse_stream import StreamResult, fuse_stream
 from mgdn_edge.runtime.stream.kept_frames import KeptFrames
 from mgdn_edge.runtime.stream.latency import measure_stages
 from mgdn_edge.runtime.stream.ledger import END_TO_END
@@ -35,7 +36,6 @@ from mgdn_edge.runtime.stream.observer import Observer
 from mgdn_edge.runtime.stream.pairing_figures import pairing_figures
 from mgdn_edge.runtime.stream.request import FuseRequest, Pace
 from mgdn_edge.runtime.stream.result import SCHEMA, FrameCounts, FuseResult, Summary
-from mgdn_edge.runtime.stream.stream import StreamResult, fuse_stream
 from mgdn_edge.runtime.whole_file import Outputs
 
 NOTHING_RECORDED = "nothing was recorded"

@@ -10,7 +10,7 @@ from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, op
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.output.open_sink import open_sink
 from mgdn_edge.runtime.pairing.by_order import OrderedPairs
-from mgdn_edge.runtime.stream.stream import fuse_stream
+from mgdn_edge.runtime.stream.fuse_stream import fuse_stream
 from mgdn_edge.runtime.whole_file import Outputs
 
 LUMA = InfraredOptions(luma=True)

@@ -12,8 +12,8 @@ from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
 from mgdn_edge.runtime.output.open_sink import Sink
 from mgdn_edge.runtime.output.partial_file import Kept
 from mgdn_edge.runtime.pairing.by_order import OrderedPairs
+from mgdn_edge.runtime.stream.fuse_stream import SourceClock, fuse_stream
 from mgdn_edge.runtime.stream.ledger import STAGES, span_ns
-from mgdn_edge.runtime.stream.stream import SourceClock, fuse_stream
 
 
 class SlowSession(BaselineSession):
