@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.report.fuse_report import write_fuse_report
+from mgdn_edge.runtime.stream.frame_trace import write_trace
 from mgdn_edge.runtime.stream.result import FuseResult
-from mgdn_edge.runtime.stream.trace import write_trace
 from mgdn_edge.runtime.whole_file import Output, Outputs
 
 

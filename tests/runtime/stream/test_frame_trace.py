@@ -7,8 +7,8 @@ from support.fusing import fuse
 
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.stream.frame_times import WORK_STAGES
+from mgdn_edge.runtime.stream.frame_trace import TRACKS, trace_events, write_trace
 from mgdn_edge.runtime.stream.ledger import STAGES, Ledger
-from mgdn_edge.runtime.stream.trace import TRACKS, trace_events, write_trace
 from mgdn_edge.runtime.whole_file import Output
 
 
