@@ -16,10 +16,10 @@ from mgdn_edge.runtime.picture.frame import InfraredFrame, InfraredPlane, Plane,
 from mgdn_edge.runtime.synthetic import sensor
 from mgdn_edge.runtime.synthetic.camera import Camera, infrared_camera, visible_camera
 from mgdn_edge.runtime.synthetic.clock import Clocks, random_stream
+from mgdn_edge.runtime.synthetic.moving_street import MovingStreet
 from mgdn_edge.runtime.synthetic.options import RigOptions, parse_rig
 from mgdn_edge.runtime.synthetic.street import build_street
 from mgdn_edge.runtime.synthetic.truth import Truth, box_of, find_flat, silhouette_band
-from mgdn_edge.runtime.synthetic.view import MovingStreet
 
 VISIBLE_NOISE, INFRARED_NOISE = 11, 12  # salts of the sensors' random streams
 NS = 1e9
