@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.picture.frame import Size
-from mgdn_edge.runtime.synthetic import trace
+from mgdn_edge.runtime.synthetic import traced_street
 from mgdn_edge.runtime.synthetic.camera import Camera
 from mgdn_edge.runtime.synthetic.street import Street
 from mgdn_edge.runtime.synthetic.surfaces import Materials, paint_street
@@ -41,7 +41,7 @@ class Backdrop:
 @lru_cache(maxsize=4)
 def draw_backdrop(street: Street, camera: Camera) -> Backdrop:
     """Street and camera -> Backdrop; a second call with the same arguments costs nothing."""
-    traced = trace.trace_street(street, camera)
+    traced = traced_street.trace_street(street, camera)
     positions = traced.positions(camera)
     materials = paint_street(traced, positions, street)
     light = _light(traced, positions, street)
@@ -57,7 +57,8 @@ def draw_backdrop(street: Street, camera: Camera) -> Backdrop:
         heat=_shrink(materials.heat, camera.size),
         depth=np.ascontiguousarray(traced.depth[:: traced.samples, :: traced.samples]),
         letters=_shrink(materials.letters, camera.size) > SOLID,
-        lamps=_shrink((traced.surface == trace.LAMP).astype(np.float32), camera.size) > SOLID,
+        lamps=_shrink((traced.surface == traced_street.LAMP).astype(np.float32), camera.size)
+        > SOLID,
         coarse=np.asarray(cv2.resize(positions, coarse, interpolation=cv2.INTER_NEAREST)),
     )
 
@@ -70,7 +71,7 @@ def lamp_light(street: Street, x: Float32s, y: Float32s, z: Float32s) -> Float32
         return total
     for lamp_x, height, lamp_z in street.lamps:
         below = np.float32(height) - y
-        inward = lamp_x - np.sign(lamp_x) * trace.ARM
+        inward = lamp_x - np.sign(lamp_x) * traced_street.ARM
         square = (x - np.float32(inward)) ** 2 + (z - np.float32(lamp_z)) ** 2 + below**2
         cosine = np.clip(below, 0, None) / np.sqrt(square + 0.05)
         # A shaded head: full within 50 degrees of the plumb line, nothing beyond 75.
@@ -79,10 +80,13 @@ def lamp_light(street: Street, x: Float32s, y: Float32s, z: Float32s) -> Float32
     return total
 
 
-def _light(traced: trace.Traced, positions: Float32s, street: Street) -> Float32s:
+def _light(traced: traced_street.Traced, positions: Float32s, street: Street) -> Float32s:
     x, y, z = (positions[:, :, axis] for axis in range(3))
     look = street.look
-    upright = np.isin(traced.surface, (trace.WALL, trace.SIGN, trace.POST, trace.SKYLINE))
+    upright = np.isin(
+        traced.surface,
+        (traced_street.WALL, traced_street.SIGN, traced_street.POST, traced_street.SKYLINE),
+    )
     open_sky = np.where(upright, 0.62, 1.0)
     # Streets are darker towards the foot of the houses.
     open_sky = open_sky * (0.65 + 0.35 * smooth_step(0, 4, 8.4 - np.abs(x) + 0.4 * y))
@@ -99,14 +103,14 @@ def _light(traced: trace.Traced, positions: Float32s, street: Street) -> Float32
 
 
 def _add_haze(radiance: Float32s, depth: Float32s, street: Street) -> None:
-    solid = depth < trace.FAR
+    solid = depth < traced_street.FAR
     share = np.where(solid, 1 - np.exp(-depth * np.float32(HAZE)), 0)[:, :, None]
     radiance += (np.array(street.look.sky_low, np.float32) * 0.8 - radiance) * share
 
 
-def _bright(materials: Materials, traced: trace.Traced) -> Float32s:
+def _bright(materials: Materials, traced: traced_street.Traced) -> Float32s:
     """Only what shines by itself: lamps, windows, signs."""
-    shining = (traced.surface != trace.SKY)[:, :, None] & (materials.emission > 0.12)
+    shining = (traced.surface != traced_street.SKY)[:, :, None] & (materials.emission > 0.12)
     return np.where(shining, materials.emission, 0).astype(np.float32)
 
 
