@@ -15,7 +15,7 @@ from mgdn_edge.runtime.picture.colour import JPEG_TAGS
 from mgdn_edge.runtime.picture.frame import InfraredFrame, InfraredPlane, Plane, VisibleFrame
 from mgdn_edge.runtime.synthetic import sensor
 from mgdn_edge.runtime.synthetic.camera import Camera, infrared_camera, visible_camera
-from mgdn_edge.runtime.synthetic.clock import Clocks, random_stream
+from mgdn_edge.runtime.synthetic.camera_clocks import Clocks, random_stream
 from mgdn_edge.runtime.synthetic.moving_street import MovingStreet
 from mgdn_edge.runtime.synthetic.options import RigOptions, parse_rig
 from mgdn_edge.runtime.synthetic.street import build_street

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mgdn_edge.runtime.synthetic import open_rig
-from mgdn_edge.runtime.synthetic.clock import Clocks
+from mgdn_edge.runtime.synthetic.camera_clocks import Clocks
 from mgdn_edge.runtime.synthetic.options import parse_rig
 
 MS = 1_000_000
