@@ -30,7 +30,7 @@ from mgdn_edge.runtime.capture.frames.raw_frame import Band, RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import InfraredFrame, SourceInfo, VisibleFrame
 from mgdn_edge.runtime.secrets.redaction import remember_secrets
-from mgdn_edge.runtime.synthetic.options import is_rig
+from mgdn_edge.runtime.synthetic.rig_options import is_rig
 
 LOOP_OPTIONS = ("loop", "fps")
 

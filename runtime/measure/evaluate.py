@@ -15,7 +15,7 @@ from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.truth_quality import TruthQuality, measure_truth
 from mgdn_edge.runtime.synthetic import Rig
-from mgdn_edge.runtime.synthetic.options import parse_rig
+from mgdn_edge.runtime.synthetic.rig_options import parse_rig
 
 SCHEMA = "mgdn.evaluate/1"
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.picture.frame import Size
-from mgdn_edge.runtime.synthetic.options import VISIBLE_FOV, RigOptions
+from mgdn_edge.runtime.synthetic.rig_options import VISIBLE_FOV, RigOptions
 
 Matrix = npt.NDArray[np.float64]
 HEIGHT = 2.9  # metres above the ground: a camera on a pole or a van

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from mgdn_edge.runtime.synthetic.options import RigOptions
+from mgdn_edge.runtime.synthetic.rig_options import RigOptions
 
 NS = 1_000_000_000
 FFC_SECONDS = Fraction(2, 5)  # uncooled cores close their shutter for 0.3 to 0.5 s

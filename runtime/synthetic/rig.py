@@ -17,7 +17,7 @@ from mgdn_edge.runtime.synthetic import sensor
 from mgdn_edge.runtime.synthetic.camera import Camera, infrared_camera, visible_camera
 from mgdn_edge.runtime.synthetic.camera_clocks import Clocks, random_stream
 from mgdn_edge.runtime.synthetic.moving_street import MovingStreet
-from mgdn_edge.runtime.synthetic.options import RigOptions, parse_rig
+from mgdn_edge.runtime.synthetic.rig_options import RigOptions, parse_rig
 from mgdn_edge.runtime.synthetic.street import build_street
 from mgdn_edge.runtime.synthetic.truth import Truth, box_of, find_flat, silhouette_band
 

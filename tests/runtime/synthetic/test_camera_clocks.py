@@ -7,7 +7,7 @@ import pytest
 
 from mgdn_edge.runtime.synthetic import open_rig
 from mgdn_edge.runtime.synthetic.camera_clocks import Clocks
-from mgdn_edge.runtime.synthetic.options import parse_rig
+from mgdn_edge.runtime.synthetic.rig_options import parse_rig
 
 MS = 1_000_000
 

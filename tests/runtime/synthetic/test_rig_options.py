@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.synthetic.options import PARSERS, SCENES, RigOptions, parse_rig
+from mgdn_edge.runtime.synthetic.rig_options import PARSERS, SCENES, RigOptions, parse_rig
 
 GOOD = {
     "seed": ("7", 7),
