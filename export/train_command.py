@@ -110,7 +110,7 @@ def train_command(
     from mgdn_edge.runtime.capture.sources import InfraredOptions
     from mgdn_edge.runtime.commands.interrupt import stop_on_signal
     from mgdn_edge.runtime.machine.page_retention import retain_pages
-    from mgdn_edge.runtime.thermal.scale import parse_span
+    from mgdn_edge.runtime.thermal.count_scale import parse_span
 
     if steps is not None and minutes is not None:
         raise UserError("give either steps or minutes, not both: --minutes 20")

@@ -119,7 +119,7 @@ def align_command(
         align_by_target,
     )
     from mgdn_edge.runtime.capture.sources import InfraredOptions
-    from mgdn_edge.runtime.thermal.scale import parse_span
+    from mgdn_edge.runtime.thermal.count_scale import parse_span
 
     if (points is not None) + (target is not None) + click > 1:
         raise UserError("--points, --target and --click are three ways to measure; pass one")

@@ -192,7 +192,7 @@ def fuse_command(
     from mgdn_edge.runtime.report.side_files import SideFiles
     from mgdn_edge.runtime.stream.fuse_files import fuse_files
     from mgdn_edge.runtime.stream.request import FuseRequest
-    from mgdn_edge.runtime.thermal.scale import parse_scale, parse_span
+    from mgdn_edge.runtime.thermal.count_scale import parse_scale, parse_span
     from mgdn_edge.runtime.whole_file import Outputs
 
     chosen = choose_network(bundle, network)

@@ -22,7 +22,7 @@ from mgdn_edge.runtime.output.partial_file import Kept
 from mgdn_edge.runtime.output.video_file import VideoFile
 from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.picture.frame import Plane, Size
-from mgdn_edge.runtime.thermal.scale import CountScale
+from mgdn_edge.runtime.thermal.count_scale import CountScale
 from mgdn_edge.runtime.whole_file import Output
 
 SCHEMA = "mgdn.counts/1"

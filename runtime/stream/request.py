@@ -10,7 +10,7 @@ import msgspec
 from mgdn_edge.runtime.capture.frames.eight_bit import InfraredOptions
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.pairing.by_time import TimedOptions
-from mgdn_edge.runtime.thermal.scale import CountScale
+from mgdn_edge.runtime.thermal.count_scale import CountScale
 
 Pace = Literal["none", "source"]
 DEFAULT_NETWORK = "mgdn-edge"

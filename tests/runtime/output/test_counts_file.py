@@ -6,7 +6,7 @@ import pytest
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.output.counts_file import read_counts
-from mgdn_edge.runtime.thermal.scale import CountScale, parse_scale, parse_span
+from mgdn_edge.runtime.thermal.count_scale import CountScale, parse_scale, parse_span
 
 
 @pytest.fixture
