@@ -23,7 +23,12 @@ from mgdn_edge.runtime.pairing.by_order import OrderedPairs
 from mgdn_edge.runtime.pairing.channel import Channel
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit, checked, read_clock
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
-from mgdn_edge.runtime.pairing.nearest import InfraredAt, NothingYetError, PairPolicy, Timed
+from mgdn_edge.runtime.pairing.nearest_infrared import (
+    InfraredAt,
+    NothingYetError,
+    PairPolicy,
+    Timed,
+)
 from mgdn_edge.runtime.pairing.pairs import Pair, Pairs
 from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
 

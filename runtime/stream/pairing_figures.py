@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.pairing.by_time import TimedPairs
-from mgdn_edge.runtime.pairing.nearest import PairPolicy
+from mgdn_edge.runtime.pairing.nearest_infrared import PairPolicy
 from mgdn_edge.runtime.pairing.pairs import Pairs
 from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 
