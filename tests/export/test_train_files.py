@@ -7,10 +7,10 @@ import safetensors.torch
 from rich.console import Console
 
 from mgdn_edge.cli import build_app
-from mgdn_edge.export import train as training
+from mgdn_edge.export import train
 from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS
 from mgdn_edge.export.rounded_layers import FineTuning
-from mgdn_edge.export.train import TrainingStoppedError, train
+from mgdn_edge.export.train import TrainingStoppedError
 from mgdn_edge.export.training_data import DataOptions
 from mgdn_edge.export.training_options import RunOptions
 from mgdn_edge.export.training_recipes import Recipe
@@ -40,7 +40,7 @@ class StopAfter:
 def run(data_root, output, options=RunOptions(), *, console=None, **words):  # noqa: B008 - frozen
     console = console or Console(file=io.StringIO())
     data = DataOptions((str(data_root),))
-    return train(data, output, SMALL, options, console=console, **words)
+    return train.train(data, output, SMALL, options, console=console, **words)
 
 
 def stop(data_root, output, **words):
@@ -55,7 +55,7 @@ def files(folder):
 @pytest.fixture
 def no_work(monkeypatch):
     """Ends the test where data are read."""
-    monkeypatch.setattr(training, "read_training_data", lambda options: pytest.fail("it began"))
+    monkeypatch.setattr(train, "read_training_data", lambda options: pytest.fail("it began"))
 
 
 @pytest.mark.parametrize("name", ["out.safetensors", "out.png"])

@@ -25,7 +25,6 @@ from mgdn_edge.runtime.fusion.contract.opened_session import Opened
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.acceptance import soak as soaking
 from mgdn_edge.runtime.measure.acceptance.accept_request import (
     AcceptRequest,
     Show,
@@ -47,6 +46,13 @@ from mgdn_edge.runtime.measure.acceptance.fidelity import (
     open_reference,
 )
 from mgdn_edge.runtime.measure.acceptance.filter_library import check_operations, has_filter
+from mgdn_edge.runtime.measure.acceptance.soak import (
+    Soak,
+    judge_latency,
+    judge_memory,
+    judge_throttling,
+    run_soak,
+)
 from mgdn_edge.runtime.measure.acceptance.subjects import (
     BASE_SIZE,
     Subject,
@@ -264,19 +270,19 @@ class _Acceptance:
     def soak(self, subject: Subject, session: Session) -> None:
         """Frames without pause, then its three clauses."""
         seconds = self.request.soak_seconds
-        soaks: list[soaking.Soak] = []
+        soaks: list[Soak] = []
 
         def work() -> str:
             with self.show("soak", seconds) as advance:
-                soak, self.soak_ns = soaking.run_soak(session, subject, seconds, advance)
+                soak, self.soak_ns = run_soak(session, subject, seconds, advance)
             soaks.append(soak)
             self.update(soak=soak)
-            return soaking.judge_latency(soak)
+            return judge_latency(soak)
 
         self.measure(SOAK[0], work)
         for name, judge_soak in (
-            (SOAK[1], soaking.judge_memory),
-            (SOAK[2], soaking.judge_throttling),
+            (SOAK[1], judge_memory),
+            (SOAK[2], judge_throttling),
         ):
             if soaks:
                 self.measure(name, partial(judge_soak, soaks[0]))

@@ -5,7 +5,7 @@ import pytest
 
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure import measure_ceilings
-from mgdn_edge.runtime.measure.measure_ceilings import MIB, copy_bytes, measure_ceilings
+from mgdn_edge.runtime.measure.measure_ceilings import MIB, copy_bytes
 from mgdn_edge.runtime.measure.small_onnx import encode_model
 
 
@@ -18,7 +18,7 @@ def quick(monkeypatch):
 
 
 def test_both_are_measured_on_the_threads_asked_for(quick):
-    found = measure_ceilings(threads=1)
+    found = measure_ceilings.measure_ceilings(threads=1)
     assert (found.threads, found.copy_mib) == (1, 1)
     assert found.gbps > 0 and found.gflops > 0
     assert found.ridge == pytest.approx(found.gflops / found.gbps)
@@ -26,7 +26,7 @@ def test_both_are_measured_on_the_threads_asked_for(quick):
 
 def test_figures_are_operations_and_bytes_over_seconds(quick, monkeypatch):
     monkeypatch.setattr(measure_ceilings, "best_seconds", lambda run: 0.001)
-    found = measure_ceilings(threads=2)
+    found = measure_ceilings.measure_ceilings(threads=2)
     assert found.gbps == round(2 * MIB / 0.001 / 1e9, 2)
     assert found.gflops == round(2 * 64**3 / 0.001 / 1e9, 1)
 
@@ -42,7 +42,7 @@ def test_the_copy_copies_every_byte():
 
 def test_without_onnxruntime_arithmetic_is_unknown(quick, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    found = measure_ceilings(1)
+    found = measure_ceilings.measure_ceilings(1)
     assert found.gflops is None and found.ridge is None
     assert "no ONNX Runtime" in found.sentence()
 

@@ -16,8 +16,7 @@ from mgdn_edge.runtime.fusion import backend_table
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.engines import engine_plan, engine_session, variant_engine
-from mgdn_edge.runtime.measure.acceptance import accept
-from mgdn_edge.runtime.measure.acceptance import filter_library as operations
+from mgdn_edge.runtime.measure.acceptance import accept, filter_library
 from mgdn_edge.runtime.measure.acceptance.accept import accept_bundle
 from mgdn_edge.runtime.measure.acceptance.accept_request import AcceptRequest, choose_backend
 from mgdn_edge.runtime.packing import creation
@@ -237,9 +236,9 @@ def test_a_board_without_memory_is_a_device_failure_with_the_rest_reported(
 
 def test_the_default_network_needs_its_plugin_on_tensorrt(quick, board, monkeypatch):
     def refuse(tensorrt):
-        raise operations.TensorrtPluginError("there is no mgdn_tensorrt.so; build it")
+        raise filter_library.TensorrtPluginError("there is no mgdn_tensorrt.so; build it")
 
-    monkeypatch.setattr(operations, "load_plugin", refuse)
+    monkeypatch.setattr(filter_library, "load_plugin", refuse)
     monkeypatch.setattr(engine_plan, "check_plugin", lambda: refuse(None))
     report = accept_bundle(request("mgdn-edge", backend="tensorrt"), lambda kept: None)
     plugin = report.clauses[1]
@@ -249,9 +248,9 @@ def test_the_default_network_needs_its_plugin_on_tensorrt(quick, board, monkeypa
 
 def test_without_the_plugin_asked_for_none_is_needed(quick, board, monkeypatch):
     def refuse(tensorrt):
-        raise operations.TensorrtPluginError("there is no mgdn_tensorrt.so; build it")
+        raise filter_library.TensorrtPluginError("there is no mgdn_tensorrt.so; build it")
 
-    monkeypatch.setattr(operations, "load_plugin", refuse)
+    monkeypatch.setattr(filter_library, "load_plugin", refuse)
     monkeypatch.setattr(engine_session, "obtain_engine", lambda plan, cache, **options: 1 / 0)
     planned = request("mgdn-edge", backend="tensorrt", filter="body")
     report = accept_bundle(planned, lambda kept: None)
