@@ -188,7 +188,7 @@ def fuse_command(
     from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
-    from mgdn_edge.runtime.pairing.by_time import timed_options
+    from mgdn_edge.runtime.pairing.timed_options import timed_options
     from mgdn_edge.runtime.report.side_files import SideFiles
     from mgdn_edge.runtime.stream.fuse_files import fuse_files
     from mgdn_edge.runtime.stream.request import FuseRequest

@@ -27,7 +27,7 @@ def print_table(summary: Summary) -> None:
         f"{summary.fps:.1f} fps{', interrupted' if summary.interrupted else ''}"
     )
     if summary.drift is not None:
-        from mgdn_edge.runtime.alignment.drift import drift_sentence
+        from mgdn_edge.runtime.alignment.drift_figures import drift_sentence
 
         print(drift_sentence(summary.drift))
     for name, told in summary.execution.items():

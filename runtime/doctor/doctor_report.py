@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from mgdn_edge.runtime.machine.ceilings import Ceilings
+
 FindingState = Literal["ok", "warning", "blocks"]
 
 
@@ -14,3 +16,14 @@ class Finding(msgspec.Struct, frozen=True):
     state: FindingState
     found: str
     fix: str | None = None
+
+
+class DoctorReport(msgspec.Struct, frozen=True):
+    """Everything looked at; ``usable`` is false where any finding blocks.
+
+    ``ceilings`` are measured only when asked for.
+    """
+
+    usable: bool
+    findings: tuple[Finding, ...]
+    ceilings: Ceilings | None = None

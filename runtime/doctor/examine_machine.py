@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from mgdn_edge import __version__
 from mgdn_edge.plugins.native import (
     HOW_TO_BUILD,
@@ -19,11 +17,10 @@ from mgdn_edge.plugins.native import (
     find_library,
 )
 from mgdn_edge.runtime.bundle.network_names import BASELINES, packaged_bundles
-from mgdn_edge.runtime.doctor.doctor_report import Finding
+from mgdn_edge.runtime.doctor.doctor_report import DoctorReport, Finding
 from mgdn_edge.runtime.doctor.gpu_findings import examine_gpu
 from mgdn_edge.runtime.doctor.installation import Installation
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.packing.verification import verify_bundle
 
 # Distribution and the module it brings.
@@ -47,17 +44,6 @@ MACHINES = ("x86_64", "aarch64")
 # What ONNX Runtime's CPU kernels and ours look for: x86-64 and aarch64 names of /proc/cpuinfo.
 SIMD_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "asimd", "asimddp", "i8mm")
 DEFAULT_NETWORK = "mgdn-edge"
-
-
-class DoctorReport(msgspec.Struct, frozen=True):
-    """Everything looked at; ``usable`` is false where any finding blocks.
-
-    ``ceilings`` are measured only when asked for.
-    """
-
-    usable: bool
-    findings: tuple[Finding, ...]
-    ceilings: Ceilings | None = None
 
 
 def examine_machine(here: Installation | None = None) -> DoctorReport:

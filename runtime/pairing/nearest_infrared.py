@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from mgdn_edge.runtime.capture.clocks.steady_stamps import SteadyStamps
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
+from mgdn_edge.runtime.pairing.timed_options import PairPolicy
 from mgdn_edge.runtime.picture.frame import InfraredFrame
-
-PairPolicy = Literal["nearest", "hold", "drop"]
 
 Next = Callable[[], "InfraredFrame | None"]
 

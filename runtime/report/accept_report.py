@@ -18,10 +18,10 @@ from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.measure.acceptance.accept_result import (
     AcceptReport,
     AcceptResult,
+    Example,
     SubjectParity,
+    Timing,
 )
-from mgdn_edge.runtime.measure.acceptance.fidelity import Example
-from mgdn_edge.runtime.measure.acceptance.timing import Timing
 from mgdn_edge.runtime.report.document import render_document
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture
 from mgdn_edge.runtime.report.plots import plot_frames

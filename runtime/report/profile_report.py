@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mgdn_edge.runtime.machine.environment import describe_environment
-from mgdn_edge.runtime.measure.profiling.print_profile import (
+from mgdn_edge.runtime.measure.profiling.profile_words import (
     UNBALANCED,
     describe_profiled_run,
     profile_lines,

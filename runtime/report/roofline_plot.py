@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from mgdn_edge.runtime.machine.ceilings import Ceilings
-from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
+from mgdn_edge.runtime.measure.profiling.profile_result import PartFigures
 
 NUMBERED = 8  # parts that carry the number of their row in the table
 ROOM = 2.0  # between the outermost values and the drawing's sides

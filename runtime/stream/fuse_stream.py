@@ -25,9 +25,9 @@ from mgdn_edge.runtime.output.partial_file import Kept
 from mgdn_edge.runtime.pairing.channel import Channel
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.pairing.pairs import Pair, Pairs
+from mgdn_edge.runtime.stream.frame_times import Pace
 from mgdn_edge.runtime.stream.ledger import Ledger
 from mgdn_edge.runtime.stream.observer import Observer
-from mgdn_edge.runtime.stream.request import Pace
 
 # Enough to ride over one slow decode; more only costs memory and, under Ctrl-C, patience.
 LOSSLESS_CAPACITY = 4

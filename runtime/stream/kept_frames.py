@@ -9,9 +9,8 @@ import numpy as np
 from mgdn_edge.runtime.alignment.apply.registration import RegisteredPair
 from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.picture.frame import Plane
-from mgdn_edge.runtime.stream.frame_times import frame_time_ns
+from mgdn_edge.runtime.stream.frame_times import Pace, frame_time_ns
 from mgdn_edge.runtime.stream.latency import warmup_frames
-from mgdn_edge.runtime.stream.request import Pace
 from mgdn_edge.runtime.stream.result import KeptFrame
 
 

@@ -8,12 +8,14 @@ from mgdn_edge.runtime.measure.acceptance.accept_result import (
     SCHEMA,
     AcceptReport,
     AcceptResult,
+    Example,
+    Fidelity,
+    Soak,
     SubjectParity,
+    Timing,
+    Window,
     judge,
 )
-from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
-from mgdn_edge.runtime.measure.acceptance.soak import Soak, Window
-from mgdn_edge.runtime.measure.acceptance.timing import Timing
 from mgdn_edge.runtime.measure.acceptance.verdict import Clause
 from mgdn_edge.runtime.measure.truth_quality import TruthQuality
 from mgdn_edge.runtime.quality.parity import Parity

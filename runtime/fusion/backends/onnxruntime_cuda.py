@@ -43,8 +43,8 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
     load_graph,
     runtime_errors,
 )
-from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
-from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, FilterImplementation
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice, FilterImplementation
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS
 from mgdn_edge.runtime.fusion.contract.variant_choice import static_size
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
 from mgdn_edge.runtime.fusion.cuda.memory import MemoryKind

@@ -13,7 +13,8 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, FilterImplementation
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterImplementation
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
 from mgdn_edge.runtime.fusion.cuda.memory import MemoryKind
 from mgdn_edge.runtime.fusion.cuda.session import CudaSession

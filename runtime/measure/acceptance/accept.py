@@ -35,19 +35,19 @@ from mgdn_edge.runtime.measure.acceptance.accept_result import (
     SCHEMA,
     AcceptReport,
     AcceptResult,
+    Example,
+    Soak,
     SubjectParity,
     judge,
 )
 from mgdn_edge.runtime.measure.acceptance.fidelity import (
     STEPS,
-    Example,
     describe_fidelity,
     measure_fidelity,
     open_reference,
 )
 from mgdn_edge.runtime.measure.acceptance.filter_library import check_operations, has_filter
 from mgdn_edge.runtime.measure.acceptance.soak import (
-    Soak,
     judge_latency,
     judge_memory,
     judge_throttling,

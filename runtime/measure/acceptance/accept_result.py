@@ -7,10 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.doctor.doctor_report import Finding
-from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
-from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
-from mgdn_edge.runtime.measure.acceptance.soak import Soak
-from mgdn_edge.runtime.measure.acceptance.timing import Timing
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterImplementation
+from mgdn_edge.runtime.machine.conditions import Conditions
 from mgdn_edge.runtime.measure.acceptance.verdict import (
     INTERRUPTED,
     Clause,
@@ -18,7 +16,11 @@ from mgdn_edge.runtime.measure.acceptance.verdict import (
     exit_code,
     is_accepted,
 )
+from mgdn_edge.runtime.measure.truth_quality import TruthQuality
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.parity import Parity
+from mgdn_edge.runtime.quality.precision_verdict import QualityFigures
+from mgdn_edge.runtime.stream.latency import Percentiles
 
 SCHEMA = "mgdn.accept/1"
 
@@ -32,6 +34,71 @@ class SubjectParity(msgspec.Struct, frozen=True):
     filter_implementation: FilterImplementation | None
     reference: str
     parity: Parity
+
+
+class Fidelity(msgspec.Struct, frozen=True):
+    """Over drawn night frames of the base size.
+
+    ``quality`` is what the gate of lower precisions judges by, ``differing`` the share of pixels
+    that are not the reference's. ``refusals`` has a sentence for each limit that is not kept.
+    """
+
+    precision: str
+    reference: str
+    quality: QualityFigures
+    differing: float
+    truth: TruthQuality
+    reference_truth: TruthQuality
+    refusals: tuple[str, ...]
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Milliseconds of a frame of one subject.
+
+    ``with_copies``: planes written into a slot, fused, read out of it. ``without_copies``: the
+    network alone, by the clock ``alone_by`` names. ``joules`` a frame of the whole board, None
+    where nothing measures it. ``conditions`` before and after.
+    """
+
+    precision: str
+    size: str
+    variant: str
+    with_copies: Percentiles
+    without_copies: Percentiles
+    alone_by: str
+    joules: float | None
+    execution: dict[str, str]
+    conditions: tuple[Conditions, Conditions]
+
+
+class Window(msgspec.Struct, frozen=True):
+    """Frames of one part of the soak: their end in seconds, times in ms, memory, temperature."""
+
+    second: float
+    times: Percentiles
+    resident_mib: float
+    hottest: float | None
+
+
+class Soak(msgspec.Struct, frozen=True):
+    """``drift`` is p95 of the last third's windows over that of the first third's, by medians.
+
+    ``growth_mib`` is this process's resident memory from the first window's end to the last's.
+    ``throttled`` counts events by kind, None where this machine shows none to count.
+    """
+
+    subject: str
+    asked_seconds: float
+    seconds: float
+    frames: int
+    fps: float
+    windows: tuple[Window, ...]
+    drift: float | None
+    growth_mib: float | None
+    throttled: dict[str, int] | None
+    gpu_reasons: tuple[str, ...]
+    conditions: tuple[Conditions, Conditions]
+    complete: bool
 
 
 class AcceptReport(msgspec.Struct, frozen=True):
@@ -66,6 +133,16 @@ class AcceptReport(msgspec.Struct, frozen=True):
     def exit_code(self) -> int:
         """0 accepted, 1 not, 3 where the device could not do something needed."""
         return exit_code(self.clauses)
+
+
+class Example(msgspec.Struct, frozen=True):
+    """One frame to look at: (H, W) uint8 planes."""
+
+    precision: str
+    visible: Plane
+    infrared: Plane
+    fused: Plane
+    reference: Plane
 
 
 class AcceptResult(msgspec.Struct, frozen=True):

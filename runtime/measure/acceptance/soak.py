@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions, throttled
 from mgdn_edge.runtime.machine.text_file import read_text
+from mgdn_edge.runtime.measure.acceptance.accept_result import Soak, Window
 from mgdn_edge.runtime.measure.acceptance.subjects import Subject
 from mgdn_edge.runtime.measure.acceptance.timing import choose_clock, draw_pairs, fuse_once
 from mgdn_edge.runtime.measure.acceptance.verdict import ClauseFailed, NotMeasured
 from mgdn_edge.runtime.measure.bench import SCENES
-from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
+from mgdn_edge.runtime.stream.latency import percentiles
 
 WINDOWS = 12  # five seconds each of a minute
 LEAST_WINDOWS = 3  # a first third, a last third and something between
@@ -26,36 +26,6 @@ THIRD = 3
 MOST_DRIFT = 1.25
 MOST_GROWTH_MIB = 16.0  # a leak of one 640x480 plane a second; allocators settle below it
 MIB = 1 << 20
-
-
-class Window(msgspec.Struct, frozen=True):
-    """Frames of one part of the soak: their end in seconds, times in ms, memory, temperature."""
-
-    second: float
-    times: Percentiles
-    resident_mib: float
-    hottest: float | None
-
-
-class Soak(msgspec.Struct, frozen=True):
-    """``drift`` is p95 of the last third's windows over that of the first third's, by medians.
-
-    ``growth_mib`` is this process's resident memory from the first window's end to the last's.
-    ``throttled`` counts events by kind, None where this machine shows none to count.
-    """
-
-    subject: str
-    asked_seconds: float
-    seconds: float
-    frames: int
-    fps: float
-    windows: tuple[Window, ...]
-    drift: float | None
-    growth_mib: float | None
-    throttled: dict[str, int] | None
-    gpu_reasons: tuple[str, ...]
-    conditions: tuple[Conditions, Conditions]
-    complete: bool
 
 
 def run_soak(

@@ -13,8 +13,11 @@ from typing import NamedTuple
 from mgdn_edge.plugins.native import HOW_TO_BUILD, find_library
 from mgdn_edge.runtime.bundle.export_record import DYNAMIC_VARIANT
 from mgdn_edge.runtime.machine.conditions import throttled
-from mgdn_edge.runtime.measure.profiling.profile_result import ProfileReport, group_parts
-from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
+from mgdn_edge.runtime.measure.profiling.profile_result import (
+    PartFigures,
+    ProfileReport,
+    group_parts,
+)
 
 SENTENCES = 3
 # Shares of a frame above which a finding is worth a sentence: below a tenth, doing all of it

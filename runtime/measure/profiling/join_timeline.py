@@ -20,14 +20,13 @@ them: ``graph.json`` is of a fixed size, where what pads and crops frames is fol
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal
 
 import msgspec
 
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, NodeFacts
+from mgdn_edge.runtime.measure.profiling.profile_result import How
 from mgdn_edge.runtime.measure.profiling.timeline import VIEW_OPERATORS, Kernel, Timeline
 
-How = Literal["name", "order", "unknown"]
 # Names ONNX Runtime's optimisers give to what replaces several nodes (contrib operators).
 FUSIONS = frozenset(
     {"Gelu", "BiasGelu", "FastGelu", "QuickGelu", "LayerNormalization", "SkipLayerNormalization"}

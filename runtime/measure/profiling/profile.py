@@ -38,13 +38,14 @@ from mgdn_edge.runtime.measure.profiling.onnxruntime_trace import read_trace
 from mgdn_edge.runtime.measure.profiling.profile_result import (
     SCHEMA,
     Account,
+    PartFigures,
     ProfileReport,
     ProfileResult,
     group_modules,
     group_parts,
 )
 from mgdn_edge.runtime.measure.profiling.profiler_cost import measure_profiler_cost
-from mgdn_edge.runtime.measure.profiling.roofline import PartFigures, measure_part
+from mgdn_edge.runtime.measure.profiling.roofline import measure_part
 from mgdn_edge.runtime.measure.profiling.timeline import Timeline
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.picture.frame import Plane, Size

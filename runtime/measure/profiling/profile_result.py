@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterImplementation
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.conditions import Conditions
 from mgdn_edge.runtime.machine.power import Energy
-from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
 from mgdn_edge.runtime.stream.latency import Percentiles
 
 SCHEMA = "mgdn.profile/1"
@@ -22,6 +22,43 @@ SCHEMA = "mgdn.profile/1"
 # a busy one; beyond this, other work ran.
 BALANCED = 0.05
 MOST_MODULES = 12  # rows a table of modules may have
+
+
+How = Literal["name", "order", "unknown"]
+Bound = Literal["memory", "arithmetic", "neither"]
+
+
+class PartFigures(msgspec.Struct, frozen=True):
+    """One part of the network in a frame: milliseconds, share of the frame's, and its roof.
+
+    ``nodes`` are those of ``graph.json`` it computes; ``bytes`` is None where nothing says how many
+    move, ``roof_ms`` the least time the ceilings allow, ``of_roof`` that over ``ms``.
+    """
+
+    name: str
+    module: str
+    operator: str
+    how: How
+    is_layout: bool
+    ms: float
+    share: float
+    kernels: int
+    nodes: tuple[str, ...]
+    flops: int
+    bytes: int | None
+    roof_ms: float
+    of_roof: float
+    bound: Bound | None
+
+    @property
+    def gflops(self) -> float:
+        """Arithmetic a second, 1e9."""
+        return self.flops / self.ms / 1e6 if self.ms else 0.0
+
+    @property
+    def gbps(self) -> float | None:
+        """Bytes a second, 1e9."""
+        return None if self.bytes is None or not self.ms else self.bytes / self.ms / 1e6
 
 
 class Account(msgspec.Struct, frozen=True):

@@ -8,14 +8,8 @@ import pytest
 from support.alignment_rigs import mean_error, rig_for, visible_frame
 
 from mgdn_edge.runtime.alignment.apply.remap import Alignment
-from mgdn_edge.runtime.alignment.drift import (
-    Check,
-    DriftFigures,
-    DriftMonitor,
-    DriftTracker,
-    check_drift,
-    drift_sentence,
-)
+from mgdn_edge.runtime.alignment.drift import Check, DriftMonitor, DriftTracker, check_drift
+from mgdn_edge.runtime.alignment.drift_figures import DriftFigures, drift_sentence
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.picture.frame import InfraredFrame

@@ -5,8 +5,9 @@ import pytest
 
 from mgdn_edge.runtime.capture.clocks.steady_stamps import SteadyStamps
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing.by_time import TimedOptions, TimedPairs, timed_options
+from mgdn_edge.runtime.pairing.by_time import TimedPairs
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit, read_clock, write_clock
+from mgdn_edge.runtime.pairing.timed_options import TimedOptions, timed_options
 from mgdn_edge.runtime.sync.clock_offset import measure_clock
 from mgdn_edge.runtime.sync.motion import measure_motion
 from mgdn_edge.runtime.whole_file import Output

@@ -7,8 +7,7 @@ import pytest
 
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling.profile import profile_network
-from mgdn_edge.runtime.measure.profiling.profile_result import Group
-from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
+from mgdn_edge.runtime.measure.profiling.profile_result import Group, PartFigures
 from mgdn_edge.runtime.report.profile_report import (
     MOST_ROWS,
     group_bars,

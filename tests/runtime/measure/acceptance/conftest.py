@@ -2,8 +2,7 @@
 
 import pytest
 
-from mgdn_edge.runtime.doctor.doctor_report import Finding
-from mgdn_edge.runtime.doctor.examine_machine import DoctorReport
+from mgdn_edge.runtime.doctor.doctor_report import DoctorReport, Finding
 from mgdn_edge.runtime.measure.acceptance import accept, fidelity, soak
 
 FINDINGS = (Finding("python", "ok", "3.10"), Finding("tensorrt", "warning", "hidden", "type this"))

@@ -9,8 +9,7 @@ import pytest
 from support.engine_samples import ORIN, PLENTY, STANDIN
 
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.doctor.doctor_report import Finding
-from mgdn_edge.runtime.doctor.examine_machine import DoctorReport
+from mgdn_edge.runtime.doctor.doctor_report import DoctorReport, Finding
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion import backend_table
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession

@@ -5,11 +5,10 @@ import pytest
 
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.conditions import Conditions
+from mgdn_edge.runtime.measure.acceptance.accept_result import Soak, Window
 from mgdn_edge.runtime.measure.acceptance.soak import (
     LEAST_WINDOWS,
     WINDOWS,
-    Soak,
-    Window,
     judge_latency,
     judge_memory,
     judge_throttling,

@@ -11,16 +11,16 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.session import Session, Slot
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.measure.evaluate import evaluate_networks, mean_quality
-from mgdn_edge.runtime.measure.truth_quality import (
+from mgdn_edge.runtime.measure.measure_truth import (
     CONTRAST_FLOOR,
     NOISE_GAIN_CEILING,
     OVERSHOOT_CEILING,
-    TruthQuality,
     contrasts_kept,
     measure_truth,
     noise_gain,
     overshoot,
 )
+from mgdn_edge.runtime.measure.truth_quality import TruthQuality
 from mgdn_edge.runtime.synthetic import Rig, open_rig
 
 FRAMES = (10, 60)
