@@ -59,11 +59,11 @@ def build_command(
     """Build a bundle's TensorRT engines for this device, or find them in the cache."""
     import msgspec
 
-    from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineWish, build_engines
+    from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineRequest, build_engines
     from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
     from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
 
-    wish = EngineWish(
+    wish = EngineRequest(
         bundle,
         variant=variant,
         precision=precision,

@@ -80,11 +80,11 @@ def why_command(
     """Say whether a bundle's engines are cached, and where not, which field differs."""
     import msgspec
 
-    from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineWish, explain_engines
+    from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineRequest, explain_engines
     from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
     from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
 
-    wish = EngineWish(
+    wish = EngineRequest(
         bundle,
         variant=variant,
         precision=precision,

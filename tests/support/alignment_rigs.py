@@ -5,7 +5,7 @@ import numpy as np
 
 from mgdn_edge.runtime.alignment.measure.align import RigRequest, make_rig
 from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair
-from mgdn_edge.runtime.alignment.measure.measured_geometry import Measured, rows_of
+from mgdn_edge.runtime.alignment.measure.measured_geometry import MeasuredGeometry, rows_of
 from mgdn_edge.runtime.picture.colour import JPEG_TAGS
 from mgdn_edge.runtime.picture.frame import VisibleFrame
 
@@ -22,7 +22,9 @@ def frame_pair(visible_size, infrared_size, seed=0):
 
 
 def rig_for(homography, visible_size, infrared_size, **request):
-    measured = Measured("points", rows_of(np.asarray(homography, float)), 0.5, "4 points", 4)
+    measured = MeasuredGeometry(
+        "points", rows_of(np.asarray(homography, float)), 0.5, "4 points", 4
+    )
     return make_rig(measured, frame_pair(visible_size, infrared_size), RigRequest(**request))
 
 

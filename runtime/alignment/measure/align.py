@@ -23,7 +23,7 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
 )
 from mgdn_edge.runtime.alignment.apply.rig_text import rig_text
 from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair, read_alignment_pairs
-from mgdn_edge.runtime.alignment.measure.measured_geometry import Measured, homography_rows
+from mgdn_edge.runtime.alignment.measure.measured_geometry import MeasuredGeometry, homography_rows
 from mgdn_edge.runtime.alignment.measure.overlay import encode_overlay
 from mgdn_edge.runtime.alignment.measure.point_pairs import fit_points, read_points
 from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
@@ -135,13 +135,13 @@ def align_by_target(
     return finish(files, pairs, measure_target(pairs, parsed), request)
 
 
-def measure_scene(pairs: list[AlignmentPair]) -> Measured:
-    """Frames over time -> Measured; raises UserError "not aligned: ..."."""
+def measure_scene(pairs: list[AlignmentPair]) -> MeasuredGeometry:
+    """Frames over time -> MeasuredGeometry; raises UserError "not aligned: ..."."""
     from mgdn_edge.runtime.alignment.measure.automatic import align_frames
 
     found = align_frames([(pair.visible.y, pair.infrared) for pair in pairs])
     evidence = found.evidence
-    return Measured(
+    return MeasuredGeometry(
         method="automatic",
         homography=homography_rows(found.homography),
         error_px=found.error_px,
@@ -151,13 +151,13 @@ def measure_scene(pairs: list[AlignmentPair]) -> Measured:
     )
 
 
-def measure_points(visible: Matrix, infrared: Matrix) -> Measured:
-    """(N, 2) visible, (N, 2) infrared pixels -> Measured; raises UserError."""
+def measure_points(visible: Matrix, infrared: Matrix) -> MeasuredGeometry:
+    """(N, 2) visible, (N, 2) infrared pixels -> MeasuredGeometry; raises UserError."""
     fit = fit_points(visible, infrared)
     notes = [
         f"point {index + 1} does not fit the others and was left out" for index in fit.outliers
     ]
-    return Measured(
+    return MeasuredGeometry(
         method="points",
         homography=homography_rows(fit.homography),
         error_px=fit.error_px,
@@ -192,7 +192,7 @@ class RigFiles:
 
 
 def finish(
-    files: RigFiles, pairs: list[AlignmentPair], measured: Measured, request: RigRequest
+    files: RigFiles, pairs: list[AlignmentPair], measured: MeasuredGeometry, request: RigRequest
 ) -> AlignReport:
     """Choose the view, write the rig and its overlay, report."""
     rig = make_rig(measured, pairs[0], request)
@@ -230,7 +230,7 @@ def with_plane(rig: CameraRig, new: CameraRig) -> CameraRig:
     return msgspec.structs.replace(rig, plane=(*kept, plane))
 
 
-def make_rig(measured: Measured, pair: AlignmentPair, request: RigRequest) -> CameraRig:
+def make_rig(measured: MeasuredGeometry, pair: AlignmentPair, request: RigRequest) -> CameraRig:
     """A measurement of cameras that take frames like ``pair`` -> the rig; raises UserError."""
     (height, width), (infrared_height, infrared_width) = pair.visible.y.shape, pair.infrared.shape
     visible_size, infrared_size = (height, width), (infrared_height, infrared_width)

@@ -1,4 +1,4 @@
-"""Measured: what a way of measuring says of two cameras, before a view is chosen."""
+"""MeasuredGeometry: what a way of measuring says of two cameras, before a view is chosen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
 )
 
 
-class Measured(msgspec.Struct, frozen=True):
+class MeasuredGeometry(msgspec.Struct, frozen=True):
     """What a way of measuring found, before a view is chosen.
 
     ``error_px`` in visible pixels was measured on ``error_from``; ``notes`` are sentences for

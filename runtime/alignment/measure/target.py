@@ -24,7 +24,11 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
     plane_homography,
 )
 from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair
-from mgdn_edge.runtime.alignment.measure.measured_geometry import Measured, homography_rows, rows_of
+from mgdn_edge.runtime.alignment.measure.measured_geometry import (
+    MeasuredGeometry,
+    homography_rows,
+    rows_of,
+)
 from mgdn_edge.runtime.alignment.measure.point_pairs import Points, fit_points, transfer_errors
 from mgdn_edge.runtime.errors import UserError
 
@@ -92,8 +96,8 @@ def _find(picture: npt.NDArray[np.uint8], target: AlignmentTarget) -> Points | N
     return np.asarray(corners, np.float64).reshape(-1, 2)
 
 
-def measure_target(pairs: list[AlignmentPair], target: AlignmentTarget) -> Measured:
-    """Frames of a target held at several places -> Measured; raises UserError."""
+def measure_target(pairs: list[AlignmentPair], target: AlignmentTarget) -> MeasuredGeometry:
+    """Frames of a target held at several places -> MeasuredGeometry; raises UserError."""
     views = []
     for pair in pairs:
         visible = find_target(pair.visible.y, target)
@@ -118,7 +122,7 @@ def measure_target(pairs: list[AlignmentPair], target: AlignmentTarget) -> Measu
                 "picture: this is the homography of its distance alone"
             )
         errors = transfer_errors(fit.homography, visible, infrared)
-        return Measured(
+        return MeasuredGeometry(
             method="target",
             homography=homography_rows(fit.homography),
             error_px=float(np.mean(errors)),
@@ -145,7 +149,7 @@ def _calibrate(
     views: list[tuple[Points, Points]],
     target: AlignmentTarget,
     notes: list[str],
-) -> Measured:
+) -> MeasuredGeometry:
     places = [target.places for _ in views]
     shapes = (pair.visible.y.shape, pair.infrared.shape)
     models: list[tuple[Matrix, Matrix]] = []
@@ -195,7 +199,7 @@ def _calibrate(
         f"lenses and pose calibrated to {errors[0]:.2f} and {errors[1]:.2f} px; the rig is set "
         f"for {distance:.2f} m, the target's mean distance: mgdn fuse --distance METRES changes it"
     )
-    return Measured(
+    return MeasuredGeometry(
         method="target",
         homography=homography_rows(homography),
         error_px=error,

@@ -1,4 +1,4 @@
-"""Opened: a session whose first picture was compared and not yet judged."""
+"""OpenedSession: a session whose first picture was compared and not yet judged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.quality.parity import Parity
 
 
-class Opened(msgspec.Struct, frozen=True):
+class OpenedSession(msgspec.Struct, frozen=True):
     """``parity`` is how far the session's picture is from its ``reference``.
 
     ``told`` says how it was opened, for people. ``refusal`` is the error that keeps pictures this

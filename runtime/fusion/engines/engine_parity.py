@@ -15,7 +15,7 @@ from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.contract.golden_check import GOLDEN, measure_golden
-from mgdn_edge.runtime.fusion.contract.opened_session import Opened
+from mgdn_edge.runtime.fusion.contract.opened_session import OpenedSession
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, Verification
 from mgdn_edge.runtime.fusion.engines.memory_need import MIB
@@ -32,7 +32,7 @@ def open_compared(
     bundle: Bundle,
     variant: Variant,
     open_session: Callable[[Engine], Session],
-) -> Opened:
+) -> OpenedSession:
     """Deserialise ``engine`` with ``open_session`` and see its parity, which is not judged.
 
     Where it is within the bundle's tolerance it goes into the engine's sidecar, else a
@@ -61,7 +61,7 @@ def open_compared(
     session.execution["engine"] = describe_engine(engine)
     notes = "".join(f"; {note}" for note in engine.notes)
     told = f"{describe_engine(engine)}, key {engine.key.builder_version}{notes}"
-    return Opened(session, reference, parity, told, refusal)
+    return OpenedSession(session, reference, parity, told, refusal)
 
 
 def describe_engine(engine: Engine) -> str:

@@ -21,7 +21,7 @@ from mgdn_edge.runtime.doctor.examine_machine import examine_machine
 from mgdn_edge.runtime.errors import DeviceError, UserError, printable
 from mgdn_edge.runtime.fusion.backend_table import Tell
 from mgdn_edge.runtime.fusion.contract.backend_names import TENSORRT_BACKEND
-from mgdn_edge.runtime.fusion.contract.opened_session import Opened
+from mgdn_edge.runtime.fusion.contract.opened_session import OpenedSession
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
@@ -212,9 +212,9 @@ class _Acceptance:
         except DeviceError as error:  # of closing: all its clauses are there
             self.tell(f"    closing {subject.label}: {error}")
 
-    def open(self, subject: Subject) -> Opened | None:
+    def open(self, subject: Subject) -> OpenedSession | None:
         """The opened subject; None where that failed, which its clause says."""
-        opened: list[Opened] = []
+        opened: list[OpenedSession] = []
 
         def work() -> str:
             opened.append(open_subject(self.bundle, subject, self.choice, self.tell))
@@ -223,7 +223,7 @@ class _Acceptance:
         self.measure(self.opening(subject), work)
         return opened[0] if opened else None
 
-    def judge_parity(self, subject: Subject, opened: Opened) -> str:
+    def judge_parity(self, subject: Subject, opened: OpenedSession) -> str:
         """The figures; ClauseFailed beyond the bundle's tolerance."""
         parity = opened.parity
         row = SubjectParity(

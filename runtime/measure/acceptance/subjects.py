@@ -8,7 +8,7 @@ from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backend_table import Tell, open_variant
-from mgdn_edge.runtime.fusion.contract.opened_session import Opened
+from mgdn_edge.runtime.fusion.contract.opened_session import OpenedSession
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.picture.frame import Size
 
@@ -77,7 +77,9 @@ def list_subjects(manifest: Manifest, backend: str) -> list[Subject]:
     return found
 
 
-def open_subject(bundle: Bundle, subject: Subject, choice: SessionChoice, tell: Tell) -> Opened:
+def open_subject(
+    bundle: Bundle, subject: Subject, choice: SessionChoice, tell: Tell
+) -> OpenedSession:
     """Open the subject on the choice's backend; its parity is measured, the refusal not raised.
 
     An engine is built where none is cached. UserError or DeviceError where it cannot be opened.

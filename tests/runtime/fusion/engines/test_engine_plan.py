@@ -12,7 +12,7 @@ from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.engines import engine_plan
-from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineWish, plan_bundle
+from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineRequest, plan_bundle
 from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
 from mgdn_edge.runtime.fusion.engines.engine_plan import (
     Builder,
@@ -151,7 +151,7 @@ def here(monkeypatch, standin, plugin):
 
 
 def variants(**wish):
-    return [plan.variant for plan in plan_bundle(EngineWish("mgdn-edge", **wish))[0]]
+    return [plan.variant for plan in plan_bundle(EngineRequest("mgdn-edge", **wish))[0]]
 
 
 def test_every_variant_with_a_size_unless_one_is_chosen(here):
@@ -186,4 +186,4 @@ def test_what_is_not_in_the_bundle_is_said(here, wish, sentence):
 )
 def test_a_bundle_is_a_file_or_a_packaged_name(here, bundle, sentence):
     with pytest.raises(UserError, match=sentence):
-        plan_bundle(EngineWish(bundle))
+        plan_bundle(EngineRequest(bundle))
