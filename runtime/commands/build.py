@@ -63,7 +63,7 @@ def build_command(
     from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
     from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
 
-    wish = EngineRequest(
+    request = EngineRequest(
         bundle,
         variant=variant,
         precision=precision,
@@ -73,7 +73,7 @@ def build_command(
         options=BuildOptions(workspace, tf32, level),
     )
     engines = build_engines(
-        wish,
+        request,
         EngineCache(cache_folder(cache)),
         cached_only=cached_only,
         ignore_memory=ignore_memory,

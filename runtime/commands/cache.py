@@ -84,7 +84,7 @@ def why_command(
     from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
     from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
 
-    wish = EngineRequest(
+    request = EngineRequest(
         bundle,
         variant=variant,
         precision=precision,
@@ -93,7 +93,7 @@ def why_command(
         filter=filter,
         options=BuildOptions(workspace, tf32, level),
     )
-    explanations = explain_engines(wish, EngineCache(cache_folder(cache)))
+    explanations = explain_engines(request, EngineCache(cache_folder(cache)))
     if as_json:
         typer.echo(msgspec.json.encode({"engines": explanations}).decode())
         return
