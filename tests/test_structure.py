@@ -63,7 +63,7 @@ def test_imports_point_one_way(repository: Path, folder: str) -> None:
 # Files that open others for writing, and why none of these belongs to a user. All the user's are
 # written by whole_file and partial_file.
 WRITERS = {
-    "video_file.py": "the partial file that it locked",
+    "local_media.py": "the partial file that its caller locked, or a scratch folder",
     "rtsp.py": "a network stream",
     "demo.py": "a scratch folder of its own",
     "build_process.py": "a scratch folder of its own",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mgdn_edge.runtime.errors import printable
+
 if TYPE_CHECKING:
     from mgdn_edge.runtime.stream.result import Summary
 
@@ -22,9 +24,10 @@ def print_table(summary: Summary) -> None:
     from mgdn_edge.runtime.stream.latency import latency_table
 
     counts = summary.frames
+    interrupted = ", interrupted" if summary.interrupted else ""
     print(
-        f"{summary.output}: {counts.out} frames of {counts.in_} ({counts.dropped} dropped), "
-        f"{summary.fps:.1f} fps{', interrupted' if summary.interrupted else ''}"
+        f"{printable(summary.output)}: {counts.out} frames of {counts.in_} "
+        f"({counts.dropped} dropped), {summary.fps:.1f} fps{interrupted}"
     )
     if summary.drift is not None:
         from mgdn_edge.runtime.alignment.drift_figures import drift_sentence

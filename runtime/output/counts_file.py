@@ -16,6 +16,7 @@ import numpy as np
 
 from mgdn_edge.runtime.alignment.apply.registration import RegisteredPair
 from mgdn_edge.runtime.alignment.apply.remap import working_from_visible
+from mgdn_edge.runtime.capture.files.local_media import open_media
 from mgdn_edge.runtime.capture.files.video import ticks_from_ns
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.output.partial_file import Kept
@@ -142,7 +143,7 @@ def read_counts(path: Path, frame: int, at: tuple[int, int]) -> Reading:
     Raises UserError for a file, frame or place that is not there.
     """
     try:
-        with av.open(str(path)) as container:
+        with open_media(path) as container:
             note = msgspec.json.decode(container.metadata.get(TAG, ""), type=CountsNote)
             number = -1
             for number, picture in enumerate(container.decode(video=0)):

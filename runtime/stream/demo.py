@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.capture.files.local_media import create_media
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.colour import bgr_from_planes, place_chroma
@@ -148,7 +149,7 @@ def infrared_picture(frame: InfraredFrame) -> Image:
 def write_clip(path: Path, images: Iterable[Image]) -> None:
     """(H, W, 3) uint8 BGR images of one even size -> an H.264 clip of RATE frames per second."""
     try:
-        container = av.open(str(path), "w")
+        container = create_media(path, {})
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     with container:

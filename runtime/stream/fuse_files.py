@@ -185,7 +185,8 @@ def summarise(
         execution=session.execution,
         pace=pace,
         size=None if size is None else f"{size[1]}x{size[0]}",
-        output=output,
+        # A name that is not UTF-8 stands in JSON with escapes for its bytes.
+        output=output.encode(errors="backslashreplace").decode(),
         frames=FrameCounts(result.frames_in, result.frames_out, result.frames_dropped),
         interrupted=result.interrupted,
         fps=_frames_per_second(rows["capture_ns"], rows["out_ns"]),

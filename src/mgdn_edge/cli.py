@@ -114,6 +114,10 @@ def open_standard_streams() -> None:
                 os.close(null)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if name == "stdin" else "w"))  # noqa: SIM115, PTH123
+        if name != "stdin":
+            # A name the terminal's encoding lacks, or that is not UTF-8, is shown as an escape: a
+            # run must not end in a traceback after the work.
+            getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def print_fault(
