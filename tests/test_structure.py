@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -148,6 +149,14 @@ def test_one_name_means_one_thing(repository: Path) -> None:
     assert several["alias"] == set()
     assert several["function"] - {"list_recordings", "show_progress"} == set(SHARED_FUNCTIONS)
     assert found["class"].keys() & found["alias"].keys() == set()
+
+
+def test_files_that_comments_name_exist(repository: Path) -> None:
+    """As "see motion.py", in whatever of our folders, tests and benchmarks included."""
+    known = {path.name for path in repository.rglob("*.py") if ".venv" not in path.parts}
+    for path in (path for folder in FOLDERS for path in python_files(repository, folder)):
+        named = set(re.findall(r"\w+\.py\b", path.read_text()))
+        assert named <= known, path
 
 
 def test_a_size_is_height_and_width_in_one_place(repository: Path) -> None:
