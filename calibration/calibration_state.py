@@ -1,6 +1,6 @@
 """CalibrationState: an observation that an interruption costs at most half a minute of.
 
-The file beside the output holds the histograms so far. Its name tells the network and the pairs:
+The file beside the output holds the histograms so far. Its name tells network and pairs apart:
 the same go on from it, anything else has another file. It goes when the observation is complete.
 """
 

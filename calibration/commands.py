@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EXTRA = "calibration"
 SCHEMA = "mgdn.quantize/1"
-IN_RANGE = "within float16's range"  # what is said of a node that no rule keeps
+IN_RANGE = "within float16's range"  # the reason of a node that no rule keeps
 
 EPILOG = """PAIRS is a folder with vi and ir, VISIBLE,INFRARED, or FOLDER#SET:SPLIT for rows of
 FOLDER/manifest.csv. Exit code 1 where 8 bits were refused on every target; the verdicts are in the

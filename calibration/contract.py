@@ -44,8 +44,8 @@ def parse_contract(text: str) -> tuple[ContractClause, ...]:
             None, units[name],
         ):  # fmt: skip
             raise UserError(
-                f"--contract clause {part.strip()!r} is none of psnr>=N, psnr_worst>=N, ssim>=N, "
-                "ssim_worst>=N, shift<=N%, p50<=Nms, p95<=Nms; such as "
+                f"--contract clause {part.strip()!r} is not one of psnr>=N, psnr_worst>=N, "
+                "ssim>=N, ssim_worst>=N, shift<=N%, p50<=Nms, p95<=Nms; such as "
                 "--contract 'ssim>=0.995, p95<=25ms'"
             )
         clauses.append(ContractClause(name, float(found[3])))
@@ -55,7 +55,7 @@ def parse_contract(text: str) -> tuple[ContractClause, ...]:
 def measured(
     clause: ContractClause, quality: QualityFigures, speed: SpeedFigures | None
 ) -> float | None:
-    """The figure a clause is about, None where nobody measured it."""
+    """The figure a clause is about, None where it was not measured."""
     if clause.about_time:
         return None if speed is None else float(getattr(speed, clause.name))
     return {

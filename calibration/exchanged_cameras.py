@@ -3,7 +3,7 @@
 Nothing in two grey planes says which camera made them: sharpness, entropy and brightness differ
 from set to set by more than from camera to camera. But where calibration's planes have the levels
 of the held-out pairs' *other* planes, and not those of their own, they were exchanged. Held-out
-pairs of another kind resemble neither, and then nothing is said.
+pairs of another kind resemble neither, and then there is no warning.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ HELD_SHARE = 4  # without --held-out, one in this many: the last of them, not th
 
 
 class HeldOut(NamedTuple):
-    """Held-out pairs: their facts, where they are, and what should be said about them."""
+    """Held-out pairs: their facts, where they are, and notes on them."""
 
     facts: list[PairFacts]
     recordings: list[Recording]

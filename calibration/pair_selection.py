@@ -1,4 +1,4 @@
-"""Which pairs are calibrated on: spread over dark and bright, flat and rich, and said in words."""
+"""Which pairs are calibrated on: spread over dark and bright, flat and rich, and described."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class _StoredSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Measurements:
     """Pictures and times of a network with some units in 8 bits; pictures outlive a restart.
 
-    They are kept in a file beside ``output`` whose name tells the search, so that no other search
+    They are kept in a file beside ``output`` named after the search, so that no other search
     goes on from it or removes it.
     """
 
@@ -93,8 +93,8 @@ class Measurements:
         self.model = bundle.read(dynamic_variant(bundle).file)
         self.units = list_units(decide(()))
         names = [frame.pair.name for frame in frames]
-        told = msgspec.json.encode((target, clips, names, self.units), order="deterministic")
-        self.key = hashlib.sha256(self.model + told).hexdigest()
+        facts = msgspec.json.encode((target, clips, names, self.units), order="deterministic")
+        self.key = hashlib.sha256(self.model + facts).hexdigest()
         name = f".{output.name}.{target}.{self.key[:KEY_DIGITS]}.search"
         self.path = output.with_name(name)
         self.judged = self._resume()

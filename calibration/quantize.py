@@ -187,7 +187,7 @@ class QuantizeFiles:
             self.report = outputs.claim(options.report, "--report", ".html")
 
     def write_others(self, result: QuantizeResult, options: QuantizeOptions) -> None:
-        """Write what stands beside the bundle, each whatever comes of the other."""
+        """Write the files beside the bundle, each even where the other fails."""
         try:
             if self.cache is not None:
                 clips = clip_tensors(result.ranges, options.method, "tensorrt")
@@ -226,7 +226,7 @@ def observe(
 def describe_calibration(
     ranges: Ranges, method: ClipMethod, held_out: HeldOut
 ) -> CalibrationProvenance:
-    """What the manifest says of the pairs."""
+    """What the manifest states about the pairs."""
     return CalibrationProvenance(
         ranges=ranges_digest(ranges),
         method=str(method),

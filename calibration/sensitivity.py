@@ -35,7 +35,7 @@ class UnitLoss(msgspec.Struct, frozen=True):
 def list_units(decisions: Sequence[NodeDecision], most: int = MOST_UNITS) -> list[Unit]:
     """The layers in 8 bits, by node, or by module as deep as gives at most ``most``.
 
-    Residual additions are no units: they follow the layers they add.
+    Residual additions are not units: they follow the layers they add.
     """
     layers = [each for each in decisions if each.precision == "int8" and each.operator != "Add"]
     if len(layers) <= most:

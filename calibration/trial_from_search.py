@@ -74,8 +74,8 @@ def tune_trial(
     point = best_point(result, trial.contract)
     reasons = explain_kept(result, point)
     decisions = decide_target(model, ranges, target, int8=int8, keep=(*keep, *reasons))
-    told = tuple(
+    decisions = tuple(
         msgspec.structs.replace(each, reason=reasons.get(each.node, each.reason))
         for each in decisions
     )
-    return result, trial._replace(decisions=told)
+    return result, trial._replace(decisions=decisions)

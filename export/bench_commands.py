@@ -69,7 +69,7 @@ def filter_command(
 def published_command(
     variant: Annotated[str, typer.Option(help="mff or mef.")] = "mff",
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Published weights [drawn ones; as fast].")
+        Path | None, typer.Option(help="Published weights [random ones, as fast].")
     ] = None,
     size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Frame size.")] = "640x480",
     frames: Annotated[int, typer.Option(min=1, help="Frames timed.")] = 4,

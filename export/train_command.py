@@ -50,7 +50,7 @@ def train_command(
         Path | None,
         typer.Option(
             metavar="RANGES.json",
-            help="Fine-tune as 8 bits compute; ranges.json of a bundle by mgdn quantize.",
+            help="Fine-tune for 8 bits; ranges.json of a bundle that mgdn quantize wrote.",
         ),
     ] = None,
     start: Annotated[
@@ -62,7 +62,7 @@ def train_command(
         typer.Option(metavar="DATA", help="Pairs to measure on; may be repeated [split=val]."),
     ] = None,
     licence: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Terms of data that no manifest states.")
+        str | None, typer.Option(metavar="TEXT", help="Licence of data whose manifest states none.")
     ] = None,
     frames: Annotated[
         int | None,

@@ -51,7 +51,7 @@ class PairSet:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What is learnt from, what is only looked at, and what should be said about it."""
+    """What is learnt from, what is only looked at, and notes on it."""
 
     training: PairSet
     validation: PairSet

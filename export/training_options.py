@@ -97,7 +97,7 @@ class RunFiles:
         self._unfinished = unfinished
 
     def remove_state(self) -> None:
-        """Remove the state of the run, or of the one it continued; none of anybody else's."""
+        """Remove the state of the run, or of the one it continued; no other run's."""
         if self._unfinished or self.state.written:
             self.state.output.path.resolve().unlink(missing_ok=True)
 

@@ -15,14 +15,14 @@ EXIT_CODES = {
 }
 NOT_ACCEPTED, INTERRUPTED = 1, 130
 
-LONGEST_SENTENCE = 10_000  # characters; what a stranger's file makes longer is nobody's sentence
+LONGEST_SENTENCE = 10_000  # characters; a longer one is a stranger's file quoted
 
 
 class UserError(Exception):
     """One sentence: what was got, what was wanted, what to type.
 
     The command line prints it as a single line and exits with ``exit_code``; library callers
-    catch it like any exception. Passwords in it are redacted, whoever wrote them there.
+    catch it like any exception. Passwords in it are redacted, whatever wrote them there.
     """
 
     exit_code: ClassVar[int] = 2

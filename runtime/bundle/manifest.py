@@ -1,4 +1,4 @@
-"""Manifest: what a bundle says about itself; every other file hangs on a digest in it."""
+"""Manifest: what a bundle states about itself, with a digest of every other file."""
 
 from collections import Counter
 from typing import Annotated

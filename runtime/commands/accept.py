@@ -40,10 +40,10 @@ def accept_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where to; default accept-HOST-DATE."),
+        typer.Option(metavar="FOLDER", help="Folder to write; default accept-HOST-DATE."),
     ] = None,
     soak: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Fuse without pause for so long.")
+        float, typer.Option(min=0, metavar="SECONDS", help="How long to fuse without pause.")
     ] = 60.0,
     frames: Annotated[
         int, typer.Option(min=10, metavar="N", help="Frames timed at each size, at most a minute.")

@@ -98,7 +98,7 @@ def align_command(
         float | None, typer.Option(metavar="METRES", help="How far away the scene is.")
     ] = None,
     add: Annotated[
-        bool, typer.Option("--add", help="Add this distance to the rig file there is.")
+        bool, typer.Option("--add", help="Add this distance to the existing rig file.")
     ] = False,
     infrared_luma: InfraredLuma = False,
     infrared_span: InfraredSpan = None,

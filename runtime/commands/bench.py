@@ -135,5 +135,5 @@ def _print_table(report: BenchReport) -> None:
         )
     Console().print(table)
     for row in report.networks:
-        for fact, told in row.execution.items():
-            print(f"{row.network}, {fact}: {told}")
+        for fact, text in row.execution.items():
+            print(f"{row.network}, {fact}: {text}")

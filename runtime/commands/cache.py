@@ -105,14 +105,16 @@ def why_command(
 def clean_command(
     older_than: Annotated[
         float | None,
-        typer.Option(min=0, metavar="DAYS", help="Remove engines not used for so many days."),
+        typer.Option(min=0, metavar="DAYS", help="Remove engines not used for this many days."),
     ] = None,
     max_size: Annotated[
         int | None,
         typer.Option(min=0, metavar="MIB", help="Remove the longest unused down to this size."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove everything.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be removed.")
+    ] = False,
     cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -57,10 +57,10 @@ def print_findings(findings: Sequence[Finding]) -> None:
             typer.echo(f"{'':7}  {'':{names}}  fix: {finding.fix}")  # whole, to be copied
     blocking = [finding.name for finding in findings if finding.state == "blocks"]
     warnings = [finding.name for finding in findings if finding.state == "warning"]
-    told = f"not usable before this is fixed: {', '.join(blocking)}" if blocking else "usable"
+    text = f"not usable before this is fixed: {', '.join(blocking)}" if blocking else "usable"
     if warnings:
-        told += f"; worth fixing: {', '.join(warnings)}"
-    typer.echo(f"\n{told}")
+        text += f"; worth fixing: {', '.join(warnings)}"
+    typer.echo(f"\n{text}")
 
 
 def _print_paragraph(beginning: str, text: str) -> None:

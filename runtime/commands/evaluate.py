@@ -58,7 +58,7 @@ def evaluate_command(
     seeds: Annotated[
         str | None, typer.Option(metavar="A-B", help="Seeds A to B instead of the scene's own.")
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Frames a seed, spread over it.")] = 6,
+    frames: Annotated[int, typer.Option(min=1, help="Frames per seed, spread over it.")] = 6,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
     """Judge networks on drawn scenes whose truth is known: contrast, noise, overshoot."""
@@ -133,8 +133,8 @@ def _print_table(report: EvaluateReport) -> None:
             f"{session.network}: {session.backend}, {session.variant}, {session.precision}"
             f"{filtered or ''}"
         )
-        for fact, told in session.execution.items():
-            print(f"{session.network}, {fact}: {told}")
+        for fact, text in session.execution.items():
+            print(f"{session.network}, {fact}: {text}")
 
 
 def _cells(quality: TruthQuality) -> list[str]:

@@ -147,14 +147,19 @@ def fuse_command(
     infrared_span: InfraredSpan = None,
     infrared_agc: Annotated[
         AgcChoice | None,
-        typer.Option(help="16-bit counts to levels as the scene asks, without flicker."),
+        typer.Option(help="Levels from 16-bit counts that follow the scene without flicker."),
     ] = None,
     infrared_scale: Annotated[
         str | None,
-        typer.Option(metavar="K[:K0]", help="Kelvin a count (and at 0): spans such as 10C:40C."),
+        typer.Option(
+            metavar="K[:K0]", help="Kelvin per count (and at 0), for spans such as 10C:40C."
+        ),
     ] = None,
     infrared_black_hot: Annotated[
-        bool, typer.Option("--infrared-black-hot", help="The camera shows heat dark: turn it.")
+        bool,
+        typer.Option(
+            "--infrared-black-hot", help="Invert the levels of a camera that shows heat dark."
+        ),
     ] = False,
     infrared_repair: Annotated[
         bool, typer.Option("--infrared-repair", help="Find dead infrared pixels and fill them.")

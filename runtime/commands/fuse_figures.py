@@ -33,8 +33,8 @@ def print_table(summary: Summary) -> None:
         from mgdn_edge.runtime.alignment.drift_figures import drift_sentence
 
         print(drift_sentence(summary.drift))
-    for name, told in summary.execution.items():
-        print(f"{name}: {told}")
+    for name, text in summary.execution.items():
+        print(f"{name}: {text}")
     if summary.end_to_end is None:
         return
     if (pairing := summary.pairing) is not None and pairing.skew is not None:

@@ -44,7 +44,7 @@ OverwriteFiles = Annotated[
     typer.Option(
         "--overwrite",
         "-y",
-        help="Replace files that exist; without it a terminal is asked, all else refused.",
+        help="Replace files that exist; without it you are asked at a terminal, refused elsewhere.",
     ),
 ]
 VisiblePassword = Annotated[

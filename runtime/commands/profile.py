@@ -87,7 +87,7 @@ def profile_command(
 
 @contextmanager
 def _progress(frames: int, *, shown: bool) -> Iterator[Callable[[str, int], None]]:
-    """A bar on stderr where somebody may look at it."""
+    """A bar on stderr where that is a terminal."""
     if not shown or not sys.stderr.isatty():
         yield lambda what, done: None
         return

@@ -123,7 +123,7 @@ def _bindings(here: Installation, device: Device) -> Finding:
 
 
 def _tensorrt(here: Installation, device: Device | None, is_board: bool) -> tuple[Finding, str]:
-    """What to say of it, and its version, empty where it does not import."""
+    """What was found, and its version, empty where it does not import."""
     try:
         version = here.module("tensorrt")
     except (ImportError, OSError) as error:

@@ -49,11 +49,11 @@ def open_session(
             if fallback is None or spare is None:
                 raise _with_fallback(error, backend) from error
             other = "" if spare.precision == variant.precision else f", in {spare.precision}"
-            told = f"{fallback} in place of {backend}{other}: {error}"
-            tell(told)
+            text = f"{fallback} in place of {backend}{other}: {error}"
+            tell(text)
             taken = msgspec.structs.replace(choice, backend=fallback, fallback=None)
             session = open_variant(bundle, spare, taken, size=size, tell=tell).trust()
-            session.execution["fallback"] = told
+            session.execution["fallback"] = text
             return session
 
 

@@ -16,7 +16,7 @@ Overshoot is that of a step response (IEEE Std 181: peak beyond the levels, rela
 at every pixel of a person's outline the furthest that the clean fused plane leaves the range both
 clean sources span nearby, over that range. The mean over all outlines is the figure of the goal;
 it is forgiving where only some outlines have halos (sharpening infrared by its difference from a
-Gaussian of sigma 2 means 8 %), so the 95th percentile stands beside it.
+Gaussian of sigma 2 means 8 %), so the 95th percentile is given beside it.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def read_counts(path: Path, frame: int, at: tuple[int, int]) -> Reading:
             raise UserError(f"{path} has {number + 1} frames, numbered from 0; --frame {frame}")
     except (av.FFmpegError, OSError, msgspec.DecodeError) as error:
         raise UserError(
-            f"{path} is no counts file ({error}); write one: "
+            f"{path} is not a counts file ({error}); write one: "
             "mgdn fuse ... --record-infrared FILE.mkv"
         ) from None
 

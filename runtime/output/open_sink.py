@@ -29,7 +29,7 @@ def open_sink(
     """OUTPUT as typed, what the visible source promises, how many frames -> its sink.
 
     Claims OUTPUT in ``outputs`` and creates nothing. Raises UserError where it cannot be written,
-    names no known kind of file, cannot hold ``frames``, or belongs to somebody.
+    is of no known kind, cannot hold ``frames``, or belongs to the user.
     """
     remember_secrets(uri)
     if uri.lower().startswith("rtsp://"):
@@ -46,7 +46,7 @@ def open_sink(
         return VideoSink(outputs.claim(path, OUTPUT), source, live=live)
     if suffix not in IMAGE_SUFFIXES:
         raise UserError(
-            f"{path} names no kind of output that is written; end it in "
+            f"{path} is not a kind of output that mgdn writes; end it in "
             f"{' '.join(VIDEO_SUFFIXES)} for a video, {' '.join(IMAGE_SUFFIXES)} for one image, "
             "or / for a folder of PNG"
         )

@@ -200,7 +200,7 @@ class Feed(threading.Thread, Generic[F]):
         self.start()
 
     def run(self) -> None:
-        """The thread itself: ends with the source, or when nobody takes its frames."""
+        """The thread itself: ends with the source, or when its frames are no longer taken."""
         try:
             with closing(self._source.frames()) as frames:
                 for frame in frames:

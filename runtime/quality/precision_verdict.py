@@ -69,7 +69,7 @@ class SpeedFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Milliseconds a frame of ``size``, in turns with float32 on one machine.
 
     ``ratio`` is the median over turns of candidate over float32. ``processor`` is the class this
-    holds for (see ``runtime.processor``), ``machine`` its name.
+    holds for (see ``processor_class``), ``machine`` its name.
     """
 
     processor: str
@@ -203,7 +203,7 @@ def describe_verdict(verdict: Verdict) -> str:
 
 
 def describe_speed(speed: SpeedFigures | None, backend: str) -> str:
-    """In words: how long a frame takes beside float32, or that nobody measured."""
+    """In words: how long a frame takes beside float32, or that it was not measured."""
     if speed is None:
         return f"speed on {backend} not measured"
     return (

@@ -1,4 +1,4 @@
-"""One HTML file that says how a run went: verdict, pictures, frame times, figures, machine.
+"""One HTML file on how a run went: verdict, pictures, frame times, figures, machine.
 
 document.py      a template and its values -> the file, written whole
 frame_times.py   ledger rows -> the time of each frame, as the pace defines it

@@ -126,8 +126,8 @@ def describe_meanwhile(timings: Sequence[Timing]) -> str:
     """Power mode, clocks, heat and throttling from before the first timing to after the last."""
     if not timings:
         return ""
-    told = describe_conditions(timings[0].conditions[0], timings[-1].conditions[1])
-    return "; ".join(f"{name}: {text}" for name, text in told.items())
+    described = describe_conditions(timings[0].conditions[0], timings[-1].conditions[1])
+    return "; ".join(f"{name}: {text}" for name, text in described.items())
 
 
 def draw_example(example: Example) -> list[Picture]:

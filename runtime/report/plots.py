@@ -20,7 +20,7 @@ WANTED_TICKS = 4
 
 
 class Tick(msgspec.Struct, frozen=True):
-    """A horizontal line at ``y`` percent from the top, and what it stands for."""
+    """A horizontal line at ``y`` percent from the top, and what it means."""
 
     y: float
     label: str

@@ -32,7 +32,7 @@ class SideFiles:
     def write(self, result: FuseResult, command: str) -> None:
         """Write both; ``command`` is what the page says was typed.
 
-        One that fails does not take the other, nor the recording: EndedEarlyError tells at the end.
+        One that fails does not take the other, nor the recording: EndedEarlyError comes at the end.
         """
         failures, summary = list(result.failures), result.summary
         if self.trace is not None:

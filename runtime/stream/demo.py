@@ -43,7 +43,7 @@ Image = npt.NDArray[np.uint8]
 class DemoFigures(Summary, frozen=True):
     """demo.json: the fusion's figures, and the SHA-256 of ``files`` so that a rerun knows its own.
 
-    A file of the demonstration that somebody changed since is theirs.
+    A file of the demonstration that was changed since belongs to the user.
     """
 
     files: dict[str, str] = msgspec.field(default_factory=dict)

@@ -18,7 +18,7 @@ from mgdn_edge.runtime.stream.result import KeptFrame
 class KeptFrames:
     """Observes a stream: never more than three frames and one spare plane, however long it is.
 
-    ``count`` is how many frames there will be, None where nobody knows.
+    ``count`` is how many frames there will be, None where that is not known.
 
     Sources hand out frames they do not touch again, so holding one copies nothing; the fused
     plane belongs to its slot and is copied once a frame (640x480: 12 us alone, 50 us beside a

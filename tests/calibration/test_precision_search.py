@@ -35,7 +35,7 @@ def test_a_contract_is_read_and_written_as_typed():
     "text", ["", "ssim", "ssim<=0.9", "p95>=3", "p95<=3s", "speed>=2", "ssim>=a", "psnr>=40;p95<=3"]
 )
 def test_a_wrong_clause_names_the_right_ones(text):
-    with pytest.raises(UserError, match=r"is none of psnr>=N, .*p95<=Nms"):
+    with pytest.raises(UserError, match=r"is not one of psnr>=N, .*p95<=Nms"):
         parse_contract(text)
 
 

@@ -121,7 +121,7 @@ def wrong_type(model: bytes) -> bytes:
 
 REFUSED = {
     "cut": (lambda model: model[:5000], "the parser refused the model"),
-    "emptied": (lambda model: b"", "the model is no frame graph; it has no tensors"),
+    "emptied": (lambda model: b"", "the model is not a frame graph; it has no tensors"),
     "no protobuf": (lambda model: b"\xff" * 4000, "the parser refused the model"),
     "types": (wrong_type, "the parser refused the model at node core.stem/Conv (Conv): "),
 }

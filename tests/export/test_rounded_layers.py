@@ -202,7 +202,7 @@ def test_what_cannot_be_fine_tuned_is_refused(
             begin_fine_tuning(MGDNEdge(), network, FineTuning(path))
 
     refused("unzip OUT.mgdn ranges.json", None)
-    refused("these are no ranges", b"{")
+    refused("these are not ranges", b"{")
     refused("--qat cannot fine-tune mgdn-ir, only mgdn-edge", ranges, "mgdn-ir")
     refused("holds mgdn-ir's", msgspec.structs.replace(ranges, network="mgdn-ir"))
     fewer = {name: each for name, each in ranges.tensors.items() if "blocks.1" not in name}

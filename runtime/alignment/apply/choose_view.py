@@ -13,7 +13,7 @@ from mgdn_edge.runtime.picture.frame import Size
 
 ViewBox = tuple[int, int, int, int]  # (left, top, width, height)
 
-SMALLEST_VIEW = 16  # pixels a side; less is no picture
+SMALLEST_VIEW = 16  # pixels a side: less is not worth showing
 MULTIPLE = 8  # of the cropped size: what encoders and networks divide by
 ASPECTS = np.geomspace(1 / 3, 3, 41)
 

@@ -33,7 +33,7 @@ from mgdn_edge.runtime.whole_file import Outputs, Overwrite, RunFile, beside
 
 
 class RigRequest(msgspec.Struct, frozen=True):
-    """What the rig is wanted for: area, size of the fused picture, distance in metres.
+    """What the rig is for: area, size of the fused picture, distance in metres.
 
     ``add`` keeps the rig there is and adds the homography of this distance.
     """
@@ -181,7 +181,7 @@ class RigFiles:
     ) -> None:
         """Claim them; UserError where one cannot be written, or there is no rig to add to."""
         outputs = Outputs(inputs, overwrite)
-        # The picture of the rig that is added to was made with it; points are somebody's work.
+        # The picture of the rig that is added to was made with it; the points are a person's work.
         self.rig = RunFile(outputs.claim(output, "RIG", ".toml", updates=request.add))
         self.overlay = RunFile(outputs.claim(output.with_suffix(".png"), "RIG", ours=request.add))
         self.points: RunFile | None = None
@@ -222,7 +222,9 @@ def finish(
 def with_plane(rig: CameraRig, new: CameraRig) -> CameraRig:
     """``rig`` with the plane of ``new``, instead of its own for that distance."""
     if (rig.visible.size, rig.infrared.size) != (new.visible.size, new.infrared.size):
-        raise UserError("--add needs the rig of these cameras, whose picture sizes it was made for")
+        raise UserError(
+            "--add needs a rig of these cameras; this one is for pictures of other sizes"
+        )
     if rig.pose is not None:
         raise UserError("this rig has a pose, which serves every distance; leave --add out")
     (plane,) = new.plane

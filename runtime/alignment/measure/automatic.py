@@ -112,7 +112,7 @@ def align_frames(frames: Images) -> Found:
     return found
 
 
-OR_POINTS = "or show points yourself: --points FILE or --click"
+OR_POINTS = "or give points yourself: --points FILE or --click"
 
 
 def find_alignment(frames: Images) -> Found | None:

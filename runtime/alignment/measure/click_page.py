@@ -1,6 +1,6 @@
 """A local page to click point pairs on: both pictures beside each other, a fit after each pair.
 
-The server listens on this machine only, under a path nobody else knows, until the rig is saved
+The server listens on this machine only, under a path that cannot be guessed, until the rig is saved
 or Ctrl-C. What is served is one page with everything inside it.
 """
 

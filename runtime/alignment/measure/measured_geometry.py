@@ -1,4 +1,4 @@
-"""MeasuredGeometry: what a way of measuring says of two cameras, before a view is chosen."""
+"""MeasuredGeometry: what was measured of two cameras, before a view is chosen."""
 
 from __future__ import annotations
 

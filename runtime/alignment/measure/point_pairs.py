@@ -25,7 +25,7 @@ Fit = Callable[[Points, Points], Matrix]
 COLUMNS = ("x_vis", "y_vis", "x_ir", "y_ir")
 OTHER_NAMES = {"vi_x": "x_vis", "vi_y": "y_vis", "ir_x": "x_ir", "ir_y": "y_ir"}
 FEWEST = 4  # a homography's four; fewer leave nothing to measure the error on
-# A click is good to a pixel or two in either picture; less than this is no mistake.
+# A click is good to a pixel or two in either picture; less than this is not a mistake.
 TOLERANCE_PX = 4.0
 # Of the points' extent: clicks farther off than this agree on nothing, however many they are.
 LARGEST_SHARE = 0.04
@@ -64,7 +64,7 @@ def read_points(path: Path) -> tuple[Points, Points]:
         except ValueError as error:
             raise UserError(f"--points {path} is not JSON ({error}); {WANTED}") from None
         if not isinstance(rows, list):
-            raise UserError(f"--points {path} holds no list; {WANTED}")
+            raise UserError(f"--points {path} does not hold a list; {WANTED}")
     else:
         rows = _csv_rows(text)
     pairs = [_row(path, index, row) for index, row in enumerate(rows, 1)]

@@ -64,7 +64,7 @@ def parse_target(text: str) -> AlignmentTarget:
     """KIND:COLUMNSxROWS[:MILLIMETRES] -> AlignmentTarget; raises UserError for anything else."""
     found = re.fullmatch(r"(board|circles):(\d{1,2})x(\d{1,2})(?::(\d+(?:\.\d+)?))?", text)
     if found is None or min(int(found[2]), int(found[3])) < 3 or float(found[4] or 1) <= 0:
-        raise UserError(f"--target {text} is no target with 3 or more a side; {WANTED}")
+        raise UserError(f"--target {text} is not a target with 3 or more points a side; {WANTED}")
     kind: Literal["board", "circles"] = "board" if found[1] == "board" else "circles"
     pitch = float(found[4]) / 1000 if found[4] else None
     return AlignmentTarget(kind, int(found[2]), int(found[3]), pitch)
@@ -108,7 +108,7 @@ def measure_target(pairs: list[AlignmentPair], target: AlignmentTarget) -> Measu
         raise UserError(
             f"not aligned: no frame of {len(pairs)} shows the whole {target.kind} of "
             f"{target.columns}x{target.rows} to both cameras; heat it, hold it larger and still, "
-            "count inner corners, or show points: --points FILE"
+            "count inner corners, or give points: --points FILE"
         )
     visible = np.concatenate([points for points, _ in views])
     infrared = np.concatenate([points for _, points in views])

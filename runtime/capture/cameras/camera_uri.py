@@ -43,7 +43,7 @@ def parse_options(uri: str, query: str, known: tuple[str, ...]) -> CameraOptions
 def _size(uri: str, text: str) -> Size:
     found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
     if found is None:
-        raise UserError(f"{uri}: size={text} is not WIDTHxHEIGHT; such as size=640x480")
+        raise UserError(f"{uri}: size={text} is not WIDTHxHEIGHT, such as size=640x480")
     return int(found[2]), int(found[1])
 
 
@@ -53,7 +53,7 @@ def _fps(uri: str, text: str) -> Fraction:
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not 0 < rate <= 1000:
-        raise UserError(f"{uri}: fps={text} is no frame rate; such as fps=25 or fps=30000/1001")
+        raise UserError(f"{uri}: fps={text} is not a frame rate, such as fps=25 or fps=30000/1001")
     return rate.limit_denominator(10_000)
 
 

@@ -59,9 +59,9 @@ class GstreamerReader(Reader):
             )
         except self._error as error:
             reason = str(getattr(error, "message", error))
-        if reason:  # raised out here, so that GStreamer's own error, with its text, is no context
+        if reason:  # raised out here, so that GStreamer's own error is not shown as its context
             raise UserError(
-                f"{uri} is no pipeline ({reason}); try it: gst-launch-1.0 {pipeline} ! fakesink"
+                f"{uri} is not a pipeline ({reason}); try it: gst-launch-1.0 {pipeline} ! fakesink"
             )
         self._sink = self._pipeline.get_by_name("mgdn")
         self._pipeline.set_state(gst.State.PLAYING)

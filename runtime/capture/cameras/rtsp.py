@@ -31,7 +31,7 @@ SENDER_CLOCK: Literal["prft"] = "prft"  # FFmpeg: AVProducerReferenceTime, from 
 
 
 class RtspReader(Reader):
-    """One RTSP stream. Connects when made; raises UserError where nobody answers.
+    """One RTSP stream. Connects when made; raises UserError where no camera answers.
 
     A stream that ends or stalls is connected again, with pauses of up to five seconds, until it
     is interrupted. Frames are stamped by the camera's sender reports where it sends them and its

@@ -109,7 +109,7 @@ def choose_format(
         if name in offered:
             return name
     raise UserError(
-        f"{path} offers {', '.join(sorted(offered)) or 'no format that is read'}, "
+        f"{path} offers {', '.join(sorted(offered)) or 'no format that mgdn reads'}, "
         f"wanted {' or '.join(wanted)}; choose with ?format="
     )
 

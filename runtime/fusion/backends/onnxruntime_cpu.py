@@ -70,7 +70,7 @@ class OnnxRuntimeSession(Session):
         filter: FilterChoice | None = None,
         trace: Path | None = None,
     ) -> None:
-        """Open verified ONNX bytes; UserError where they are no frame graph of ``spec``.
+        """Open verified ONNX bytes; UserError where they are not a frame graph of ``spec``.
 
         ``threads`` is the number of CPU threads one frame is spread over; None takes every CPU
         this process may use. ``filter`` "native" needs the native DynamicFilter, "body" runs the

@@ -89,7 +89,7 @@ class OnnxRuntimeCudaSession(CudaSession):
         slots: int = MIN_SLOTS,
         memory: MemoryKind | None = None,
     ) -> None:
-        """Open verified ONNX bytes; UserError where they are no frame graph of ``spec``.
+        """Open verified ONNX bytes; UserError where they are not a frame graph of ``spec``.
 
         DeviceError where the CUDA provider is not there or does not start. ``filter``
         "native" needs the CUDA kernel of DynamicFilter, "body" runs the function body, None takes

@@ -12,14 +12,14 @@ from mgdn_edge.runtime.quality.parity import Parity
 class OpenedSession(msgspec.Struct, frozen=True):
     """``parity`` is how far the session's picture is from its ``reference``.
 
-    ``told`` says how it was opened, for people. ``refusal`` is the error that keeps pictures this
-    far off from being shown, None where they are near enough. Whoever has it closes the session.
+    ``description`` says how it was opened. ``refusal`` is the error that keeps pictures this
+    far off from being shown, None where they are near enough. The caller closes the session.
     """
 
     session: Session
     reference: str
     parity: Parity
-    told: str
+    description: str
     refusal: UserError | None = None
 
     def trust(self) -> Session:

@@ -90,7 +90,7 @@ def stream_handle(stream: object) -> int:
 
 
 def _reach(cuda: Cuda, name: str, address: int) -> int:
-    """The address by which our GPU reaches somebody's memory."""
+    """The address by which our GPU reaches a caller's memory."""
     if not address:
         raise UserError(f"{name} has no memory (its address is 0)")
     facts = cuda.pointer_facts(address)

@@ -209,7 +209,7 @@ class CudaSession(Session):
                 for stream in self._streams:
                     self._cuda.synchronize(stream)
             except CudaError:
-                # Whoever collects the frame that was lost is told.
+                # The error is raised where the lost frame is collected.
                 if not self._cuda.lost:
                     raise
             self.release_network()

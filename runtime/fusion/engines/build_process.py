@@ -119,7 +119,7 @@ class _Trail:
 def _run(folder: Path, output: IO[bytes], follow: Callable[[BuildEvent], None]) -> int:
     """The child's exit code, negative for a signal; its events go to ``follow`` as they come."""
     reading, writing = os.pipe()
-    # NVIDIA's own deprecations are no news to a user. The working folder is private, because
+    # NVIDIA's own deprecations do not concern a user. The working folder is private, because
     # Python looks there for modules first.
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-m", CHILD, str(writing)]
     with os.fdopen(reading, "rb") as events:
@@ -150,7 +150,7 @@ def _run(folder: Path, output: IO[bytes], follow: Callable[[BuildEvent], None]) 
 def _explain(code: int, trail: _Trail, printed: str, memory: str) -> str:
     """One sentence: what ended the build, where, and what to type."""
     last_printed = printed.strip().rpartition("\n")[2]
-    said = trail.reason or (trail.errors or [""])[0] or last_printed
+    message = trail.reason or (trail.errors or [""])[0] or last_printed
     everything = " ".join([trail.reason, *trail.errors, printed]).lower()
     place = f"{trail.place[:1].lower()}{trail.place[1:]}"
     if -code == MEMORY_SIGNAL:
@@ -162,5 +162,5 @@ def _explain(code: int, trail: _Trail, printed: str, memory: str) -> str:
         return f"the engine build ran out of memory while {place}; {memory}; {MORE_MEMORY}"
     if code < 0:
         name = signal.Signals(-code).name
-        return f"the builder crashed ({name}) while {place}; its last words: {said or 'none'}"
-    return f"no engine: {said or f'the build process ended with code {code}'}"
+        return f"the builder crashed ({name}) while {place}; its last words: {message or 'none'}"
+    return f"no engine: {message or f'the build process ended with code {code}'}"

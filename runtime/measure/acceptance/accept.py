@@ -187,8 +187,8 @@ class _Acceptance:
             if finding.state == "blocks":
                 raise ClauseFailed(f"{finding.name}: {finding.found}; fix: {finding.fix}")
         warnings = [finding.name for finding in findings if finding.state == "warning"]
-        told = f"{len(warnings)} to look at ({', '.join(warnings)})" if warnings else "all well"
-        return f"{len(findings)} findings of mgdn doctor, {told}"
+        text = f"{len(warnings)} to look at ({', '.join(warnings)})" if warnings else "all well"
+        return f"{len(findings)} findings of mgdn doctor, {text}"
 
     def accept(self, subject: Subject) -> None:
         """All clauses of one subject; the last one's session also has the soak."""
@@ -218,7 +218,7 @@ class _Acceptance:
 
         def work() -> str:
             opened.append(open_subject(self.bundle, subject, self.choice, self.tell))
-            return opened[0].told
+            return opened[0].description
 
         self.measure(self.opening(subject), work)
         return opened[0] if opened else None
@@ -236,13 +236,13 @@ class _Acceptance:
         )
         self.update(parity=(*self.report.parity, row))
         decibels = "equal" if math.isinf(parity.psnr) else f"{parity.psnr:.1f} dB"
-        told = (
+        text = (
             f"up to {parity.max_error:.0f} levels off the {opened.reference}, "
             f"{parity.tolerance:.0f} allowed; {decibels}"
         )
         if not parity.passed:
-            raise ClauseFailed(told)
-        return told
+            raise ClauseFailed(text)
+        return text
 
     def time(self, subject: Subject, session: Session) -> str:
         """The figures; there is no limit to fail."""
@@ -298,25 +298,25 @@ class _Acceptance:
         state: ClauseState = "failed"
         device = False
         try:
-            state, told = "passed", work()
+            state, text = "passed", work()
         except ClauseFailed as error:
-            state, told = "failed", str(error)
+            state, text = "failed", str(error)
         except NotMeasured as error:
-            state, told = "not measured", str(error)
+            state, text = "not measured", str(error)
         except ImportError as error:
-            state, told = "not measured", f"{error}; see: mgdn doctor"
+            state, text = "not measured", f"{error}; see: mgdn doctor"
         except UserError as error:
-            state, told, device = "failed", str(error), isinstance(error, DeviceError)
+            state, text, device = "failed", str(error), isinstance(error, DeviceError)
         except Exception as error:  # noqa: BLE001 - what breaks must not lose what was measured
-            state, told = "failed", f"{type(error).__name__}: {error}"
-        self.add(name, state, told, time.monotonic() - begin, device)
+            state, text = "failed", f"{type(error).__name__}: {error}"
+        self.add(name, state, text, time.monotonic() - begin, device)
 
     def add(
-        self, name: str, state: ClauseState, told: str, seconds: float = 0.0, device: bool = False
+        self, name: str, state: ClauseState, text: str, seconds: float = 0.0, device: bool = False
     ) -> None:
         """Add a clause and keep everything."""
-        clause = Clause(name, state, printable(told), self.needs[name], seconds, device)
-        self.tell(f"    {state}: {clause.told}")
+        clause = Clause(name, state, printable(text), self.needs[name], seconds, device)
+        self.tell(f"    {state}: {clause.description}")
         self.update(clauses=(*self.report.clauses, clause))
 
     def update(self, **changes: object) -> None:

@@ -1,4 +1,4 @@
-"""AcceptRequest: what an acceptance is asked to do; and what it tells while it does."""
+"""AcceptRequest: what an acceptance is asked to do; and how it shows what it does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, Ses
 
 FRAMES, SOAK_SECONDS = 200, 60.0
 
-# (title, total) -> a progress bar, told how much of the total is done.
+# (title, total) -> a progress bar, called with how much of the total is done.
 Show = Callable[[str, float], AbstractContextManager[Callable[[float], None]]]
 
 

@@ -164,14 +164,14 @@ def judge(report: AcceptReport) -> AcceptReport:
         p50 = fastest.with_copies.p50
         speed = f", {p50:.1f} ms a {fastest.size} frame in {fastest.precision}"
     if report.complete:
-        told = accept_verdict(clauses, subject, speed)
+        text = accept_verdict(clauses, subject, speed)
     else:
         passed = sum(clause.needed and clause.state == "passed" for clause in clauses)
         count = sum(clause.needed for clause in clauses)
-        told = (
+        text = (
             f"NOT ACCEPTED: {subject}; incomplete, {INTERRUPTED} when {passed} of {count} needed "
             "clauses had passed"
         )
     return msgspec.structs.replace(
-        report, verdict=told, accepted=report.complete and is_accepted(clauses)
+        report, verdict=text, accepted=report.complete and is_accepted(clauses)
     )

@@ -39,8 +39,8 @@ STEPS = len(SEEDS) * (len(NUMBERS) + 2)
 # The published network's function bodies took 3.7 GB where estimate_need says 2.2 (see there).
 MEMORY_MARGIN = 2.5
 
-# What may be lost on truth; mgdn-edge stands 0.06 above its contrast floor and 0.06 below its
-# overshoot ceiling (measure_truth.py), so a third of that is no matter of taste.
+# What may be lost on truth; mgdn-edge is 0.06 above its contrast floor and 0.06 below its
+# overshoot ceiling (measure_truth.py), so a third of that is not a matter of taste.
 MOST_CONTRAST_LOSS = 0.02
 MOST_NOISE_RISE = 0.05
 MOST_OVERSHOOT_RISE = 0.02

@@ -89,28 +89,28 @@ def measure_growth(mib: Sequence[float]) -> float | None:
 
 
 def judge_latency(soak: Soak) -> str:
-    """What is told of the drift; ClauseFailed where it is too large."""
+    """A sentence on the drift; ClauseFailed where it is too large."""
     drift = _measured(soak, soak.drift)
-    told = (
+    text = (
         f"p95 of the last third is {drift:.2f} times that of the first, "
         f"{soak.frames} frames in {soak.seconds:.0f} s, {soak.fps:.1f} fps"
     )
     if drift > MOST_DRIFT:
-        raise ClauseFailed(f"{told}; {MOST_DRIFT} is allowed")
-    return told
+        raise ClauseFailed(f"{text}; {MOST_DRIFT} is allowed")
+    return text
 
 
 def judge_memory(soak: Soak) -> str:
-    """What is told of this process's memory; ClauseFailed where it grew too much."""
+    """A sentence on this process's memory; ClauseFailed where it grew too much."""
     growth = _measured(soak, soak.growth_mib)
-    told = f"resident memory changed by {growth:+.1f} MiB"
+    text = f"resident memory changed by {growth:+.1f} MiB"
     if growth > MOST_GROWTH_MIB:
-        raise ClauseFailed(f"{told}; {MOST_GROWTH_MIB:.0f} is allowed")
-    return told
+        raise ClauseFailed(f"{text}; {MOST_GROWTH_MIB:.0f} is allowed")
+    return text
 
 
 def judge_throttling(soak: Soak) -> str:
-    """What is told of clocks held back and of heat; ClauseFailed where anything throttled."""
+    """A sentence on throttling and heat; ClauseFailed where anything throttled."""
     heat = describe_heat(soak)
     if soak.throttled is None:
         raise NotMeasured(f"this machine shows no throttling counters; {heat}")

@@ -87,5 +87,5 @@ def open_subject(
     opened = open_variant(bundle, subject.variant, choice, size=subject.size, tell=tell)
     implementation = opened.session.filter_implementation
     filtered = f", {implementation} filter" * bool(implementation)
-    told = f"variant {subject.variant_text}{filtered}; {opened.told}"
-    return msgspec.structs.replace(opened, told=told)
+    text = f"variant {subject.variant_text}{filtered}; {opened.description}"
+    return msgspec.structs.replace(opened, description=text)

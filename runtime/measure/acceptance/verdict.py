@@ -15,7 +15,7 @@ LONGEST_REASON = 220  # characters in the verdict; the clause has the whole sent
 
 
 class Clause(msgspec.Struct, frozen=True):
-    """``told`` is what was measured, or why it failed or could not be measured.
+    """``description`` is what was measured, or why it failed or could not be measured.
 
     A ``needed`` clause must have passed for acceptance; what was not measured never has.
     ``device_failure`` marks a machine that could not do the work, not a wrong result of it.
@@ -23,14 +23,14 @@ class Clause(msgspec.Struct, frozen=True):
 
     name: str
     state: ClauseState
-    told: str
+    description: str = msgspec.field(name="told")
     needed: bool = True
     seconds: float = 0.0
     device_failure: bool = False
 
 
 class ClauseFailed(Exception):  # noqa: N818 - no error of the program: a measured result
-    """The measurement was made and is not good enough; says what was got and wanted."""
+    """The measurement was made and is not good enough; states what was got and wanted."""
 
 
 class NotMeasured(Exception):  # noqa: N818 - no error of the program
@@ -72,5 +72,5 @@ def accept_verdict(clauses: Sequence[Clause], subject: str, speed: str) -> str:
     clause = deciding_clause(clauses)
     why = "nothing was asked for"
     if clause is not None:
-        why = f"{clause.name} {clause.state}: {printable(clause.told, LONGEST_REASON)}"
+        why = f"{clause.name} {clause.state}: {printable(clause.description, LONGEST_REASON)}"
     return f"NOT ACCEPTED: {subject}; {why} ({passed} of {count} needed clauses passed)"

@@ -29,7 +29,7 @@ MIB = 1 << 20
 
 
 class Advice(NamedTuple):
-    """``ms`` of a frame that a sentence is about; more means said earlier."""
+    """``ms`` of a frame that a sentence is about; more comes earlier."""
 
     ms: float
     sentence: str
@@ -38,7 +38,7 @@ class Advice(NamedTuple):
 def advise(report: ProfileReport) -> list[str]:
     """Three sentences: the top cost, then the findings that concern most of the frame."""
     if not report.parts:
-        return ["The runtime reported no kernels, so there is nothing to say of them."]
+        return ["The runtime reported no kernels, so there is nothing to advise."]
     ranked = sorted(report.parts, key=lambda part: -part.ms)
     found = [finding for rule in RULES if (finding := rule(report)) is not None]
     found.sort(key=lambda finding: -finding.ms)
@@ -66,7 +66,7 @@ def next_cost(part: PartFigures) -> str:
 
 
 def left_to_gain(report: ProfileReport) -> str:
-    """What the ceilings say of the whole frame."""
+    """What the ceilings mean for the whole frame."""
     roof = sum(part.roof_ms for part in report.parts)
     spent = report.account.kernels_ms
     if roof <= 0:
@@ -198,10 +198,10 @@ def slowed_machine(report: ProfileReport) -> Advice | None:
     reasons = [reason for gpu in after.gpus for reason in gpu.throttle_reasons]
     frame = report.account.measured_ms
     if events or reasons:
-        told = [*(f"{name} {count} times" for name, count in events.items()), *reasons]
+        text = [*(f"{name} {count} times" for name, count in events.items()), *reasons]
         return Advice(
             frame,
-            f"The machine throttled during the run ({', '.join(told)}), so every figure here "
+            f"The machine throttled during the run ({', '.join(text)}), so every figure here "
             "is too high; improve cooling or supply, then profile again.",
         )
     slow = {c.governor for c in after.clocks if c.governor in ("powersave", "conservative")}

@@ -45,7 +45,7 @@ class _Run(msgspec.Struct):
 def read_trace(text: bytes, keep: Sequence[int], cost: ProfilerCost = NO_COST) -> Timeline:
     """The trace of some runs of one frame size -> the mean of those ``keep`` names, less ``cost``.
 
-    Raises UserError where the file is no such trace, lacks a run, or the runs differ in their
+    Raises UserError where the file is not such a trace, lacks a run, or the runs differ in their
     kernels.
     """
     runs = _split_runs(text)

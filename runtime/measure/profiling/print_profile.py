@@ -68,8 +68,8 @@ def parts_table(parts: Sequence[PartFigures]) -> Table:
 
 def _note(part: PartFigures) -> str:
     """The operator where the node's name does not say it, and how many kernels it took."""
-    said = "" if part.operator in part.name else f" ({part.operator})"
-    return f"{said} ({part.kernels} kernels)" if part.kernels > 1 else said
+    operator = "" if part.operator in part.name else f" ({part.operator})"
+    return f"{operator} ({part.kernels} kernels)" if part.kernels > 1 else operator
 
 
 def groups_table(groups: Sequence[Group], heading: str) -> Table:

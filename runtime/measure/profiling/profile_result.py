@@ -1,4 +1,4 @@
-"""ProfileReport: everything `mgdn profile` says, as it stands in its JSON."""
+"""ProfileReport: everything `mgdn profile` found, as in its JSON."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Group(msgspec.Struct, frozen=True):
 class ProfileReport(msgspec.Struct, frozen=True):
     """One network's profile on one machine under stated conditions.
 
-    ``parts`` stand in the order they ran. ``stages`` are the ledger's, of the unprofiled frames;
+    ``parts`` are in the order they ran. ``stages`` are the ledger's, of the unprofiled frames;
     ``inside`` splits the kernels' milliseconds into the network and what adapts frames to it.
     ``conditions`` are those before and after the frames.
     """

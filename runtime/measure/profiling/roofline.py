@@ -25,12 +25,12 @@ def measure_part(part: Part, frame_ns: float, ceilings: Ceilings, pixels: float)
     """A joined part of a frame of ``frame_ns`` -> its figures.
 
     ``pixels`` is the profiled frame's pixels over those of ``graph.json``: arithmetic grows with
-    them. Bytes are what the backend said of its kernels, else what the nodes read and write.
+    them. Bytes are what the backend stated of its kernels, else what the nodes read and write.
     """
-    said = [kernel.bytes for kernel in part.kernels if kernel.bytes is not None]
+    stated = [kernel.bytes for kernel in part.kernels if kernel.bytes is not None]
     moved: int | None = None
-    if len(said) == len(part.kernels):
-        moved = sum(said)
+    if len(stated) == len(part.kernels):
+        moved = sum(stated)
     elif part.nodes:
         moved = round(boundary_bytes(part.nodes) * pixels)
     flops = round(sum(node.flops for node in part.nodes) * pixels)

@@ -62,9 +62,9 @@ def test_what_is_not_there_is_said(run_mgdn, recordings, words, said):
 
 
 def test_a_video_without_the_note_is_refused(recordings):
-    with pytest.raises(UserError, match="is no counts file"):
+    with pytest.raises(UserError, match="is not a counts file"):
         read_counts(recordings / "vi" / "0.png", 0, (0, 0))
-    with pytest.raises(UserError, match="is no counts file"):
+    with pytest.raises(UserError, match="is not a counts file"):
         read_counts(recordings / "none.mkv", 0, (0, 0))
 
 

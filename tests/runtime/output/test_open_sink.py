@@ -213,7 +213,7 @@ def test_nothing_is_created_before_the_first_frame(tmp_path, write_clip):
         ("missing/out.mp4", "mkdir -p"),
         ("missing/deeper/out", "mkdir -p"),
         ("in.mkv/out.mp4", "is not a folder"),
-        ("out.avi", "names no kind of output"),
+        ("out.avi", "is not a kind of output"),
         ("out.png", "one image but there are 6 frames"),
         ("in.mkv", "would overwrite the input"),
         ("in.mkv/", "is a file"),

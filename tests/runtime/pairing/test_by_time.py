@@ -176,7 +176,7 @@ def test_the_clock_file_is_read_back_and_checked(tmp_path):
     assert timed_options(None, None, path, None).clock == fit
     assert timed_options(None, None, None, None) is None
     path.write_text('{"offset_ms": "soon"}')
-    with pytest.raises(UserError, match=r"no clock file.*mgdn sync"):
+    with pytest.raises(UserError, match=r"not a clock file.*mgdn sync"):
         read_clock(path)
     path.write_text('{"schema": "other"}')
     with pytest.raises(UserError, match=r"wanted 'mgdn\.clock/1'"):

@@ -96,7 +96,7 @@ def test_points_are_read_however_they_are_written(tmp_path, name, text):
         ("p.csv", "x_vis,y_vis,x_ir,y_ir\n1,2,3\n", "point 1"),
         ("p.csv", "1,2,3,4\n1,2,3,nan\n", "point 2.*not finite"),
         ("p.csv", "a,b\n1,2\n", "point 1"),
-        ("p.json", "{}", "holds no list"),
+        ("p.json", "{}", "does not hold a list"),
         ("p.json", "[[1, 2, 3, 4", "is not JSON"),
         ("p.json", '[{"x_vis": 1}]', "point 1"),
         ("p.json", '[["a", 2, 3, 4]]', "point 1"),

@@ -216,7 +216,7 @@ def test_engines_are_built_compared_and_kept(quick, computed_here, tiny_bundle):
         request(tiny_bundle, backend="tensorrt"), lambda _: None, tell=said.append
     )
     assert again.accepted and not [each for each in said if each.startswith("building")]
-    assert any("cached" in clause.told for clause in again.clauses)
+    assert any("cached" in clause.description for clause in again.clauses)
 
 
 def test_a_board_without_memory_is_a_device_failure_with_the_rest_reported(
@@ -230,7 +230,7 @@ def test_a_board_without_memory_is_a_device_failure_with_the_rest_reported(
     assert "could use up the memory" in report.verdict
     assert found["engine fp32 640x480"] == "failed"
     assert found["quality fp32"] == found["soak memory"] == "not measured"
-    assert report.clauses[-1].told == "needs engine fp32 640x480"
+    assert report.clauses[-1].description == "needs engine fp32 640x480"
 
 
 def test_the_default_network_needs_its_plugin_on_tensorrt(quick, board, monkeypatch):
@@ -255,8 +255,8 @@ def test_without_the_plugin_asked_for_none_is_needed(quick, board, monkeypatch):
     report = accept_bundle(planned, lambda kept: None)
     plugin, opening = report.clauses[1:3]
     assert (plugin.state, plugin.needed) == ("not measured", False)
-    assert plugin.told == "not used: --filter body asks for standard operators"
-    assert "ZeroDivisionError" in opening.told  # planned without the plugin
+    assert plugin.description == "not used: --filter body asks for standard operators"
+    assert "ZeroDivisionError" in opening.description  # planned without the plugin
 
 
 def test_without_tensorrt_the_acceptance_is_a_device_failure(quick, tiny_bundle, monkeypatch):
