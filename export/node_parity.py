@@ -1,4 +1,4 @@
-"""Node by node: each torch module's output beside the ONNX tensor that stands for it.
+"""Node by node: each torch module's output beside the ONNX tensor that matches it.
 
 Forward hooks record what every module returned last; the last ONNX node traced in a module or
 its submodules (names start with the module's path) yields the same values. Modules that return

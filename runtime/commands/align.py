@@ -107,7 +107,7 @@ def align_command(
     overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
-    """Measure how two cameras lie to each other and write it as a rig file."""
+    """Measure how infrared lies on the visible picture and write a rig file."""
     import msgspec
 
     from mgdn_edge.runtime.alignment.measure.align import (

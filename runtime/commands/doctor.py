@@ -28,7 +28,7 @@ def doctor_command(
         bool, typer.Option("--ceilings", help="Also measure memory and arithmetic, 2 s.")
     ] = False,
 ) -> None:
-    """Say what is installed, what is missing and the command that fixes it; exit 1 if unusable."""
+    """List what is installed, what is missing and the command that fixes it; exit 1 if unusable."""
     import msgspec
 
     from mgdn_edge.runtime.doctor.examine_machine import examine_machine

@@ -54,7 +54,7 @@ def profile_command(
     overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="Everything as one JSON object.")] = False,
 ) -> None:
-    """Say where a frame's milliseconds go, node by node, and what to do first."""
+    """Show where a frame's milliseconds go, node by node, and what to do first."""
     import msgspec
 
     from mgdn_edge.runtime.bundle.network_names import find_bundle

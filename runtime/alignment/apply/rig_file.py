@@ -1,4 +1,4 @@
-"""The rig file: how two cameras lie to each other, as TOML a person can read and edit.
+"""The rig file: how infrared lies on the visible picture, as TOML a person can read and edit.
 
 Pixels are counted from 0 at the centre of the first one. The file has widths before heights. A
 homography takes infrared pixels to visible pixels, both free of lens distortion where
