@@ -43,7 +43,7 @@ Image = npt.NDArray[np.uint8]
 class DemoFigures(Summary, frozen=True):
     """demo.json: the fusion's figures, and the SHA-256 of ``files`` so that a rerun knows its own.
 
-    A file of the demonstration that somebody changed since is theirs.
+    A file of the demonstration that was changed since belongs to the user.
     """
 
     files: dict[str, str] = msgspec.field(default_factory=dict)
@@ -126,7 +126,9 @@ def _make_demo(
     on_step(f"fusing them into {folder / FUSED} with {DEFAULT_NETWORK}")
     request = FuseRequest(str(visible), str(infrared), str(fused))
     summary = fuse_files(request, on_frame=on_frame).summary
-    picture = strip([read_visible(visible), read_infrared(infrared), read_visible(fused)])
+    picture = side_by_side(
+        [read_visible_frame(visible), read_infrared_frame(infrared), read_visible_frame(fused)]
+    )
     (scratch / PICTURE).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     return summary
 
@@ -165,19 +167,19 @@ def write_clip(path: Path, images: Iterable[Image]) -> None:
         container.mux(stream.encode(None))
 
 
-def read_visible(path: Path) -> Image:
+def read_visible_frame(path: Path) -> Image:
     """(H, W, 3) uint8 BGR of the picture's frame in a visible or fused clip."""
     with open_visible(str(path)) as source, closing(source.frames()) as frames:
         return visible_picture(next(islice(frames, PICTURE_FRAME, None)))
 
 
-def read_infrared(path: Path) -> Image:
+def read_infrared_frame(path: Path) -> Image:
     """(H, W, 3) uint8 BGR of the picture's frame in an infrared clip."""
     with open_infrared(str(path)) as source, closing(source.frames()) as frames:
         return infrared_picture(next(islice(frames, PICTURE_FRAME, None)))
 
 
-def strip(images: list[Image]) -> Image:
+def side_by_side(images: list[Image]) -> Image:
     """Captioned images of one height, side by side."""
     captioned = []
     for image, caption in zip(images, CAPTIONS, strict=True):
