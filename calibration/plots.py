@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.calibration.clip_points import HALF, ClipPoints, clipped_share
-from mgdn_edge.calibration.search import SearchResult
+from mgdn_edge.calibration.precision_search import SearchResult
 from mgdn_edge.calibration.sensitivity import UnitLoss
 from mgdn_edge.runtime.bundle.ranges import TensorRange
+from mgdn_edge.runtime.report.scales import Scale, share_of_largest
 
 COLUMNS = 120  # of a histogram: more than a phone has pixels for
 MARGIN = 6.0  # percent beside the outermost points
@@ -73,15 +74,12 @@ def plot_range(name: str, found: TensorRange, points: ClipPoints) -> RangePlot:
         for i, h in enumerate(heights)
     )
     share = clipped_share(found, points)
-
-    def place(value: float) -> float:
-        return round(100 * (min(max(value, left), right) - left) / (right - left), 2)
-
+    values = Scale(left, right)
     return RangePlot(
         name=name,
         path=f"M0 100{steps}L100 100Z",
-        low=place(points.low),
-        high=place(points.high),
+        low=values.across(min(max(points.low, left), right)),
+        high=values.across(min(max(points.high, left), right)),
         text=(
             f"{found.low:.3g} to {found.high:.3g}, kept {points.low:.3g} to {points.high:.3g}"
             f"{f', {share:.2%} beyond' if share else ''}"
@@ -92,11 +90,11 @@ def plot_range(name: str, found: TensorRange, points: ClipPoints) -> RangePlot:
 def draw_losses(losses: Sequence[UnitLoss]) -> list[LossBar]:
     """Units -> bars of the root mean square error each causes alone, in levels."""
     errors = [255 * 10 ** (-loss.psnr / 20) for loss in losses]
-    largest = max(errors, default=0.0) or 1.0
+    width = share_of_largest(errors)
     return [
         LossBar(
             loss.unit,
-            round(100 * error / largest, 2),
+            width.across(error),
             f"{loss.psnr:.1f} dB, SSIM {loss.ssim:.4f}, {_saved(loss.saved_ms)}",
         )
         for loss, error in zip(losses, errors, strict=True)
@@ -111,16 +109,12 @@ def plot_pareto(result: SearchResult) -> ParetoPlot:
         for point in result.points
     ]
     ys = [min(point.quality.psnr_mean, EQUAL_SHOWN) for point in result.points]
-    left, right, bottom, top = min(xs), max(xs), min(ys), max(ys)
-
-    def place(value: float, low: float, high: float) -> float:
-        share = (value - low) / (high - low) if high > low else 0.5
-        return round(MARGIN + (100 - 2 * MARGIN) * share, 2)
-
+    times = Scale(min(xs), max(xs), margin=MARGIN)
+    decibels = Scale(min(ys), max(ys), margin=MARGIN)
     dots = [
         Dot(
-            place(x, left, right),
-            round(100 - place(y, bottom, top), 2),
+            times.across(x),
+            decibels.down(y),
             f"{point.label}: {point.quality.psnr_mean:.1f} dB" + (f", {x:.2f} ms" if timed else ""),
             number == result.chosen,
         )
@@ -135,10 +129,10 @@ def plot_pareto(result: SearchResult) -> ParetoPlot:
         dots=dots,
         path="M" + "L".join(f"{dot.x:g} {dot.y:g}" for dot in front),
         x_axis="milliseconds a frame" if timed else "layers kept float",
-        left=f"{left:.3g} {unit}",
-        right=f"{right:.3g}",
-        top=_decibels(top),
-        bottom=_decibels(bottom),
+        left=f"{times.low:.3g} {unit}",
+        right=f"{times.high:.3g}",
+        top=_decibels(decibels.high),
+        bottom=_decibels(decibels.low),
         description=f"{len(dots)} assignments of precisions: "
         + "; ".join(dot.label for dot in dots),
     )

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from mgdn_edge.calibration.judging import KeptFrame
+from mgdn_edge.calibration.candidate_measurements import ShownFrame
+from mgdn_edge.calibration.candidate_trial import TrialResult
 from mgdn_edge.calibration.plots import RangePlot, draw_losses, plot_pareto, plot_range
 from mgdn_edge.calibration.quantize_result import QuantizeResult
-from mgdn_edge.calibration.trial import TrialResult
 from mgdn_edge.runtime.bundle.ranges import ranges_digest
 from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.quality.gate import describe_verdict
+from mgdn_edge.runtime.quality.precision_verdict import describe_verdict
 from mgdn_edge.runtime.report.document import write_document
-from mgdn_edge.runtime.report.pictures import Picture, encode_picture
+from mgdn_edge.runtime.report.pictures import Picture, encode_picture, picture_difference
 from mgdn_edge.runtime.whole_file import Output
 
 MOST_RANGES = 60  # tensors drawn for a target, the first of them
-AMPLIFIED = 16  # of a difference in levels: one level is seen, sixteen are white
 
 
 def write_quantize_report(output: Output, result: QuantizeResult, command: str) -> None:
@@ -26,11 +23,14 @@ def write_quantize_report(output: Output, result: QuantizeResult, command: str) 
     write_document(
         output,
         "quantize.html",
-        verdict=headline(result),
+        verdict=quantize_headline(result),
         flawed=not all(each.accepted for each in verdicts),
         verdicts=[(f"{v.precision} for {v.backend}", v, describe_verdict(v)) for v in verdicts],
         strips=[
-            (f"{label_trial(each)}: {kept.quality.name}, {kept.quality.psnr:.1f} dB", strip(kept))
+            (
+                f"{label_trial(each)}: {kept.quality.name}, {kept.quality.psnr:.1f} dB",
+                draw_shown_frame(kept),
+            )
             for each in result.results
             for kept in each.worst
         ],
@@ -56,7 +56,7 @@ def write_quantize_report(output: Output, result: QuantizeResult, command: str) 
     )
 
 
-def headline(result: QuantizeResult) -> str:
+def quantize_headline(result: QuantizeResult) -> str:
     """One plain sentence: what was accepted, how close and how fast."""
     parts = []
     for each in result.results:
@@ -77,20 +77,13 @@ def label_trial(result: TrialResult) -> str:
     return f"{result.trial.precision} for {result.trial.target}"
 
 
-def strip(kept: KeptFrame) -> list[Picture]:
-    """Float32, the candidate, and their difference amplified around grey."""
+def draw_shown_frame(kept: ShownFrame) -> list[Picture]:
+    """Float32, the candidate, and their difference."""
     name = kept.quality.name
-    difference = kept.got.astype(np.int16) - kept.wanted
-    shown = np.clip(128 + AMPLIFIED / 2 * difference, 0, 255).astype(np.uint8)
-    worst = int(np.abs(difference).max())
     return [
         encode_picture(kept.wanted, "float32", f"what float32 makes of {name}"),
         encode_picture(kept.got, "candidate", f"what the candidate makes of {name}"),
-        encode_picture(
-            shown,
-            f"difference x {AMPLIFIED // 2}, grey is none",
-            f"their difference, at most {worst} levels; brighter where the candidate is",
-        ),
+        picture_difference(kept.got, kept.wanted, "their difference"),
     ]
 
 

@@ -2,20 +2,17 @@
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.export.check import CheckReport, CheckRow
+from mgdn_edge.export.check_export import CheckReport, CheckRow
 from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.report.document import write_document
-from mgdn_edge.runtime.report.pictures import Picture, encode_picture
+from mgdn_edge.runtime.report.pictures import LEVELS, Picture, encode_picture, picture_difference
 from mgdn_edge.runtime.whole_file import Output
 
 Array = npt.NDArray[np.generic]
-LEVELS = 255
-BLOT_PER_WIDTH = 320  # a differing pixel grows by one on each side for every 320 of width
 
 
 class Worst(NamedTuple):
@@ -44,17 +41,17 @@ def write_check_report(output: Output, report: CheckReport, kept: WorstFrame, co
     write_document(
         output,
         "check.html",
-        verdict=verdict(report),
+        verdict=check_verdict(report),
         flawed=not report.passed,
         report=report,
         worst=worst.row if worst else None,
-        pictures=draw_difference(worst) if worst else [],
+        pictures=draw_worst(worst) if worst else [],
         environment=describe_environment({**installed_versions(), **export_versions()}, {}),
         command=command,
     )
 
 
-def verdict(report: CheckReport) -> str:
+def check_verdict(report: CheckReport) -> str:
     """One plain sentence: how many comparisons passed, or where the first graph parts."""
     failed = [row for row in report.rows if not row.parity.passed]
     count = len(report.rows)
@@ -66,24 +63,14 @@ def verdict(report: CheckReport) -> str:
     return f"{text}."
 
 
-def draw_difference(worst: Worst) -> list[Picture]:
-    """Torch, the graph, and their absolute difference, amplified so that its maximum is white."""
+def draw_worst(worst: Worst) -> list[Picture]:
+    """Torch, the graph, and their difference."""
     got, wanted = (_grey(image, worst.row) for image in (worst.got, worst.wanted))
-    difference = np.nan_to_num(np.abs(got - wanted), nan=LEVELS, posinf=LEVELS)
-    highest = float(difference.max())
-    factor = LEVELS / highest if highest else 1.0
-    # A lone pixel would vanish when the picture is scaled to a page.
-    side = 1 + 2 * (max(difference.shape) // BLOT_PER_WIDTH)
-    grown = cv2.dilate(np.round(difference * factor), np.ones((side, side), np.uint8))
-    shown = np.asarray(grown, np.uint8)
-    label = f"difference x {factor:.3g}, enlarged" if highest else "no pixel differs"
     frame = worst.row.frame
     return [
         encode_picture(_levels(wanted), "torch", f"torch's output for {frame}"),
         encode_picture(_levels(got), worst.row.graph, f"the graph's output for {frame}"),
-        encode_picture(
-            shown, label, f"their difference, brightest where it is {highest:.3g} levels"
-        ),
+        picture_difference(got, wanted, "their difference"),
     ]
 
 

@@ -64,7 +64,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             break
         content = content[wrapper]
     if not isinstance(content, Mapping) or not content:
-        raise UserError(f"{path} holds no dictionary of tensors")
+        raise UserError(f"{path} does not hold a dictionary of tensors")
     tensors: dict[str, Tensor] = {}
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):

@@ -9,8 +9,8 @@ import typer
 
 from mgdn_edge.export import bench_commands
 from mgdn_edge.export.train_command import EPILOG as TRAIN_EPILOG
-from mgdn_edge.export.train_command import train
-from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
+from mgdn_edge.export.train_command import train_command
+from mgdn_edge.runtime.commands.options import JsonOption, OverwriteFiles, may_overwrite
 
 EXTRA = "export"
 
@@ -19,14 +19,13 @@ def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command("export")(export)
     app.command("check")(check)
-    app.command("train", epilog=TRAIN_EPILOG)(train)
+    app.command("train", epilog=TRAIN_EPILOG)(train_command)
     bench_commands.register(app)
 
 
 CheckpointOption = Annotated[
     Path | None, typer.Option(help="Weight file, .safetensors or a torch pickle [packaged].")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
 
 def export(
@@ -119,10 +118,10 @@ def check(
     retain_pages()  # eager torch maps and unmaps every activation otherwise
     import msgspec
 
-    from mgdn_edge.export.check import check_export
+    from mgdn_edge.export.check_export import check_export
     from mgdn_edge.export.check_frames import draw_frames, read_frames
     from mgdn_edge.export.check_report import WorstFrame, write_check_report
-    from mgdn_edge.export.check_table import print_report
+    from mgdn_edge.export.check_table import print_check
     from mgdn_edge.export.progress import show_steps
     from mgdn_edge.runtime.bundle.export_record import list_export_files, read_export_record
     from mgdn_edge.runtime.capture.sources import source_files
@@ -160,7 +159,7 @@ def check(
     if as_json:
         typer.echo(msgspec.json.encode(result).decode())
     else:
-        print_report(result)
+        print_check(result)
     if page is not None:
         with beside():
             write_check_report(page, result, kept, command_text(sys.argv[1:]))

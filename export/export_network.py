@@ -8,12 +8,12 @@ import onnx_ir as ir
 import torch
 
 from mgdn_edge import __version__
-from mgdn_edge.export.catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.checkpoint import file_digest
 from mgdn_edge.export.export_folder import claim_export, staged_export
-from mgdn_edge.export.facts import measure_graph_facts
 from mgdn_edge.export.fixed_size import fix_size
 from mgdn_edge.export.frame_network import FrameNetwork, PaddedNetwork
+from mgdn_edge.export.measure_graph_facts import measure_graph_facts
+from mgdn_edge.export.network_catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.onnx_graph import (
     FRAME_SIGNATURE,
     Signature,
@@ -21,7 +21,7 @@ from mgdn_edge.export.onnx_graph import (
     trace_graph,
     without_bodies,
 )
-from mgdn_edge.export.provenance import training_provenance
+from mgdn_edge.export.training_provenance import training_provenance
 from mgdn_edge.runtime.bundle.export_record import (
     DYNAMIC_VARIANT,
     EXPORT_FILE,
@@ -31,9 +31,9 @@ from mgdn_edge.runtime.bundle.export_record import (
     WeightsProvenance,
     encode_export_record,
 )
+from mgdn_edge.runtime.bundle.fusion_spec import METADATA_KEY, encode_spec
 from mgdn_edge.runtime.bundle.graph_facts import encode_graph_facts
-from mgdn_edge.runtime.bundle.spec import METADATA_KEY, encode_spec
-from mgdn_edge.runtime.fusion.contract.session import Size
+from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.whole_file import Overwrite, write_whole
 
 DEFAULT_SIZES: tuple[Size, ...] = ((480, 640), (512, 640))  # what thermal cores and boards use

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mgdn_edge.export.padding import pad_to
-from mgdn_edge.runtime.bundle.spec import FusionSpec, InputSpec, padded_size
+from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec, InputSpec, padded_size
 
 BT601_LUMA = (0.299, 0.587, 0.114)  # of R, G, B: ITU-R BT.601, section 2.5.1
 LEVELS = 255.0

@@ -20,11 +20,9 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from mgdn_edge.export.catalogue import build_network
 from mgdn_edge.export.losses import fusion_loss
-from mgdn_edge.export.recipes import Recipe, learning_rate
+from mgdn_edge.export.network_catalogue import build_network
 from mgdn_edge.export.rounded_layers import FineTuning, begin_fine_tuning
-from mgdn_edge.export.run_options import RunFiles, RunOptions, check_run, describe_run
 from mgdn_edge.export.training_crops import Batch, draw_batches
 from mgdn_edge.export.training_data import (
     DataOptions,
@@ -32,7 +30,9 @@ from mgdn_edge.export.training_data import (
     digest_list,
     read_training_data,
 )
+from mgdn_edge.export.training_options import RunFiles, RunOptions, check_run, describe_training
 from mgdn_edge.export.training_progress import describe_frames, describe_losses, show_progress
+from mgdn_edge.export.training_recipes import Recipe, learning_rate
 from mgdn_edge.export.training_record import LossLine, TrainingRecord, write_checkpoint
 from mgdn_edge.export.training_state import (
     Description,
@@ -43,7 +43,7 @@ from mgdn_edge.export.training_state import (
 from mgdn_edge.export.training_validation import (
     FixedFrames,
     choose_frames,
-    encode_picture,
+    encode_validation_picture,
     measure_frames,
     plain_average,
     with_weights,
@@ -97,7 +97,7 @@ def train(
         average={name: value.detach().clone() for name, value in network.state_dict().items()},
         random=np.random.default_rng(recipe.seed),
     )
-    description = describe_run(recipe, options, data_options, data, tuned)
+    description = describe_training(recipe, options, data_options, data, tuned)
     frames = choose_frames(data)
     notes = list(data.notes)
     if recipe.data and digest_list(data.training.digests) != recipe.data:
@@ -186,7 +186,7 @@ def _run(
         line, fused = measure_frames(fuse, frames, state.step, recipe.weights, device)
         state.validation.append(line)
         console.print(f"step {line.step}  {describe_frames(line)}", soft_wrap=True)
-        files.picture.try_write(encode_picture(frames, fused))
+        files.picture.try_write(encode_validation_picture(frames, fused))
 
     with show_progress(console) as progress:
         task = progress.add_task("training", total=1.0)

@@ -1,4 +1,4 @@
-"""What a training run says while it runs."""
+"""What a training run prints while it runs."""
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn

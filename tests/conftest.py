@@ -3,12 +3,14 @@
 import ctypes
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -183,7 +185,16 @@ def missing_tensorrt(*folders: str) -> str | None:
     return None
 
 
+def missing_pinned() -> str | None:
+    """Why tests of what typer writes cannot run here, or None."""
+    (wanted,) = re.findall(r"^typer==(\S+)$", (REPOSITORY / "constraints.txt").read_text(), re.M)
+    if version("typer") == wanted:
+        return None
+    return f"needs typer {wanted}: pip install -c constraints.txt typer"
+
+
 MISSING = {
+    "pinned": missing_pinned,
     "readelf": missing_readelf,
     "cuda_library": missing_cuda_library,
     "cuda_provider": missing_cuda_provider,

@@ -16,7 +16,6 @@ from mgdn_edge.runtime.errors import EXIT_CODES, named_options
 USAGE = {
     "nonsense": "no such command 'nonsense'; see: mgdn --help",
     "fuse --nope": "no such option: --nope",
-    "--version": "no such option: --version; see: mgdn --help",
     "bundle": "missing command; see: mgdn bundle --help",
     "bundle nonsense": "no such command 'nonsense'; see: mgdn bundle --help",
     "fuse": "missing argument 'VISIBLE'; see: mgdn fuse --help",
@@ -103,7 +102,7 @@ FUSE = {
     "fuse {vi} {ir} {vi}/out.png": "is not a folder",
     "fuse {vi} {ir} {vi}": "would overwrite",
     "fuse {vi} {ir} {ir}": "would overwrite",
-    "fuse {vi} {ir} {folder}/out.gif": "no kind of output",
+    "fuse {vi} {ir} {folder}/out.gif": "not a kind of output",
     "fuse {vi} {ir} {out} --network avrage": "did you mean average",
     "fuse {vi} {ir} {out} --network average --bundle {bundle}": "pass one of them",
     "fuse {vi} {ir} {out} --bundle nowhere.mgdn": "nowhere.mgdn",

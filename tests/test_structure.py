@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -63,7 +64,7 @@ def test_imports_point_one_way(repository: Path, folder: str) -> None:
 # Files that open others for writing, and why none of these belongs to a user. All the user's are
 # written by whole_file and partial_file.
 WRITERS = {
-    "video_file.py": "the partial file that it locked",
+    "local_media.py": "the partial file that its caller locked, or a scratch folder",
     "rtsp.py": "a network stream",
     "demo.py": "a scratch folder of its own",
     "build_process.py": "a scratch folder of its own",
@@ -98,6 +99,76 @@ def test_only_two_modules_write_what_belongs_to_users(repository: Path) -> None:
     assert found == set(WRITERS)
 
 
+# Functions that several files define, and why that is one meaning each.
+SHARED_FUNCTIONS = {
+    **dict.fromkeys(
+        (
+            "dynamic_filter",
+            "gelu",
+            "layer_norm",
+            "linear",
+            "normalized_linear",
+            "region_mask",
+            "residual_mlp",
+            "window_attention",
+        ),
+        "one operation: in torch, as an ONNX function, in numpy, through the native library",
+    ),
+    "ssim": "one measure: in torch to train by, in numpy to judge by",
+    "register": "each command module adds its commands",
+}
+
+
+def definitions(repository: Path) -> dict[str, dict[str, set[str]]]:
+    """ "class", "alias" or "function" -> name -> what the files of ours define it as.
+
+    A class or function is its own definition, named by its file; an alias of a type is its text.
+    """
+    found: dict[str, dict[str, set[str]]] = {"class": {}, "alias": {}, "function": {}}
+    for path in (path for folder in FOLDERS for path in python_files(repository, folder)):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                found["class"].setdefault(node.name, set()).add(str(path))
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                found["function"].setdefault(node.name, set()).add(str(path))
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                name = node.targets[0].id
+                if name.lstrip("_")[:1].isupper() and not name.isupper():
+                    found["alias"].setdefault(name, set()).add(ast.unparse(node.value))
+    return found
+
+
+def test_one_name_means_one_thing(repository: Path) -> None:
+    found = definitions(repository)
+    several = {
+        kind: {n for n, where in names.items() if len(where) > 1} for kind, names in found.items()
+    }
+    assert several["class"] <= {"Dot", "Recording"}
+    assert several["alias"] == set()
+    assert several["function"] - {"list_recordings", "show_progress"} == set(SHARED_FUNCTIONS)
+    assert found["class"].keys() & found["alias"].keys() == set()
+
+
+def test_files_that_comments_name_exist(repository: Path) -> None:
+    """As "see motion.py", in whatever of our folders, tests and benchmarks included."""
+    known = {path.name for path in repository.rglob("*.py") if ".venv" not in path.parts}
+    for path in (path for folder in FOLDERS for path in python_files(repository, folder)):
+        named = set(re.findall(r"\w+\.py\b", path.read_text()))
+        assert named <= known, path
+
+
+def test_a_size_is_height_and_width_in_one_place(repository: Path) -> None:
+    defining = [
+        str(path.relative_to(repository))
+        for folder in FOLDERS
+        for path in python_files(repository, folder)
+        if "\nSize = " in path.read_text()
+    ]
+    assert defining == ["runtime/picture/frame.py"]
+
+
 def callers(repository: Path, name: str) -> list[str]:
     """Source files that call anything of this name."""
     found = []
@@ -119,7 +190,14 @@ def test_graphs_reach_a_runtime_through_one_door_each(repository: Path) -> None:
 
 def test_telemetry_is_off_before_any_module_of_ours_is_imported(repository: Path) -> None:
     package = repository / "src" / "mgdn_edge" / "__init__.py"
-    assert imported_modules(package) == {"os"}
+    tree = ast.parse(package.read_text())
+    at_once = {n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)}
+    names = {alias.name for n in at_once if isinstance(n, ast.Import) for alias in n.names}
+    assert names | {n.module for n in at_once if isinstance(n, ast.ImportFrom)} == {
+        "importlib",
+        "os",
+        "typing",
+    }
     code = (
         "import os, sys, mgdn_edge; assert 'onnxruntime' not in sys.modules;"
         "print(os.environ['ORT_DISABLE_TELEMETRY'])"
@@ -225,6 +303,7 @@ def test_the_wheel_holds_one_package_and_the_default_bundle(built: Path) -> None
         "mgdn_edge/cli.py",
         "mgdn_edge/runtime/stream/fuse_files.py",
         "mgdn_edge/runtime/report/templates/page.html",
+        "mgdn_edge/runtime/alignment/measure/templates/click.html",
         "mgdn_edge/runtime/measure/product.onnx",
         "mgdn_edge/runtime/measure/profiling/additions.onnx",
         "mgdn_edge/runtime/report/templates/style.css",

@@ -98,7 +98,7 @@ def align_command(
         float | None, typer.Option(metavar="METRES", help="How far away the scene is.")
     ] = None,
     add: Annotated[
-        bool, typer.Option("--add", help="Add this distance to the rig file there is.")
+        bool, typer.Option("--add", help="Add this distance to the existing rig file.")
     ] = False,
     infrared_luma: InfraredLuma = False,
     infrared_span: InfraredSpan = None,
@@ -107,7 +107,7 @@ def align_command(
     overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
-    """Measure how two cameras lie to each other and write it as a rig file."""
+    """Measure how infrared lies on the visible picture and write a rig file."""
     import msgspec
 
     from mgdn_edge.runtime.alignment.measure.align import (
@@ -119,14 +119,14 @@ def align_command(
         align_by_target,
     )
     from mgdn_edge.runtime.capture.sources import InfraredOptions
-    from mgdn_edge.runtime.thermal.scale import parse_span
+    from mgdn_edge.runtime.thermal.count_scale import parse_span
 
     if (points is not None) + (target is not None) + click > 1:
         raise UserError("--points, --target and --click are three ways to measure; pass one")
     visible = give_password(visible, "visible", visible_password_file)
     infrared = give_password(infrared, "infrared", infrared_password_file)
     working = parse_size(size) if size is not None else None
-    request = RigRequest(area.value, working and (working[1], working[0]), distance, add)
+    request = RigRequest(area.value, working, distance, add)
     options = InfraredOptions(infrared_luma, parse_span(infrared_span))
     if points is not None:
         report = align_by_points(
@@ -176,7 +176,7 @@ def align_command(
                 on_step=on_step,
                 overwrite=may_overwrite(overwrite),
             )
-    print(msgspec.json.encode(report).decode()) if json else print_report(report)
+    print(msgspec.json.encode(report).decode()) if json else print_alignment(report)
 
 
 @contextmanager
@@ -199,9 +199,9 @@ def show_status(*, shown: bool) -> Iterator[Callable[[str], None]]:
         spinner.stop()
 
 
-def print_report(report: AlignReport) -> None:
+def print_alignment(report: AlignReport) -> None:
     """What was written, how good it is, what to type next."""
-    width, height = report.working_size
+    width, height = report.working_width_height
     print(f"{report.rig}: {width}x{height}, by {report.method}; look at {report.overlay}")
     if report.confidence is not None:
         print(f"confidence {report.confidence:.3f}: {report.evidence} parts of the picture agree")

@@ -8,16 +8,15 @@ import typer
 
 from mgdn_edge.runtime.commands.engine_options import (
     BuilderOption,
-    BundleArgument,
     CacheOption,
-    JsonOption,
+    EngineVariantOption,
     LevelOption,
+    NetworkArgument,
     SizeOption,
     Tf32Option,
-    VariantOption,
     WorkspaceOption,
 )
-from mgdn_edge.runtime.commands.options import Filter, Precision, parse_size
+from mgdn_edge.runtime.commands.options import Filter, JsonOption, PrecisionOption, parse_size
 
 EPILOG = """Examples:
 
@@ -39,9 +38,9 @@ def register(app: typer.Typer) -> None:
 
 
 def build_command(
-    bundle: BundleArgument,
-    variant: VariantOption = None,
-    precision: Precision = None,
+    bundle: NetworkArgument,
+    variant: EngineVariantOption = None,
+    precision: PrecisionOption = None,
     size: SizeOption = None,
     builder: BuilderOption = "tensorrt",
     filter: Filter = None,
@@ -60,11 +59,11 @@ def build_command(
     """Build a bundle's TensorRT engines for this device, or find them in the cache."""
     import msgspec
 
-    from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineWish, build_engines
+    from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineRequest, build_engines
     from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
     from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
 
-    wish = EngineWish(
+    request = EngineRequest(
         bundle,
         variant=variant,
         precision=precision,
@@ -74,7 +73,7 @@ def build_command(
         options=BuildOptions(workspace, tf32, level),
     )
     engines = build_engines(
-        wish,
+        request,
         EngineCache(cache_folder(cache)),
         cached_only=cached_only,
         ignore_memory=ignore_memory,

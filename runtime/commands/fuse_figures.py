@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mgdn_edge.runtime.errors import printable
+
 if TYPE_CHECKING:
     from mgdn_edge.runtime.stream.result import Summary
 
 
-def print_json(summary: Summary) -> None:
+def print_summary_json(summary: Summary) -> None:
     """One JSON object."""
     import msgspec
 
@@ -22,20 +24,21 @@ def print_table(summary: Summary) -> None:
     from mgdn_edge.runtime.stream.latency import latency_table
 
     counts = summary.frames
+    interrupted = ", interrupted" if summary.interrupted else ""
     lost = f", {counts.lost} lost without a server" if counts.lost else ""
     print(
-        f"{summary.output}: {counts.out} frames of {counts.in_} ({counts.dropped} dropped{lost}), "
-        f"{summary.fps:.1f} fps{', interrupted' if summary.interrupted else ''}"
+        f"{printable(summary.output)}: {counts.out} frames of {counts.in_} "
+        f"({counts.dropped} dropped{lost}), {summary.fps:.1f} fps{interrupted}"
     )
     if summary.reconnects and any(summary.reconnects.values()):
         again = ", ".join(f"{name} {count}" for name, count in summary.reconnects.items() if count)
         print(f"connected again: {again}")
     if summary.drift is not None:
-        from mgdn_edge.runtime.alignment.drift import drift_sentence
+        from mgdn_edge.runtime.alignment.drift_figures import drift_sentence
 
         print(drift_sentence(summary.drift))
-    for name, told in summary.execution.items():
-        print(f"{name}: {told}")
+    for name, text in summary.execution.items():
+        print(f"{name}: {text}")
     if summary.end_to_end is None:
         return
     if (pairing := summary.pairing) is not None and pairing.skew is not None:

@@ -13,9 +13,10 @@ from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.backend_table import open_variant
 from mgdn_edge.runtime.fusion.contract.backend_names import DEFAULT_BACKEND, check_backends
-from mgdn_edge.runtime.fusion.contract.session import Session, Size
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
+from mgdn_edge.runtime.picture.frame import Size
 
 
 def open_session(
@@ -48,11 +49,11 @@ def open_session(
             if fallback is None or spare is None:
                 raise _with_fallback(error, backend) from error
             other = "" if spare.precision == variant.precision else f", in {spare.precision}"
-            told = f"{fallback} in place of {backend}{other}: {error}"
-            tell(told)
+            text = f"{fallback} in place of {backend}{other}: {error}"
+            tell(text)
             taken = msgspec.structs.replace(choice, backend=fallback, fallback=None)
             session = open_variant(bundle, spare, taken, size=size, tell=tell).trust()
-            session.execution["fallback"] = told
+            session.execution["fallback"] = text
             return session
 
 

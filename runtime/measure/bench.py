@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.bench_result import SCHEMA, BenchReport, BenchResult, NetworkFigures
+from mgdn_edge.runtime.measure.timing_loop import TimingLoop, draw_pairs, fuse_pairs
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
-from mgdn_edge.runtime.picture.frame import Plane
-from mgdn_edge.runtime.stream.latency import percentiles
-
-SCENES = 4  # different frames, so that no run is favoured by one picture
-SEED = 20260401
+from mgdn_edge.runtime.picture.frame import Size
 
 
 def bench_networks(
@@ -43,7 +37,7 @@ def bench_networks(
         raise UserError(
             f"--frames {frames} --warmup {warmup} measures nothing; give --frames 1 or more"
         )
-    pairs = [draw_pair(size, SEED + scene) for scene in range(SCENES)]
+    pairs = draw_pairs(size)
     with ExitStack() as opened:
         sessions = [
             opened.enter_context(
@@ -52,15 +46,12 @@ def bench_networks(
             for index, network in enumerate(networks)
         ]
         before = read_conditions()
-        times = np.zeros((len(sessions), warmup + frames), np.int64)
-        for turn in range(warmup + frames):
-            visible, infrared = pairs[turn % SCENES]
-            for session, row in zip(sessions, times, strict=True):
-                begin = time.perf_counter_ns()
-                session.fuse(visible, infrared)
-                row[turn] = time.perf_counter_ns() - begin
+        loop = TimingLoop([fuse_pairs(session, pairs) for session in sessions])
+        loop.warm_up(warmup)
+        for _ in loop.take_turns(frames):
+            pass
         after = read_conditions()
-        figures = [percentiles(row, warmup) for row in times]
+        figures = [loop.figures(index) for index in range(len(sessions))]
         result = BenchReport(
             schema=SCHEMA,
             size=f"{size[1]}x{size[0]}",
@@ -83,23 +74,5 @@ def bench_networks(
         )
         scene = draw_scene(*size)
         fused = [session.fuse(scene.visible, scene.infrared) for session in sessions]
-        return BenchResult(result, times[:, warmup:], (scene.visible, scene.infrared), fused)
-
-
-def draw_pair(size: Size, seed: int) -> tuple[Plane, Plane]:
-    """(height, width), seed -> two (H, W) uint8 planes: smooth structure, edges and noise.
-
-    Same seed, same planes. Not a scene: only what keeps branches and caches honest.
-    """
-    generator = np.random.default_rng(seed)
-    height, width = size
-    planes = []
-    for _ in range(2):
-        coarse = generator.integers(0, 256, (height // 32 + 2, width // 32 + 2), np.uint8)
-        smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-        column, row = generator.integers(0, width), generator.integers(0, height)
-        edges = np.zeros(size, np.int16)
-        edges[row : row + height // 4 + 1, column : column + width // 4 + 1] = 80
-        noise = generator.normal(0, 4, size)
-        planes.append(np.clip(smooth + edges + noise, 0, 255).astype(np.uint8))
-    return planes[0], planes[1]
+        times_ns = np.stack([loop.times_ns(index) for index in range(len(sessions))])
+        return BenchResult(result, times_ns, (scene.visible, scene.infrared), fused)

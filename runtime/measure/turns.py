@@ -8,16 +8,23 @@ PyTorch can spend most of its time in page faults.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from mgdn_edge.runtime.measure.timing_loop import TimingLoop
+from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 
 # Above any block of ours; larger than mallopt takes, which is why the environment must say it.
 KEPT_PAGES = {
@@ -72,14 +79,18 @@ def take_turns(
     or of memory, has a ``failure`` and the others go on.
     """
     workers = [_Worker(contender) for contender in contenders]
+    done = itertools.count()
+
+    def run_told(worker: _Worker, number: int) -> FrameStamps | None:
+        on_turn(worker.contender.name, next(done))
+        return worker.run()
+
     try:
-        done = 0
-        for turn in range(warmup + rounds):
-            for worker in workers:
-                on_turn(worker.contender.name, done)
-                worker.run(counted=turn >= warmup)
-                done += 1
-        return [worker.finish() for worker in workers]
+        loop = TimingLoop([partial(run_told, worker) for worker in workers])
+        loop.warm_up(warmup)
+        for _ in loop.take_turns(rounds):
+            pass
+        return [worker.finish(loop.times_ns(i), warmup) for i, worker in enumerate(workers)]
     finally:
         for worker in workers:
             worker.stop()
@@ -90,8 +101,7 @@ class _Worker:
 
     def __init__(self, contender: Contender) -> None:
         self.contender = contender
-        self.wall: list[int] = []
-        self.cpu: list[int] = []
+        self.cpu_ns: list[int] = []  # of every run, those that warm up too
         self.failure: str | None = None
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
@@ -103,18 +113,25 @@ class _Worker:
         theirs.close()
         self._ask(None)  # prepared before anybody's first turn
 
-    def run(self, *, counted: bool) -> None:
+    def run(self) -> FrameStamps | None:
+        """One run; the clock that stamps it is the same in all processes."""
         answer = self._ask("run")
-        if answer and counted:
-            self.wall.append(answer["wall"])
-            self.cpu.append(answer["cpu"])
+        if answer is None:
+            return None
+        self.cpu_ns.append(answer["cpu"])
+        return FrameStamps(paired_ns=answer["begin"], copied_out_ns=answer["end"])
 
-    def finish(self) -> TurnFigures:
+    def finish(self, times_ns: npt.NDArray[np.int64], warmup: int) -> TurnFigures:
+        """What the counted runs took."""
         memory = self._ask("memory") or {}
         if self.failure:
             return TurnFigures(self.contender.name, failure=self.failure)
         return TurnFigures(
-            self.contender.name, self.wall, self.cpu, memory["extra"], memory["peak"]
+            self.contender.name,
+            times_ns.tolist(),
+            self.cpu_ns[warmup:],
+            memory["extra"],
+            memory["peak"],
         )
 
     def stop(self) -> None:
@@ -160,13 +177,14 @@ def _serve(pipe: Connection, prepare: Callable[..., Run], arguments: tuple[Any, 
             peak = _resident("VmHWM")
             pipe.send({"extra": max(0, peak - before), "peak": peak})
             continue
-        wall, cpu = time.perf_counter_ns(), time.process_time_ns()
+        begin, cpu = time.perf_counter_ns(), time.process_time_ns()
         try:
             run()
         except (MemoryError, RuntimeError, ValueError) as error:
             pipe.send({"failure": f"{type(error).__name__}: {error}"})
             return
-        pipe.send({"wall": time.perf_counter_ns() - wall, "cpu": time.process_time_ns() - cpu})
+        end, cpu = time.perf_counter_ns(), time.process_time_ns() - cpu
+        pipe.send({"begin": begin, "end": end, "cpu": cpu})
 
 
 def _resident(field: str) -> int:

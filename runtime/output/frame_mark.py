@@ -1,4 +1,4 @@
-"""A fused frame as PNG says so itself, and whether anybody has changed it since.
+"""A mark in fused PNG frames: that mgdn wrote them, and whether they were changed since.
 
 A ``tEXt`` chunk before the last one: keyword ``Software``, "mgdn fuse" and the SHA-256 of the file
 without that chunk. So a later run knows an earlier one's frames, bit for bit, without a list.
@@ -7,14 +7,14 @@ without that chunk. So a later run knows an earlier one's frames, bit for bit, w
 from __future__ import annotations
 
 import hashlib
-import struct
-import zlib
 from pathlib import Path
 
-END = struct.pack(">L4sL", 0, b"IEND", zlib.crc32(b"IEND"))
+from mgdn_edge.runtime.picture.png_chunks import encode_chunk
+
+END = encode_chunk(b"IEND", b"")
 WORDS = b"Software\0mgdn fuse "
 DIGEST_CHARACTERS = 64
-CHUNK_BYTES = 4 + 4 + len(WORDS) + DIGEST_CHARACTERS + 4  # length, kind, text, checksum
+CHUNK_BYTES = len(encode_chunk(b"tEXt", WORDS)) + DIGEST_CHARACTERS
 
 
 def mark_frame(png: bytes) -> bytes:
@@ -24,7 +24,7 @@ def mark_frame(png: bytes) -> bytes:
 
 
 def is_unchanged_frame(path: Path) -> bool:
-    """True for a file that ``mark_frame`` made and nobody changed; False for all else."""
+    """True for a file that ``mark_frame`` made and that was not changed; False for all else."""
     if path.suffix.lower() != ".png" or path.is_symlink() or not path.is_file():
         return False
     data = path.read_bytes()
@@ -33,5 +33,4 @@ def is_unchanged_frame(path: Path) -> bool:
 
 
 def _mark(png: bytes) -> bytes:
-    text = b"tEXt" + WORDS + hashlib.sha256(png).hexdigest().encode()
-    return struct.pack(">L", len(text) - 4) + text + struct.pack(">L", zlib.crc32(text))
+    return encode_chunk(b"tEXt", WORDS + hashlib.sha256(png).hexdigest().encode())

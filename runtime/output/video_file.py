@@ -9,6 +9,7 @@ from typing import cast
 
 import av
 
+from mgdn_edge.runtime.capture.files.local_media import create_media
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.output.partial_file import Kept, PartialFile
 from mgdn_edge.runtime.whole_file import Output
@@ -70,7 +71,7 @@ class VideoFile:
             # The muxer would multiply a coarse time base; the input's is kept.
             options["video_track_timescale"] = str(time_base.denominator)
         try:
-            self._container = av.open(str(self.path), "w", container_options=options)
+            self._container = create_media(self.path, options)
         except (av.FFmpegError, OSError) as error:
             raise self._unwritable(error) from None
         self._container.metadata.update(tags or {})

@@ -6,24 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from mgdn_edge import __version__
-from mgdn_edge.runtime.bundle.archive import encode_archive
 from mgdn_edge.runtime.bundle.manifest import (
-    MANIFEST_FILE,
     CalibrationProvenance,
-    GoldenPair,
     Manifest,
     Variant,
-    decode_manifest,
-    encode_manifest,
     listed_files,
 )
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
-from mgdn_edge.runtime.fusion.contract.golden_check import encode_plane
-from mgdn_edge.runtime.packing.creation import DYNAMIC_GOLDEN_SIZE, onnxruntime_version, refer
-from mgdn_edge.runtime.picture.drawn_scene import draw_scene
-from mgdn_edge.runtime.quality.gate import CandidatePrecision, Verdict
+from mgdn_edge.runtime.fusion.contract.variant_choice import static_size
+from mgdn_edge.runtime.packing.bundle_writer import CREATED_BY, BundleWriter, tool_versions
+from mgdn_edge.runtime.quality.precision_verdict import CandidatePrecision, Verdict
 from mgdn_edge.runtime.whole_file import Output
 
 # Requantising rounds a value on a border either way, which processors and runtimes decide
@@ -62,53 +54,28 @@ def extend_bundle(
     others = tuple(ref for ref in old.files if ref.path not in files)
     wanted = listed_files(msgspec.structs.replace(old, variants=kept, files=others))
     contents = {ref.path: bundle.read(ref) for ref in wanted}
-    contents |= files
-    added = tuple(_add_candidate(bundle, each, contents) for each in candidates)
-    used = {**old.provenance.tools, "onnxruntime": onnxruntime_version(), **tools}
+    writer = BundleWriter(old.spec, {**contents, **files})
+    added = tuple(
+        writer.add_variant(
+            f"{each.base.name}.{each.precision}.{each.backend}",
+            each.model,
+            each.model_without_body,
+            name=each.base.name,
+            size=static_size(each.base),
+            precision=each.precision,
+            backends=(each.backend,),
+            tolerance_levels=CANDIDATE_TOLERANCE_LEVELS,
+        )
+        for each in candidates
+    )
+    used = tool_versions({**old.provenance.tools, **tools})
     manifest = msgspec.structs.replace(
         old,
-        created_by=f"mgdn-edge {__version__}",
+        created_by=CREATED_BY,
         variants=(*kept, *added),
-        files=(*others, *(refer(contents, path) for path in files)),
+        files=(*others, *(writer.refer(path) for path in files)),
         provenance=msgspec.structs.replace(old.provenance, calibration=calibration, tools=used),
         verdicts=tuple(verdicts),
     )
-    text = encode_manifest(manifest)
-    decode_manifest(text)  # a bundle we would refuse to open is not written
-    output.write(encode_archive({MANIFEST_FILE: text, **contents}))
+    writer.write(output, manifest)
     return manifest
-
-
-def _add_candidate(bundle: Bundle, candidate: Candidate, contents: dict[str, bytes]) -> Variant:
-    """Put the candidate's files and its golden pair into ``contents``."""
-    base = candidate.base
-    size = None if base.height is None or base.width is None else (base.height, base.width)
-    name = f"{base.name}.{candidate.precision}.{candidate.backend}"
-    paths = {"file": f"models/{name}.onnx", "file_without_body": f"models/{name}.plugin.onnx"}
-    contents[paths["file"]] = candidate.model
-    contents[paths["file_without_body"]] = candidate.model_without_body
-    scene = draw_scene(*(size or DYNAMIC_GOLDEN_SIZE))
-    with OnnxRuntimeSession(
-        candidate.model,
-        spec=bundle.manifest.spec,
-        variant=base.name,
-        precision=candidate.precision,
-        size=size,
-    ) as session:
-        fused = session.fuse(scene.visible, scene.infrared)
-    golden = {"visible": scene.visible, "infrared": scene.infrared, "expected": fused}
-    for role, plane in golden.items():
-        contents[f"golden/{name}.{role}.png"] = encode_plane(plane)
-    return Variant(
-        name=base.name,
-        file=refer(contents, paths["file"]),
-        file_without_body=refer(contents, paths["file_without_body"]),
-        height=base.height,
-        width=base.width,
-        precision=candidate.precision,
-        backends=(candidate.backend,),
-        golden=GoldenPair(
-            **{role: refer(contents, f"golden/{name}.{role}.png") for role in golden},
-            tolerance_levels=CANDIDATE_TOLERANCE_LEVELS,
-        ),
-    )

@@ -1,1 +1,1 @@
-"""What frames are made of: planes, colour arithmetic, the drawn test scene."""
+"""What frames are made of: planes, colour arithmetic, PNG chunks, the drawn test scene."""

@@ -8,23 +8,25 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.conditions import describe_conditions
 from mgdn_edge.runtime.machine.environment import describe_environment
-from mgdn_edge.runtime.measure.acceptance.fidelity import Example
-from mgdn_edge.runtime.measure.acceptance.report import AcceptReport, Kept, SubjectParity
-from mgdn_edge.runtime.measure.acceptance.timing import Timing
+from mgdn_edge.runtime.measure.acceptance.accept_result import (
+    AcceptReport,
+    AcceptResult,
+    Example,
+    SubjectParity,
+    Timing,
+)
 from mgdn_edge.runtime.report.document import render_document
-from mgdn_edge.runtime.report.pictures import Picture, encode_picture
+from mgdn_edge.runtime.report.pictures import Picture, encode_picture, picture_difference
 from mgdn_edge.runtime.report.plots import plot_frames
 from mgdn_edge.runtime.whole_file import Output, Outputs, Overwrite, RunFile, beside
 
 REPORT_FILE, PAGE_FILE = "accept.json", "accept.html"
-GAIN = 32  # of the difference picture: one level is seen, seven fill it
 
 
 def choose_folder(out: Path | None) -> Path:
@@ -46,7 +48,7 @@ class AcceptanceFiles:
             for path in paths
         )
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, kept: AcceptResult) -> None:
         """Write both as they are now; UserError where the report cannot be for the first time.
 
         Nothing has been measured then. Other failures wait for ``check``, so that a disk that
@@ -76,7 +78,7 @@ class AcceptanceFiles:
             ) from error
 
 
-def render_acceptance(kept: Kept) -> bytes:
+def render_acceptance(kept: AcceptResult) -> bytes:
     """The page of a report, as far as it is."""
     report = kept.report
     soak, plot = report.soak, None
@@ -95,12 +97,12 @@ def render_acceptance(kept: Kept) -> bytes:
         parity=sorted(report.parity, key=_pixels),
         plot=plot,
         pictures=draw_example(kept.example) if kept.example is not None else [],
-        environment=describe_environment(report.versions, describe_run(report)),
+        environment=describe_environment(report.versions, describe_acceptance(report)),
         command=report.command,
     )
 
 
-def describe_run(report: AcceptReport) -> dict[str, str | None]:
+def describe_acceptance(report: AcceptReport) -> dict[str, str | None]:
     """(name, text) of what was accepted and under which conditions."""
     facts: dict[str, str | None] = {
         "bundle": f"{report.network}, sha256 {report.bundle_sha256}",
@@ -122,26 +124,19 @@ def describe_meanwhile(timings: Sequence[Timing]) -> str:
     """Power mode, clocks, heat and throttling from before the first timing to after the last."""
     if not timings:
         return ""
-    told = describe_conditions(timings[0].conditions[0], timings[-1].conditions[1])
-    return "; ".join(f"{name}: {text}" for name, text in told.items())
+    described = describe_conditions(timings[0].conditions[0], timings[-1].conditions[1])
+    return "; ".join(f"{name}: {text}" for name, text in described.items())
 
 
 def draw_example(example: Example) -> list[Picture]:
     """What both cameras saw, what was made of it here and by the reference, and the difference."""
-    difference = cv2.absdiff(example.fused, example.reference)
-    levels = int(difference.max())
-    amplified = np.asarray(cv2.convertScaleAbs(difference, alpha=GAIN), np.uint8)
     of = f"fused in {example.precision}"
     return [
         encode_picture(example.visible, "visible", "a drawn street at night, visible camera"),
         encode_picture(example.infrared, "infrared", "the same street, infrared camera"),
         encode_picture(example.fused, f"{of}, here", "what this machine makes of the two"),
         encode_picture(example.reference, "fused by the reference", "what it should be"),
-        encode_picture(
-            amplified,
-            f"their difference, {GAIN} times; largest: {levels} levels",
-            "black where both are equal",
-        ),
+        picture_difference(example.fused, example.reference, "their difference"),
     ]
 
 

@@ -15,6 +15,10 @@ from mgdn_edge.runtime.picture.frame import Plane, VisibleFrame
 MAX_WIDTH = 640  # a phone shows 360 CSS pixels at two or three device pixels each
 MIN_WIDTH = 160  # smaller frames are enlarged, each pixel to a block
 JPEG_QUALITY = 85
+LEVELS = 255
+BLOT_PER_WIDTH = 320  # a differing pixel grows by one on each side for every 320 of width
+
+Image = npt.NDArray[np.uint8] | npt.NDArray[np.float64]
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -42,6 +46,26 @@ def encode_picture(image: npt.NDArray[np.uint8], label: str, description: str) -
         raise RuntimeError(f"OpenCV could not encode a {image.shape} picture as JPEG")
     source = f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
     return Picture(source, *size, label, description)
+
+
+def picture_difference(got: Image, wanted: Image, of: str) -> Picture:
+    """(H, W) levels twice -> their absolute difference, its largest white; NaN is the largest.
+
+    ``of`` says what differs. A lone pixel is enlarged: it would vanish where the page is narrow.
+    """
+    difference = np.abs(got.astype(np.float64) - wanted)
+    difference = np.nan_to_num(difference, nan=LEVELS, posinf=LEVELS)
+    highest = float(difference.max())
+    factor = LEVELS / highest if highest else 1.0
+    side = 1 + 2 * (max(difference.shape) // BLOT_PER_WIDTH)
+    grown = cv2.dilate(np.round(difference * factor), np.ones((side, side), np.uint8))
+    shown = np.clip(grown, 0, LEVELS).astype(np.uint8)
+    label = f"difference x {factor:.3g}, at most {highest:.3g} levels"
+    return encode_picture(
+        shown,
+        label if highest else "no pixel differs",
+        f"{of}, white where it is largest, black where there is none",
+    )
 
 
 def colour_image(y: Plane, visible: VisibleFrame) -> npt.NDArray[np.uint8]:

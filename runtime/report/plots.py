@@ -1,7 +1,4 @@
-"""Durations -> coordinates: what the templates draw, in percent of the drawing's sides.
-
-Text stays outside the stretched drawing, so it is as large on a phone as on a desk.
-"""
+"""Durations -> coordinates: what the templates draw, in percent of the drawing's sides."""
 
 from __future__ import annotations
 
@@ -12,18 +9,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.report.scales import Scale, Tick, scale_from_zero, share_of_largest
 from mgdn_edge.runtime.stream.latency import Percentiles
 
 MAX_COLUMNS = 300  # more than a phone has pixels for: longer runs show each column's range
-TICK_STEPS = (1, 2, 5)
-WANTED_TICKS = 4
-
-
-class Tick(msgspec.Struct, frozen=True):
-    """A horizontal line at ``y`` percent from the top, and what it stands for."""
-
-    y: float
-    label: str
 
 
 class FramePlot(msgspec.Struct, frozen=True):
@@ -67,13 +56,13 @@ def plot_frames(
     times = times_ns / 1e6
     last = int(max(seqs.max(), dropped.max(initial=0)))
     first = int(min(seqs.min(), dropped.min(initial=last)))
-    span = max(1, last - first)
-    top, ticks = _scale(float(times.max()))
+    numbers = Scale(first, max(last, first + 1))
+    durations = scale_from_zero(float(times.max()))
     per_column = math.ceil(len(times) / MAX_COLUMNS)
     columns = [slice(i, i + per_column) for i in range(0, len(times), per_column)]
-    xs = [round(100 * (float(seqs[part].mean()) - first) / span, 2) for part in columns]
+    xs = [numbers.across(float(seqs[part].mean())) for part in columns]
     low, middle, high = (
-        [round(100 - 100 * float(reduce(times[part])) / top, 2) for part in columns]
+        [durations.down(float(reduce(times[part]))) for part in columns]
         for reduce in (np.min, np.median, np.max)
     )
     description = (
@@ -86,12 +75,11 @@ def plot_frames(
     return FramePlot(
         band=f"{_path(upper + lower[::-1])}Z" if per_column > 1 else "",
         median=_path(list(zip(xs, middle, strict=True))),
-        ticks=ticks,
+        ticks=durations.ticks_down(),
         marks=[
-            Tick(round(100 - 100 * value / top, 2), f"{name} {value:.1f} ms")
-            for name, value in marks.items()
+            Tick(durations.down(value), f"{name} {value:.1f} ms") for name, value in marks.items()
         ],
-        dropped=sorted({round(100 * (int(seq) - first) / span, 1) for seq in dropped}),
+        dropped=sorted({round(numbers.across(int(seq)), 1) for seq in dropped}),
         first=first,
         last=last,
         per_column=per_column,
@@ -101,12 +89,12 @@ def plot_frames(
 
 def draw_bars(figures: Mapping[str, Percentiles], words: Mapping[str, str]) -> list[Bar]:
     """Percentiles by name -> bars in that order; names ending in _wait are waits."""
-    widest = max((each.p95 for each in figures.values()), default=0.0) or 1.0
+    width = share_of_largest([each.p95 for each in figures.values()])
     return [
         Bar(
             label=words.get(name, name),
-            p50=round(100 * each.p50 / widest, 2),
-            p95=round(100 * each.p95 / widest, 2),
+            p50=width.across(each.p50),
+            p95=width.across(each.p95),
             text=f"{each.p50:.2f} ms",
             wait=name.endswith("_wait"),
         )
@@ -119,15 +107,3 @@ def _path(points: list[tuple[float, float]]) -> str:
     if len(points) == 1:
         points = [(0.0, points[0][1]), (100.0, points[0][1])]
     return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
-
-
-def _scale(highest: float) -> tuple[float, list[Tick]]:
-    """Largest value in ms -> the top of the axis, and round ticks below it."""
-    highest = max(highest, 1e-3)
-    magnitude = 10.0 ** math.floor(math.log10(highest / WANTED_TICKS))
-    step = magnitude * next((s for s in TICK_STEPS if magnitude * s * WANTED_TICKS >= highest), 10)
-    top = max(highest * 1.08, step)
-    count = int(top / step)
-    return top, [
-        Tick(round(100 - 100 * i * step / top, 2), f"{i * step:g}") for i in range(count + 1)
-    ]

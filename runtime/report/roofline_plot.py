@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import msgspec
 
 from mgdn_edge.runtime.machine.ceilings import Ceilings
-from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
+from mgdn_edge.runtime.measure.profiling.profile_result import PartFigures
+from mgdn_edge.runtime.report.scales import Tick, scale_of_sizes
 
 NUMBERED = 8  # parts that carry the number of their row in the table
-ROOM = 2.0  # between the outermost values and the drawing's sides
 NEAR = 4.0  # percent: closer than this, two parts share a dot's label
 LEAST_DOT, MOST_DOT = 0.45, 1.5  # rem, a dot's diameter; its area is the part's share
 
@@ -32,12 +32,12 @@ class Dot(msgspec.Struct, frozen=True):
 
 
 class RooflinePlot(msgspec.Struct, frozen=True):
-    """``roof`` is a path in a 100 x 100 box; ticks are (percent, text)."""
+    """``roof`` is a path in a 100 x 100 box."""
 
     roof: str
     ridge: float
-    x_ticks: list[tuple[float, str]]
-    y_ticks: list[tuple[float, str]]
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
     dots: list[Dot]
     description: str
 
@@ -55,17 +55,12 @@ def plot_roofline(parts: Sequence[PartFigures], ceilings: Ceilings) -> RooflineP
     ]
     if not placed or ridge is None or ceilings.gflops is None:
         return None
-    left, right = _ends([*(each for _, _, each in placed), ridge])
-    low, high = _ends([*(part.gflops for _, part, _ in placed), ceilings.gflops])
-
-    def across(intensity: float) -> float:
-        return round(100 * (math.log10(intensity) - left) / (right - left), 2)
-
-    def down(gflops: float) -> float:
-        return round(100 - 100 * (math.log10(gflops) - low) / (high - low), 2)
-
+    intensities = scale_of_sizes([*(each for _, _, each in placed), ridge])
+    rates = scale_of_sizes([*(part.gflops for _, part, _ in placed), ceilings.gflops])
+    across, down = intensities.across, rates.down
     top = down(ceilings.gflops)
-    begin = max(10**left, 10**low / ceilings.gbps)  # where the roof enters the drawing
+    # Where the roof enters the drawing.
+    begin = max(10**intensities.low, 10**rates.low / ceilings.gbps)
     roof = f"M{across(begin)} {down(begin * ceilings.gbps)}L{across(ridge)} {top}L100 {top}"
     largest = max(part.share for _, part, _ in placed)
     dots: list[Dot] = []
@@ -83,27 +78,14 @@ def plot_roofline(parts: Sequence[PartFigures], ceilings: Ceilings) -> RooflineP
     return RooflinePlot(
         roof=roof,
         ridge=across(ridge),
-        x_ticks=[(across(value), f"{value:g}") for value in _ticks(left, right)],
-        y_ticks=[(down(value), f"{value:g}") for value in _ticks(low, high)],
+        x_ticks=intensities.ticks_across(),
+        y_ticks=rates.ticks_down(),
         dots=dots,
         description=(
             f"Roofline: {len(placed)} parts below {ceilings.gbps:.0f} GB/s and "
             f"{ceilings.gflops:.0f} GFLOP/s; {first.name} reaches {100 * first.of_roof:.0f} % of it"
         ),
     )
-
-
-def _ends(values: Sequence[float]) -> tuple[float, float]:
-    """The logarithms of an axis' ends: a little room around the values."""
-    return math.log10(min(values) / ROOM), math.log10(max(values) * ROOM)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Powers of ten between the ends; also their halves and fifths where there are few."""
-    exponents = range(math.floor(low), math.ceil(high))
-    wide = high - low > 2
-    values = [step * 10.0**n for n in exponents for step in ((1,) if wide else (1, 2, 5))]
-    return [value for value in values if low <= math.log10(value) <= high]
 
 
 def _close(dot: Dot, x: float, y: float) -> bool:

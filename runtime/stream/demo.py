@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.capture.files.local_media import create_media
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.colour import bgr_from_planes, place_chroma
@@ -42,7 +43,7 @@ Image = npt.NDArray[np.uint8]
 class DemoFigures(Summary, frozen=True):
     """demo.json: the fusion's figures, and the SHA-256 of ``files`` so that a rerun knows its own.
 
-    A file of the demonstration that somebody changed since is theirs.
+    A file of the demonstration that was changed since belongs to the user.
     """
 
     files: dict[str, str] = msgspec.field(default_factory=dict)
@@ -125,7 +126,9 @@ def _make_demo(
     on_step(f"fusing them into {folder / FUSED} with {DEFAULT_NETWORK}")
     request = FuseRequest(str(visible), str(infrared), str(fused))
     summary = fuse_files(request, on_frame=on_frame).summary
-    picture = strip([read_visible(visible), read_infrared(infrared), read_visible(fused)])
+    picture = side_by_side(
+        [read_visible_frame(visible), read_infrared_frame(infrared), read_visible_frame(fused)]
+    )
     (scratch / PICTURE).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     return summary
 
@@ -146,7 +149,7 @@ def infrared_picture(frame: InfraredFrame) -> Image:
 def write_clip(path: Path, images: Iterable[Image]) -> None:
     """(H, W, 3) uint8 BGR images of one even size -> an H.264 clip of RATE frames per second."""
     try:
-        container = av.open(str(path), "w")
+        container = create_media(path, {})
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     with container:
@@ -164,19 +167,19 @@ def write_clip(path: Path, images: Iterable[Image]) -> None:
         container.mux(stream.encode(None))
 
 
-def read_visible(path: Path) -> Image:
+def read_visible_frame(path: Path) -> Image:
     """(H, W, 3) uint8 BGR of the picture's frame in a visible or fused clip."""
     with open_visible(str(path)) as source, closing(source.frames()) as frames:
         return visible_picture(next(islice(frames, PICTURE_FRAME, None)))
 
 
-def read_infrared(path: Path) -> Image:
+def read_infrared_frame(path: Path) -> Image:
     """(H, W, 3) uint8 BGR of the picture's frame in an infrared clip."""
     with open_infrared(str(path)) as source, closing(source.frames()) as frames:
         return infrared_picture(next(islice(frames, PICTURE_FRAME, None)))
 
 
-def strip(images: list[Image]) -> Image:
+def side_by_side(images: list[Image]) -> Image:
     """Captioned images of one height, side by side."""
     captioned = []
     for image, caption in zip(images, CAPTIONS, strict=True):

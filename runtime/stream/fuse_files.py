@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -17,25 +18,30 @@ from mgdn_edge.runtime.alignment.apply.registration import (
     SameGrid,
     open_alignment,
 )
-from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
+from mgdn_edge.runtime.alignment.drift import DriftMonitor
+from mgdn_edge.runtime.alignment.drift_figures import DriftFigures
+from mgdn_edge.runtime.bundle.network_names import BASELINES, find_bundle
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.output.counts_file import CountsRecorder
-from mgdn_edge.runtime.output.sinks import AnySink, open_sink
-from mgdn_edge.runtime.pairing.by_time import TimedOptions, open_pairs
+from mgdn_edge.runtime.output.open_sink import AnySink, open_sink
+from mgdn_edge.runtime.pairing.by_time import open_pairs
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 from mgdn_edge.runtime.pairing.pairs import Pairs
+from mgdn_edge.runtime.pairing.timed_options import TimedOptions
+from mgdn_edge.runtime.picture.frame import Size
+from mgdn_edge.runtime.stream.frame_times import Pace
+from mgdn_edge.runtime.stream.fuse_stream import StreamResult, fuse_stream
 from mgdn_edge.runtime.stream.kept_frames import KeptFrames
 from mgdn_edge.runtime.stream.latency import measure_stages
 from mgdn_edge.runtime.stream.ledger import END_TO_END
 from mgdn_edge.runtime.stream.observer import Observer
 from mgdn_edge.runtime.stream.pairing_figures import pairing_figures
-from mgdn_edge.runtime.stream.request import FuseRequest, Pace
+from mgdn_edge.runtime.stream.request import FuseRequest
 from mgdn_edge.runtime.stream.result import SCHEMA, FrameCounts, FuseResult, Summary
-from mgdn_edge.runtime.stream.stream import StreamResult, fuse_stream
 from mgdn_edge.runtime.whole_file import Outputs
 
 NOTHING_RECORDED = "nothing was recorded"
@@ -91,10 +97,7 @@ def fuse_files(
                 "--record-infrared keeps 16-bit counts, and this infrared is 8-bit: leave it out"
             )
         outputs = outputs or Outputs(())
-        named = [path for path in (request.rig, request.network) if not isinstance(path, str)]
-        outputs.add_inputs(
-            [*visible.paths, *infrared.paths, *request.reads, *(path for path in named if path)]
-        )
+        outputs.add_inputs([*visible.paths, *infrared.paths, *_other_inputs(request)])
         shown = replace(pairs.visible.info, size=common)
         sink = open_sink(request.output, shown, pairs.count, outputs, live=pace == "source")
         observers: list[Observer] = [] if monitor is None else [monitor]
@@ -151,6 +154,13 @@ def fuse_files(
         )
 
 
+def _other_inputs(request: FuseRequest) -> list[Path]:
+    """Files that are read beside the two sources: none of them is replaced."""
+    rigs = [] if request.rig is None else [request.rig]
+    bundles = [] if request.network in BASELINES else [find_bundle(request.network)]
+    return [*rigs, *bundles, *request.reads]
+
+
 def keep_recordings(sink: AnySink, recorder: CountsRecorder | None, total: int | None) -> str:
     """Leave what is not complete under its partial name: where, and how many frames of ``total``.
 
@@ -165,7 +175,7 @@ def summarise(
     session: Session,
     pairs: Pairs,
     sink: AnySink,
-    size: tuple[int, int] | None,
+    size: Size | None,
     output: str,
     pace: Pace,
     drift: DriftFigures | None,
@@ -193,7 +203,8 @@ def summarise(
         execution=session.execution,
         pace=pace,
         size=None if size is None else f"{size[1]}x{size[0]}",
-        output=output,
+        # A name that is not UTF-8 stands in JSON with escapes for its bytes.
+        output=output.encode(errors="backslashreplace").decode(),
         frames=FrameCounts(result.frames_in, result.frames_out, result.frames_dropped, lost),
         interrupted=result.interrupted,
         fps=_frames_per_second(rows["capture_ns"], rows["out_ns"]),

@@ -5,10 +5,11 @@ import os
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from mgdn_edge import __version__
 from mgdn_edge.runtime.errors import EXIT_CODES, INTERRUPTED, UserError, printable
 from mgdn_edge.runtime.secrets.redaction import redact, remember_secrets
 
@@ -33,7 +34,7 @@ COMMAND_MODULES = (
 )
 
 # click keeps the lines of a paragraph that begins with a backspace.
-EPILOG = "Exit codes:\n\n\b\n" + "\n".join(f"{code:5}  {told}" for code, told in EXIT_CODES.items())
+EPILOG = "Exit codes:\n\n\b\n" + "\n".join(f"{code:5}  {text}" for code, text in EXIT_CODES.items())
 
 # typer 0.26 and later carry their own copy of click, older ones import it: the class all usage
 # errors share is reached through one that every version exports.
@@ -49,10 +50,34 @@ def build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(global_options)
     for name in COMMAND_MODULES:
         importlib.import_module(name).register(app)
     return app
+
+
+def print_version(*, wanted: bool) -> None:
+    """Print it at once: no command need follow."""
+    if wanted:
+        typer.echo(f"mgdn {__version__}")
+        raise typer.Exit
+
+
+def global_options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            "-V",
+            help="Print the version.",
+            callback=lambda value: print_version(wanted=value),
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """What may come before a command's name."""
 
 
 def main() -> None:
@@ -89,16 +114,20 @@ def open_standard_streams() -> None:
                 os.close(null)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if name == "stdin" else "w"))  # noqa: SIM115, PTH123
+        if name != "stdin":
+            # A name the terminal's encoding lacks, or that is not UTF-8, is shown as an escape: a
+            # run must not end in a traceback after the work.
+            getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def print_fault(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """An error nobody foresaw: its traceback, without the passwords its text may quote."""
+    """An unexpected error: its traceback, without the passwords its text may quote."""
     import traceback
 
-    told = "".join(traceback.format_exception(kind, error, trace))
-    print(redact(told), end="", file=sys.stderr)
+    text = "".join(traceback.format_exception(kind, error, trace))
+    print(redact(text), end="", file=sys.stderr)
 
 
 def usage_sentence(error: typer.BadParameter, words: Sequence[str], command: str) -> str:

@@ -14,6 +14,8 @@ import numpy as np
 from cuda_driver import Device
 
 from mgdn_edge.plugins.native import cuda_architectures
+from mgdn_edge.runtime.measure.timing_loop import TimingLoop
+from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 
 COPY_BYTES = 512 << 20
 # (C, H, W, K, upscale, dtype); the goal is at least 80 % for the first.
@@ -41,12 +43,17 @@ def measure(device: Device, case, rounds: int, repeats: int) -> str:
         raise SystemExit(f"mgdn_dynamic_filter_enqueue gave status {status}")
     copy()
     device.synchronize()
-    times = [(device.milliseconds(work, repeats), device.milliseconds(copy, repeats // 5 + 1))]
-    times += [
-        (device.milliseconds(work, repeats), device.milliseconds(copy, repeats // 5 + 1))
-        for _ in range(rounds)
-    ]
-    filter_ms, copy_ms = (min(column) for column in zip(*times[1:], strict=True))
+
+    def by_events(enqueue, count):  # one of ``count``, by the GPU's clock
+        return lambda turn: FrameStamps(
+            copied_out_ns=round(device.milliseconds(enqueue, count) * 1e6)
+        )
+
+    loop = TimingLoop([by_events(work, repeats), by_events(copy, repeats // 5 + 1)])
+    loop.warm_up(1)
+    for _ in loop.take_turns(rounds):
+        pass
+    filter_ms, copy_ms = (loop.times_ns(index).min() / 1e6 for index in (0, 1))
     byte_count = 2 * feature.nbytes + kernel.nbytes
     reached, possible = byte_count / filter_ms / 1e6, 2 * COPY_BYTES / copy_ms / 1e6
     return (

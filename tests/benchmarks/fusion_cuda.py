@@ -23,16 +23,16 @@ import numpy as np
 import torch
 
 from mgdn_edge.export.bench_published import draw_weights
-from mgdn_edge.export.catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.export_network import export_network
 from mgdn_edge.export.frame_network import FrameNetwork
-from mgdn_edge.export.published import published_formulation
+from mgdn_edge.export.network_catalogue import PACKAGED, LoadedNetwork, load_network
+from mgdn_edge.export.published_filter import published_formulation
 from mgdn_edge.runtime.commands.options import parse_size
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cuda import OnnxRuntimeCudaSession
 from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.bench import SEED, draw_pair
-from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
+from mgdn_edge.runtime.measure.timing_loop import SEED, TimingLoop, draw_pair, time_call
+from mgdn_edge.runtime.stream.latency import Percentiles
 
 WARMUP = 20
 PRECISIONS = ("fp32", "fp16")
@@ -95,15 +95,17 @@ def prepare_session(session: OnnxRuntimeCudaSession, size) -> Contender:
 
 def take_turns(contenders: list[Contender], frames: int) -> Iterator[tuple[Percentiles, float]]:
     """(figures of whole frames, median of the network alone) of each, frames in turns."""
-    times = np.zeros((len(contenders), WARMUP + frames), np.int64)
-    alone = np.zeros(times.shape)
-    for frame in range(WARMUP + frames):
-        for index, contender in enumerate(contenders):
-            begin = time.perf_counter_ns()
-            alone[index, frame] = contender.run()
-            times[index, frame] = time.perf_counter_ns() - begin
-    for row, network in zip(times, alone, strict=True):
-        yield percentiles(row, WARMUP), float(np.median(network[WARMUP:]))
+    alone: list[list[float]] = [[] for _ in contenders]
+    runs = [
+        time_call(lambda run=each.run, network=network: network.append(run()))
+        for each, network in zip(contenders, alone, strict=True)
+    ]
+    loop = TimingLoop(runs)
+    loop.warm_up(WARMUP)
+    for _ in loop.take_turns(frames):
+        pass
+    for index, network in enumerate(alone):
+        yield loop.figures(index), float(np.median(network[WARMUP:]))
 
 
 def export_models(

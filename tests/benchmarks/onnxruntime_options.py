@@ -21,6 +21,8 @@ import mgdn_edge  # noqa: F401 - first: it turns ONNX Runtime's telemetry off
 
 import onnxruntime as ort  # isort: skip
 
+from mgdn_edge.runtime.measure.timing_loop import TimingLoop, time_call
+
 LEVELS = ort.GraphOptimizationLevel
 BASE = {
     "threads": 2,
@@ -160,19 +162,29 @@ def open_runner(model: bytes, size: tuple[int, int], changes: dict):
 
 
 def measure(runners: dict, rounds: int, frames: int) -> dict[str, tuple[float, float]]:
-    wall = {name: [] for name in runners}
     processor = {name: [] for name in runners}
-    for _ in range(rounds):
-        for name, run in runners.items():
-            run()
-            started, used = time.perf_counter(), time.process_time()
+
+    def warm_then_timed(name, run):
+        def frames_of_one():
+            used = time.process_time()
             for _ in range(frames):
                 run()
-            wall[name].append((time.perf_counter() - started) / frames)
             processor[name].append((time.process_time() - used) / frames)
+
+        timed = time_call(frames_of_one)
+
+        def turn(number):
+            run()  # its own data back into the caches
+            return timed(number)
+
+        return turn
+
+    loop = TimingLoop([warm_then_timed(*each) for each in runners.items()])
+    for _ in loop.take_turns(rounds):
+        pass
     return {
-        name: (statistics.median(wall[name]), statistics.median(processor[name]))
-        for name in runners
+        name: (statistics.median(loop.times_ns(index)) / 1e9 / frames, statistics.median(used))
+        for index, (name, used) in enumerate(processor.items())
     }
 
 

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.capture.files.radiometric import is_radiometric, read_radiometric
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.picture.png_chunks import PNG_SIGNATURE, walk_chunks
 
-Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+DecodedImage = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 READ_SUFFIXES = (*IMAGE_SUFFIXES, ".pgm", ".npy")
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 NPY_SIGNATURE = b"\x93NUMPY"
 PGM_SIGNATURE = b"P5"
@@ -36,7 +36,7 @@ def is_image(path: Path) -> bool:
         return file.read(8).startswith(SIGNATURES)
 
 
-def read_image(path: Path, *, thermal: bool = False) -> Image:
+def read_image(path: Path, *, thermal: bool = False) -> DecodedImage:
     """Image file -> (H, W) or (H, W, 3) BGR, uint8 or uint16; alpha dropped.
 
     ``thermal`` takes the temperatures of a FLIR radiometric JPEG, (H, W) uint16 hundredths of a
@@ -65,18 +65,20 @@ def read_image(path: Path, *, thermal: bool = False) -> Image:
     return pixels
 
 
-def _decode_npy(data: bytes) -> Image | None:
+def _decode_npy(data: bytes) -> DecodedImage | None:
     try:
         stored = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError):
         return None
     if not isinstance(stored, np.ndarray) or stored.ndim not in (2, 3) or stored.size == 0:
         return None
-    native: Image = np.ascontiguousarray(stored.astype(stored.dtype.newbyteorder("="), copy=False))
+    native: DecodedImage = np.ascontiguousarray(
+        stored.astype(stored.dtype.newbyteorder("="), copy=False)
+    )
     return native
 
 
-def _decode(data: bytes) -> Image | None:
+def _decode(data: bytes) -> DecodedImage | None:
     if not data:
         return None
     # Our error says what is wrong; OpenCV's own lines on stderr would only repeat it.
@@ -84,7 +86,7 @@ def _decode(data: bytes) -> Image | None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         flags = cv2.IMREAD_UNCHANGED
-        decoded: Image | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)  # type: ignore[assignment]
+        decoded: DecodedImage | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)  # type: ignore[assignment]
     except cv2.error:
         return None
     finally:
@@ -95,24 +97,13 @@ def _decode(data: bytes) -> Image | None:
 def _complete(data: bytes) -> bool:
     """False where a PNG or JPEG ends early; OpenCV 4 decodes those to half-grey pictures."""
     if data.startswith(PNG_SIGNATURE):
-        return _png_complete(data)
+        return any(chunk.kind == b"IEND" for chunk in walk_chunks(data))
     if data.startswith(JPEG_SIGNATURE):
         return _jpeg_complete(data)
     if found := PGM_HEADER.match(data):
         width, height, most = (int(number) for number in found.groups())
         return len(data) - found.end() >= width * height * (2 if most > 255 else 1)
     return True
-
-
-def _png_complete(data: bytes) -> bool:
-    position = len(PNG_SIGNATURE)
-    while position + 12 <= len(data):
-        length = int.from_bytes(data[position : position + 4], "big")
-        kind = data[position + 4 : position + 8]
-        position += 12 + length  # length, type, data, CRC
-        if kind == b"IEND":
-            return position <= len(data)
-    return False
 
 
 def _jpeg_complete(data: bytes) -> bool:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import av
 
+from mgdn_edge.runtime.capture.files.local_media import open_media
 from mgdn_edge.runtime.capture.frames.planes import frame_planes
-from mgdn_edge.runtime.capture.frames.raw import RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw_frame import RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo
 
@@ -57,7 +58,7 @@ def ticks_from_ns(pts_ns: int, time_base: Fraction) -> int:
 
 def _open(path: Path) -> av.container.InputContainer:
     try:
-        container = av.open(str(path))
+        container = open_media(path)
     except av.FFmpegError as error:
         raise UserError(
             f"{path} is not a readable video or image, or is cut off ({error.strerror}); "

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mgdn_edge.runtime.bundle.fusion_spec import METADATA_KEY, FusionSpec, decode_spec
 from mgdn_edge.runtime.bundle.onnx_file import rewrite_model
-from mgdn_edge.runtime.bundle.spec import METADATA_KEY, FusionSpec, decode_spec
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.contract.session import Size
+from mgdn_edge.runtime.picture.frame import Size
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -89,11 +89,14 @@ def check_static_size(size: Size, wanted: Size | None, variant: str) -> None:
 
 
 def runtime_errors() -> tuple[type[Exception], ...]:
-    """ONNX Runtime's own exceptions, which share no base class but Exception."""
+    """What ONNX Runtime raises: classes of its own, which share no base but Exception.
+
+    A node that fails while outputs are bound is a plain RuntimeError (1.23.2 and 1.32.0).
+    """
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     found = [value for value in vars(state).values() if isinstance(value, type)]
-    return tuple(kind for kind in found if issubclass(kind, Exception))
+    return (RuntimeError, *(kind for kind in found if issubclass(kind, Exception)))
 
 
 def first_line(error: Exception) -> str:

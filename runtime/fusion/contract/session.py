@@ -18,15 +18,14 @@ import queue
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterImplementation
+from mgdn_edge.runtime.picture.frame import Plane, Size
 
-Size = tuple[int, int]
-FilterImplementation = Literal["native", "function body"]
 MIN_SLOTS = 2  # one being filled or read while the other is being computed
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from mgdn_edge.runtime.bundle.export_record import ExportedModel
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.backend_names import DEFAULT_BACKEND
-from mgdn_edge.runtime.fusion.contract.session import Size
-from mgdn_edge.runtime.machine.processor import processor_class
+from mgdn_edge.runtime.machine.processor_class import processor_class
+from mgdn_edge.runtime.picture.frame import Size
 
 
 def choose_variant(
@@ -79,7 +80,7 @@ def default_precisions(manifest: Manifest, backend: str) -> list[str]:
     return [*faster, "fp32"]
 
 
-def static_size(variant: Variant) -> Size | None:
+def static_size(variant: Variant | ExportedModel) -> Size | None:
     """(height, width) of a static variant, None for a dynamic one."""
     if variant.height is None or variant.width is None:
         return None

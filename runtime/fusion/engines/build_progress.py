@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import msgspec
 
 from mgdn_edge.runtime.fusion.engines.build_protocol import (
+    BuildEvent,
     Built,
-    Event,
     PhaseBegun,
     PhaseEnded,
     StageBegun,
@@ -38,7 +38,7 @@ class BuildProgress:
         self.share = 0.0
         self._stack: list[_Phase] = []
 
-    def add(self, event: Event) -> None:
+    def add(self, event: BuildEvent) -> None:
         """Take one event into account."""
         if isinstance(event, StageBegun):
             self.phase = event.name
@@ -82,7 +82,7 @@ def remaining_seconds(share: float, elapsed: float, expected: float | None) -> f
 
 
 @contextmanager
-def show_build(title: str, expected: float | None = None) -> Iterator[Callable[[Event], None]]:
+def show_build(title: str, expected: float | None = None) -> Iterator[Callable[[BuildEvent], None]]:
     """A function to call with each event: a bar on a terminal, else silence.
 
     ``expected`` is how many seconds an earlier build like this took.
@@ -123,7 +123,7 @@ def show_build(title: str, expected: float | None = None) -> Iterator[Callable[[
     with progress:
         task = progress.add_task(title, total=1.0)
 
-        def show(event: Event) -> None:
+        def show(event: BuildEvent) -> None:
             state.add(event)
             progress.update(task, completed=state.share, description=f"{title}: {state.phase}")
 

@@ -11,10 +11,9 @@ from typing import Literal
 import msgspec
 
 from mgdn_edge.runtime.errors import DeviceError
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.engines.build_process import Construction, run_build
 from mgdn_edge.runtime.fusion.engines.build_progress import show_build
-from mgdn_edge.runtime.fusion.engines.build_protocol import BuildRequest, Event
+from mgdn_edge.runtime.fusion.engines.build_protocol import BuildEvent, BuildRequest
 from mgdn_edge.runtime.fusion.engines.engine_cache import (
     CachedEngine,
     EngineCache,
@@ -33,9 +32,10 @@ from mgdn_edge.runtime.fusion.engines.memory_need import (
 )
 from mgdn_edge.runtime.fusion.engines.timing_cache import read_timings, timing_path, write_timings
 from mgdn_edge.runtime.machine.device import free_gpu_memory
+from mgdn_edge.runtime.picture.frame import Size
 
 Origin = Literal["cached", "built"]
-ShowBuild = Callable[[str, float | None], AbstractContextManager[Callable[[Event], None]]]
+ShowBuild = Callable[[str, float | None], AbstractContextManager[Callable[[BuildEvent], None]]]
 
 
 class FreeMemory(msgspec.Struct, frozen=True):

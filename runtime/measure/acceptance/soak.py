@@ -6,18 +6,17 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions, throttled
 from mgdn_edge.runtime.machine.text_file import read_text
-from mgdn_edge.runtime.measure.acceptance.clause import ClauseFailed, NotMeasured
+from mgdn_edge.runtime.measure.acceptance.accept_result import Soak, Window
 from mgdn_edge.runtime.measure.acceptance.subjects import Subject
-from mgdn_edge.runtime.measure.acceptance.timing import choose_clock, draw_pairs, fuse_once
-from mgdn_edge.runtime.measure.bench import SCENES
-from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
+from mgdn_edge.runtime.measure.acceptance.verdict import ClauseFailed, NotMeasured
+from mgdn_edge.runtime.measure.timing_loop import TimingLoop, draw_pairs, fuse_pairs
+from mgdn_edge.runtime.stream.latency import Percentiles
 
 WINDOWS = 12  # five seconds each of a minute
 LEAST_WINDOWS = 3  # a first third, a last third and something between
@@ -28,36 +27,6 @@ MOST_GROWTH_MIB = 16.0  # a leak of one 640x480 plane a second; allocators settl
 MIB = 1 << 20
 
 
-class Window(msgspec.Struct, frozen=True):
-    """Frames of one part of the soak: their end in seconds, times in ms, memory, temperature."""
-
-    second: float
-    times: Percentiles
-    resident_mib: float
-    hottest: float | None
-
-
-class Soak(msgspec.Struct, frozen=True):
-    """``drift`` is p95 of the last third's windows over that of the first third's, by medians.
-
-    ``growth_mib`` is this process's resident memory from the first window's end to the last's.
-    ``throttled`` counts events by kind, None where this machine shows none to count.
-    """
-
-    subject: str
-    asked_seconds: float
-    seconds: float
-    frames: int
-    fps: float
-    windows: tuple[Window, ...]
-    drift: float | None
-    growth_mib: float | None
-    throttled: dict[str, int] | None
-    gpu_reasons: tuple[str, ...]
-    conditions: tuple[Conditions, Conditions]
-    complete: bool
-
-
 def run_soak(
     session: Session, subject: Subject, seconds: float, advance: Callable[[float], None]
 ) -> tuple[Soak, npt.NDArray[np.int64]]:
@@ -66,34 +35,37 @@ def run_soak(
     ``advance`` gets the seconds gone. Ctrl-C ends it early: what was measured stays, with
     ``complete`` false.
     """
-    pairs, (read_alone, _) = draw_pairs(subject), choose_clock(session)
+    run = fuse_pairs(session, draw_pairs(subject.size))
     before = read_conditions()
     windows: list[Window] = []
-    times: list[int] = []
+    times = [np.zeros(0, np.int64)]
     reasons: set[str] = set()
-    begin, first, complete = time.monotonic(), 0, True
+    begin, complete = time.monotonic(), True
     try:
-        while (gone := time.monotonic() - begin) < seconds:
-            times.append(fuse_once(session, *pairs[len(times) % SCENES], read_alone)[0])
-            if gone >= seconds * (len(windows) + 1) / WINDOWS and len(times) > first:
+        for window in range(1, WINDOWS + 1):
+            loop = TimingLoop([run])  # one for each, so that no rows pile up beside what is judged
+            left = begin + seconds * window / WINDOWS - time.monotonic()
+            try:
+                for _ in loop.take_turns(seconds=left):
+                    advance(time.monotonic() - begin)
+            finally:
+                times.append(loop.times_ns())
+            if len(times[-1]):
                 now = read_conditions()
                 reasons.update(reason for gpu in now.gpus for reason in gpu.throttle_reasons)
-                windows.append(_close_window(gone, times[first:], now))
-                first = len(times)
-            advance(gone)
-        if len(times) > first:
-            windows.append(_close_window(seconds, times[first:], read_conditions()))
+                windows.append(_close_window(time.monotonic() - begin, loop.figures(), now))
     except KeyboardInterrupt:
         complete = False
     after, gone = read_conditions(), time.monotonic() - begin
+    times_ns = np.concatenate(times)
     counts = throttled(before, after) if after.throttle_counts else None
     reasons.update(reason for gpu in after.gpus for reason in gpu.throttle_reasons)
     soak = Soak(
         subject=subject.label,
         asked_seconds=seconds,
         seconds=gone,
-        frames=len(times),
-        fps=len(times) / gone if gone > 0 else 0.0,
+        frames=len(times_ns),
+        fps=len(times_ns) / gone if gone > 0 else 0.0,
         windows=tuple(windows),
         drift=measure_drift([window.times.p95 for window in windows]),
         growth_mib=measure_growth([window.resident_mib for window in windows]),
@@ -102,7 +74,7 @@ def run_soak(
         conditions=(before, after),
         complete=complete,
     )
-    return soak, np.array(times, np.int64)
+    return soak, times_ns
 
 
 def measure_drift(values: Sequence[float]) -> float | None:
@@ -119,28 +91,28 @@ def measure_growth(mib: Sequence[float]) -> float | None:
 
 
 def judge_latency(soak: Soak) -> str:
-    """What is told of the drift; ClauseFailed where it is too large."""
+    """A sentence on the drift; ClauseFailed where it is too large."""
     drift = _measured(soak, soak.drift)
-    told = (
+    text = (
         f"p95 of the last third is {drift:.2f} times that of the first, "
         f"{soak.frames} frames in {soak.seconds:.0f} s, {soak.fps:.1f} fps"
     )
     if drift > MOST_DRIFT:
-        raise ClauseFailed(f"{told}; {MOST_DRIFT} is allowed")
-    return told
+        raise ClauseFailed(f"{text}; {MOST_DRIFT} is allowed")
+    return text
 
 
 def judge_memory(soak: Soak) -> str:
-    """What is told of this process's memory; ClauseFailed where it grew too much."""
+    """A sentence on this process's memory; ClauseFailed where it grew too much."""
     growth = _measured(soak, soak.growth_mib)
-    told = f"resident memory changed by {growth:+.1f} MiB"
+    text = f"resident memory changed by {growth:+.1f} MiB"
     if growth > MOST_GROWTH_MIB:
-        raise ClauseFailed(f"{told}; {MOST_GROWTH_MIB:.0f} is allowed")
-    return told
+        raise ClauseFailed(f"{text}; {MOST_GROWTH_MIB:.0f} is allowed")
+    return text
 
 
 def judge_throttling(soak: Soak) -> str:
-    """What is told of clocks held back and of heat; ClauseFailed where anything throttled."""
+    """A sentence on throttling and heat; ClauseFailed where anything throttled."""
     heat = describe_heat(soak)
     if soak.throttled is None:
         raise NotMeasured(f"this machine shows no throttling counters; {heat}")
@@ -168,11 +140,11 @@ def resident_bytes(root: Path = Path("/")) -> int:
     return 0
 
 
-def _close_window(second: float, times: Sequence[int], now: Conditions) -> Window:
+def _close_window(second: float, times: Percentiles, now: Conditions) -> Window:
     heat = [*now.temperatures.values(), *(gpu.celsius for gpu in now.gpus)]
     return Window(
         second=second,
-        times=percentiles(np.array(times, np.int64), 0),
+        times=times,
         resident_mib=resident_bytes() / MIB,
         hottest=max(heat, default=None),
     )

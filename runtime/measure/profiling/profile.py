@@ -8,7 +8,6 @@ is in the open. Everything else (load, clocks) meets both alike.
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,33 +22,32 @@ from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backend_table import open_variant
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND, start_variant, usable_cpus
-from mgdn_edge.runtime.fusion.contract.session import Session, Size
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.bench import SCENES, SEED, draw_pair
-from mgdn_edge.runtime.measure.ceilings import measure_ceilings
+from mgdn_edge.runtime.measure.measure_ceilings import measure_ceilings
 from mgdn_edge.runtime.measure.profiling.advice import advise
-from mgdn_edge.runtime.measure.profiling.join import join_timeline
+from mgdn_edge.runtime.measure.profiling.join_timeline import join_timeline
 from mgdn_edge.runtime.measure.profiling.onnxruntime_trace import read_trace
-from mgdn_edge.runtime.measure.profiling.profiler_cost import measure_profiler_cost
-from mgdn_edge.runtime.measure.profiling.report import (
+from mgdn_edge.runtime.measure.profiling.profile_result import (
     SCHEMA,
     Account,
+    PartFigures,
     ProfileReport,
     ProfileResult,
     group_modules,
     group_parts,
 )
-from mgdn_edge.runtime.measure.profiling.roofline import PartFigures, measure_part
+from mgdn_edge.runtime.measure.profiling.profiler_cost import measure_profiler_cost
+from mgdn_edge.runtime.measure.profiling.roofline import measure_part
 from mgdn_edge.runtime.measure.profiling.timeline import Timeline
-from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.measure.timing_loop import TimingLoop, draw_pairs, fuse_pairs
+from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
-from mgdn_edge.runtime.stream.ledger import Ledger, span_ns
+from mgdn_edge.runtime.stream.ledger import span_ns
 
 WARMUP = 5
 # The ledger's stages that a session alone has, and all of them together.
@@ -79,7 +77,7 @@ def profile_network(
             f"a profile is read from ONNX Runtime's profiler on the CPU, not on {choice.backend}; "
             f"to time it as a whole: mgdn bench --backend {choice.backend}"
         )
-    pairs = [draw_pair(size, SEED + scene) for scene in range(SCENES)]
+    pairs = draw_pairs(size)
     with ExitStack() as opened:
         bundle = opened.enter_context(open_bundle(found))
         chosen = choose_variant(
@@ -99,19 +97,15 @@ def profile_network(
         ceilings = measure_ceilings(choice.threads)
         cost = measure_profiler_cost(ceilings.threads)
         before = read_conditions()
-        ledgers = {plain: Ledger(), profiled: Ledger()}
-        for turn in range(-WARMUP, 0):
-            for session in ledgers:
-                _fuse(session, *pairs[turn % SCENES])
+        # Each goes first in every other turn: what the first leaves in the caches.
+        loop = TimingLoop([fuse_pairs(each, pairs) for each in (plain, profiled)], swapping=True)
+        on_step("frames", 0)
+        loop.warm_up(WARMUP)
         with EnergyMeter() as meter:
-            for turn in range(frames):
+            for turn in loop.take_turns(frames):
                 on_step("frames", turn)
-                # Each goes first in every other turn: what the first leaves in the caches.
-                for session in list(ledgers)[:: 1 if turn % 2 else -1]:
-                    ledgers[session].add(_fuse(session, *pairs[turn % SCENES]))
         after = read_conditions()
-        rows = ledgers[plain].rows
-        plain_ns, calls_ns = (span_ns(each.rows, "infer") for each in ledgers.values())
+        plain_ns, calls_ns = (span_ns(loop.rows(index), "infer") for index in (0, 1))
         keep = middle_half(plain_ns + calls_ns)
         trace_text = profiled.end_trace().read_bytes()
         timeline = read_trace(trace_text, [WARMUP + i for i in keep], cost)
@@ -129,7 +123,7 @@ def profile_network(
             usable_cpus=usable_cpus(),
             frames=frames,
             account=balance(timeline, plain_ns[keep], calls_ns[keep], parts),
-            stages=measure_stages(rows),
+            stages=measure_session_stages(loop.rows()),
             inside=split_adapter(parts, facts),
             parts=parts,
             modules=group_modules(parts),
@@ -188,7 +182,7 @@ def balance(
     )
 
 
-def measure_stages(rows: npt.NDArray[np.void]) -> dict[str, Percentiles]:
+def measure_session_stages(rows: npt.NDArray[np.void]) -> dict[str, Percentiles]:
     """(N,) ledger rows of warm frames -> percentiles of a session's stages and of all, ``fuse``."""
     found = {name: percentiles(span_ns(rows, name), 0) for name in STAGES}
     return {**found, FUSE: percentiles(rows["copied_out_ns"] - rows["aligned_ns"], 0)}
@@ -212,20 +206,3 @@ def split_adapter(parts: list[PartFigures], facts: GraphFacts) -> dict[str, floa
         key = "frame to network" if before else "network to frame" if after else "network"
         split[key] += part.ms
     return {name: round(ms, 4) for name, ms in split.items()}
-
-
-def _fuse(session: Session, visible: Plane, infrared: Plane) -> FrameStamps:
-    """One frame as ``Session.fuse`` does it, with the ledger's stamps."""
-    stamps, now = FrameStamps(), time.perf_counter_ns
-    with session.acquire((visible.shape[0], visible.shape[1])) as slot:
-        stamps.aligned_ns = now()
-        slot.visible[...] = visible
-        slot.infrared[...] = infrared
-        stamps.copied_in_ns = now()
-        session.submit(slot)
-        session.collect(slot)
-        stamps.collected_ns = now()
-        slot.fused.copy()
-        stamps.copied_out_ns = now()
-        stamps.infer_begin_ns, stamps.infer_end_ns = slot.started_ns, slot.finished_ns
-    return stamps

@@ -8,7 +8,7 @@ and without in turns, shows that cost by itself.
 from __future__ import annotations
 
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,7 @@ import numpy as np
 
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options
 from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
+from mgdn_edge.runtime.measure.timing_loop import TimingLoop, time_call
 
 ADDITIONS = Path(__file__).with_name("additions.onnx")  # by tests/support/measured_graphs.py
 KERNELS = 24
@@ -35,7 +36,7 @@ class ProfilerCost(msgspec.Struct, frozen=True):
 NO_COST = ProfilerCost(0.0, 0.0)
 
 
-class _Event(msgspec.Struct):
+class _NodeTime(msgspec.Struct):
     name: str
     dur: int = 0
 
@@ -45,26 +46,23 @@ def measure_profiler_cost(threads: int) -> ProfilerCost:
     model = ADDITIONS.read_bytes()
     feeds = {name: np.ones(SHAPE, np.float32) for name in "ab"}
     with tempfile.TemporaryDirectory(prefix="mgdn-profiler-") as folder:
-        walls: list[list[int]] = []
         plain = load_graph(model, "the measured graph", session_options(threads))
         options = session_options(threads)
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder) / "trace")
         profiled = load_graph(model, "the measured graph", options)
-        for _ in range(WARMUP + RUNS):
-            row = []
-            for session in (plain, profiled):
-                begin = time.perf_counter_ns()
-                session.run(None, feeds)
-                row.append(time.perf_counter_ns() - begin)
-            walls.append(row)
+        loop = TimingLoop(
+            [time_call(partial(session.run, None, feeds)) for session in (plain, profiled)]
+        )
+        loop.warm_up(WARMUP)
+        for _ in loop.take_turns(RUNS):
+            pass
         text = Path(profiled.end_profiling()).read_bytes()
-    events = msgspec.json.decode(text, type=list[_Event])
+    events = msgspec.json.decode(text, type=list[_NodeTime])
     within = np.array([event.dur for event in events if event.name.endswith(KERNEL_SUFFIX)]) * US
     whole = np.array([event.dur for event in events if event.name == EXECUTE]) * US
     between = (whole - within.reshape(-1, KERNELS).sum(axis=1)) / KERNELS
-    rows = np.array(walls)
     # Medians of each turn's difference: what else runs meets both.
-    added = max(0.0, float(np.median((rows[:, 1] - rows[:, 0])[WARMUP:])) / KERNELS)
+    added = max(0.0, float(np.median(loop.times_ns(1) - loop.times_ns(0))) / KERNELS)
     outside = min(added, float(np.median(between[WARMUP:])))
     return ProfilerCost(inside_ns=added - outside, outside_ns=outside)

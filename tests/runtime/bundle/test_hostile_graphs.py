@@ -8,6 +8,7 @@ import pytest
 from mgdn_edge.runtime.bundle.archive import encode_archive
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.packing.verification import verify_bundle
 
@@ -62,4 +63,4 @@ def test_verify_refuses_it_in_either_file(forge, hidden, build_tiny_model, name)
 
 def test_a_session_refuses_it(forge, hidden):
     with pytest.raises(UserError, match="variant dynamic is not a plain ONNX file"):
-        open_session(forge(GRAPHS[0], hidden), variant="dynamic")
+        open_session(forge(GRAPHS[0], hidden), SessionChoice(variant="dynamic"))

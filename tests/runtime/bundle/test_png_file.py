@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.bundle.png_file import PNG_SIGNATURE, is_bounded_grey_png
+from mgdn_edge.runtime.bundle.png_file import is_bounded_grey_png
 from mgdn_edge.runtime.fusion.contract.golden_check import encode_plane
+from mgdn_edge.runtime.picture.png_chunks import PNG_SIGNATURE
 
 PLANE = np.arange(12 * 16, dtype=np.uint8).reshape(12, 16)
 

@@ -15,6 +15,7 @@ from mgdn_edge.runtime.fusion.engines import engine_plan, engine_session
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.packing.extension import Candidate, extend_bundle
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
+from mgdn_edge.runtime.whole_file import Output
 
 pytestmark = pytest.mark.export
 
@@ -41,7 +42,8 @@ def lower(tiny_bundle, build_tiny_model, tmp_path):
                 Candidate(base, "int8", each, model, model) for each, model in models.items()
             ]
             calibration = CalibrationProvenance("0" * 64, "by hand", "none", (), ())
-            extend_bundle(bundle, tmp_path / "lower.mgdn", candidates, (), calibration)
+            output = Output(tmp_path / "lower.mgdn", "OUT", replaces=True)
+            extend_bundle(bundle, output, candidates, (), calibration)
         return tmp_path / "lower.mgdn"
 
     return make

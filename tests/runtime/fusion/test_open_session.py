@@ -6,7 +6,6 @@ import pytest
 
 from mgdn_edge.runtime.bundle import network_names
 from mgdn_edge.runtime.bundle.network_names import list_networks
-from mgdn_edge.runtime.bundle.png_file import PNG_SIGNATURE
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends import baselines
@@ -14,8 +13,10 @@ from mgdn_edge.runtime.fusion.contract import golden_check
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.fusion.open_session import open_session
-from mgdn_edge.runtime.packing import creation
+from mgdn_edge.runtime.packing import bundle_writer
+from mgdn_edge.runtime.packing.creation import create_bundle
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
+from mgdn_edge.runtime.picture.png_chunks import PNG_SIGNATURE
 
 
 @pytest.fixture
@@ -124,16 +125,16 @@ def test_a_golden_pair_that_differs_names_difference_and_tolerance(
     def encode_shifted(plane):
         return golden_check.encode_plane(plane)
 
-    fuse = creation.OnnxRuntimeSession.fuse
+    fuse = bundle_writer.OnnxRuntimeSession.fuse
     with monkeypatch.context() as patch:
         patch.setattr(
-            creation.OnnxRuntimeSession,
+            bundle_writer.OnnxRuntimeSession,
             "fuse",
             lambda self, *planes: np.clip(fuse(self, *planes).astype(int) + off, 0, 255).astype(
                 np.uint8
             ),
         )
-        creation.create_bundle(export_folder, tmp_path / "off.mgdn")
+        create_bundle(export_folder, tmp_path / "off.mgdn")
     if off == 1:
         open_session(tmp_path / "off.mgdn").close()
         return
@@ -164,7 +165,7 @@ def test_golden_images_that_are_no_grey_png_are_refused(
     export_folder, tmp_path, monkeypatch, image
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(creation, "encode_plane", lambda plane: image)
-        creation.create_bundle(export_folder, tmp_path / "x.mgdn")
+        patch.setattr(bundle_writer, "encode_plane", lambda plane: image)
+        create_bundle(export_folder, tmp_path / "x.mgdn")
     with pytest.raises(UserError, match="not a sound grey 8-bit PNG"):
         open_session(tmp_path / "x.mgdn")

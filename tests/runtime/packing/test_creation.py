@@ -11,7 +11,8 @@ import pytest
 from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.packing.creation import DYNAMIC_GOLDEN_SIZE, create_bundle
+from mgdn_edge.runtime.packing.bundle_writer import DYNAMIC_GOLDEN_SIZE
+from mgdn_edge.runtime.packing.creation import create_bundle
 from mgdn_edge.runtime.packing.verification import verify_bundle
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 

@@ -9,7 +9,7 @@ import pytest
 from support.accept_samples import sample_acceptance
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.measure.acceptance.report import judge
+from mgdn_edge.runtime.measure.acceptance.accept_result import judge
 from mgdn_edge.runtime.report.accept_report import AcceptanceFiles, draw_example
 
 
@@ -26,7 +26,8 @@ def test_the_page_says_what_the_report_says(kept, tmp_path):
         "2 of 4 needed clauses passed", "not needed for acceptance", "needs engine int8 640x480",
         "The bundle states: en 6.81, data 25 pairs", "the GPU&#39;s clock", "0.061",
         "2 (MAXN)", "gpu-thermal 48 to 71", "oc1 3 times", "CUDA graph", "1 more without complaint",
-        "their difference, 32 times", "900 frames without pause in 60 s", "ab" * 32, "board-7",
+        "their difference, white where it is largest",
+        "900 frames without pause in 60 s", "ab" * 32, "board-7",
         "The bundle's gate on int8 for tensorrt: accepted",
         "Meanwhile, power mode: 2 (MAXN)",
     ):  # fmt: skip
@@ -106,7 +107,7 @@ def test_a_disk_that_fills_up_costs_no_measurement(kept, tmp_path, fill_disk):
     ]  # fmt: skip
 
 
-def test_the_difference_is_amplified(kept):
+def test_the_example_shows_the_difference(kept):
     fused = np.full((8, 8), 100, np.uint8)
-    example = msgspec.structs.replace(kept.example, fused=fused, reference=fused + 1)
-    assert "largest: 1 levels" in draw_example(example)[-1].label
+    example = msgspec.structs.replace(kept.example, fused=fused, reference=fused + 2)
+    assert draw_example(example)[-1].label == "difference x 128, at most 2 levels"

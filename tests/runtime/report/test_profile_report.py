@@ -7,12 +7,11 @@ import pytest
 
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling.profile import profile_network
-from mgdn_edge.runtime.measure.profiling.report import Group
-from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
+from mgdn_edge.runtime.measure.profiling.profile_result import Group, PartFigures
 from mgdn_edge.runtime.report.profile_report import (
     MOST_ROWS,
     group_bars,
-    verdict,
+    profile_verdict,
     write_profile_report,
 )
 from mgdn_edge.runtime.report.roofline_plot import plot_roofline
@@ -66,7 +65,7 @@ def test_the_roof_bends_where_both_ceilings_meet():
     a, b = plot.dots
     assert float(bend[1]) == a.y and a.x < plot.ridge < b.x and b.y > a.y
     assert all(0 < value < 100 for dot in plot.dots for value in (dot.x, dot.y))
-    assert [label for _, label in plot.y_ticks] == ["1", "10", "100"]
+    assert [tick.label for tick in plot.y_ticks] == ["1", "10", "100"]
 
 
 def test_near_dots_share_their_numbers_and_areas_are_shares():
@@ -106,7 +105,7 @@ def test_the_verdict_says_when_the_sum_is_off(page):
 
     report, _ = page
     account = msgspec.structs.replace(report.account, of_measured=1.0)
-    sound = verdict(msgspec.structs.replace(report, account=account))
+    sound = profile_verdict(msgspec.structs.replace(report, account=account))
     account = msgspec.structs.replace(report.account, of_measured=1.2)
-    off = verdict(msgspec.structs.replace(report, account=account))
+    off = profile_verdict(msgspec.structs.replace(report, account=account))
     assert "adds up to 120 %" in off and "adds up" not in sound

@@ -13,8 +13,8 @@ import pytest
 from support.fusing import fuse
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing.by_time import TimedOptions
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
+from mgdn_edge.runtime.pairing.timed_options import TimedOptions
 from mgdn_edge.runtime.stream.latency import percentiles
 from mgdn_edge.runtime.stream.ledger import Ledger
 
@@ -134,7 +134,7 @@ def test_passwords_from_files_open_what_asks_for_one(tmp_path, method, run_mgdn,
         monkeypatch.setenv("MGDN_OUTPUT_PASSWORD", password)
         report = tmp_path / "r.html"
         words = ["fuse", f"{url}visible", f"{url}infrared", f"{url}fused", "--network", "average"]
-        words += ["--pair", "nearest", "--frames", "12", "--report", report, "--json"]
+        words += ["--pair", "nearest", "--frames", "12", "--report", report, "-y", "--json"]
         files = ["--visible-password-file", file, "--infrared-password-file", file]
         done = run_mgdn(*words, *files)
         assert (done.code, done.err) == (0, "")

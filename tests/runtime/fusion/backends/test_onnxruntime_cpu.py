@@ -181,3 +181,21 @@ def test_closing_twice_is_harmless(open_tiny):
     session = open_tiny()
     session.close()
     session.close()
+
+
+def test_a_node_that_fails_while_fusing_is_one_clear_error(tiny_spec, build_tiny_model):
+    import onnx
+    from onnx import helper
+
+    model = onnx.load_from_string(build_tiny_model())
+    cast = model.graph.node[-1]
+    shape = helper.make_tensor("shape", onnx.TensorProto.INT64, [4], [1, 1, 7, -1])
+    model.graph.initializer.append(shape)
+    cast.output[0] = "cast"
+    model.graph.node.append(helper.make_node("Reshape", ["cast", "shape"], ["fused"]))
+    session = OnnxRuntimeSession(
+        model.SerializeToString(), spec=tiny_spec, variant="tried", size=None
+    )
+    scene = draw_scene(5, 5)
+    with session, pytest.raises(UserError, match="could not fuse a 5x5 frame with variant tried"):
+        session.fuse(scene.visible, scene.infrared)

@@ -8,6 +8,8 @@ from support.onnxruntime_stand_in import make_onnxruntime
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.fusion.cuda import calls
+from mgdn_edge.runtime.measure import timing_loop
+from mgdn_edge.runtime.stream.latency import percentiles
 
 pytestmark = pytest.mark.export
 
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.export
 def test_both_formulations_have_a_row(make_stand_in, monkeypatch, capsys, tmp_path):
     import fusion_cuda
 
-    from mgdn_edge.export.catalogue import load_network
+    from mgdn_edge.export.network_catalogue import load_network
 
     with open_bundle(packaged_bundles()["mgdn-edge"]) as bundle:
         (tmp_path / "model.onnx").write_bytes(bundle.read(bundle.variant("640x480").file))
@@ -27,7 +29,7 @@ def test_both_formulations_have_a_row(make_stand_in, monkeypatch, capsys, tmp_pa
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "onnxruntime", make_onnxruntime(cuda))
         # The simulated clock stands still for PyTorch.
-        patch.setattr(fusion_cuda, "percentiles", fusion_cuda_percentiles)
+        patch.setattr(timing_loop, "percentiles", percentiles_of_longer_frames)
         rows = fusion_cuda.compare(
             loaded, {"fp32": tmp_path / "model.onnx"}, (480, 640), 2, "cpu", ["fp32"]
         )
@@ -42,7 +44,5 @@ def test_both_formulations_have_a_row(make_stand_in, monkeypatch, capsys, tmp_pa
     cuda.assert_all_freed()
 
 
-def fusion_cuda_percentiles(durations, warmup):
-    from mgdn_edge.runtime.stream.latency import percentiles
-
+def percentiles_of_longer_frames(durations, warmup):
     return percentiles(durations + 1_000_000, warmup)
