@@ -37,7 +37,7 @@ CAPTIONS = ("visible", "infrared", "fused")
 FILES = VISIBLE, INFRARED, FUSED, PICTURE = "visible.mp4", "infrared.mp4", "demo.mp4", "demo.png"
 FIGURES = "demo.json"
 
-Image = npt.NDArray[np.uint8]
+Bgr = npt.NDArray[np.uint8]  # (H, W, 3)
 
 
 class DemoFigures(Summary, frozen=True):
@@ -116,7 +116,7 @@ def _make_demo(
     on_start(3 * FRAMES)
     rig = open_rig(SCENE)
 
-    def filmed(take: Callable[[int], Image]) -> Iterator[Image]:
+    def filmed(take: Callable[[int], Bgr]) -> Iterator[Bgr]:
         for number in range(FRAMES):
             yield take(number)
             on_frame()
@@ -133,7 +133,7 @@ def _make_demo(
     return summary
 
 
-def visible_picture(frame: VisibleFrame) -> Image:
+def visible_picture(frame: VisibleFrame) -> Bgr:
     """Visible frame -> (H, W, 3) uint8 BGR."""
     planes = np.empty((*frame.y.shape, 3), np.uint8)
     planes[:, :, 0] = frame.y
@@ -141,12 +141,12 @@ def visible_picture(frame: VisibleFrame) -> Image:
     return bgr_from_planes(planes, frame.tags)
 
 
-def infrared_picture(frame: InfraredFrame) -> Image:
+def infrared_picture(frame: InfraredFrame) -> Bgr:
     """8-bit infrared frame -> (H, W, 3) uint8 grey BGR."""
     return np.repeat(frame.plane[:, :, None].astype(np.uint8), 3, axis=2)
 
 
-def write_clip(path: Path, images: Iterable[Image]) -> None:
+def write_clip(path: Path, images: Iterable[Bgr]) -> None:
     """(H, W, 3) uint8 BGR images of one even size -> an H.264 clip of RATE frames per second."""
     try:
         container = create_media(path, {})
@@ -167,19 +167,19 @@ def write_clip(path: Path, images: Iterable[Image]) -> None:
         container.mux(stream.encode(None))
 
 
-def read_visible_frame(path: Path) -> Image:
+def read_visible_frame(path: Path) -> Bgr:
     """(H, W, 3) uint8 BGR of the picture's frame in a visible or fused clip."""
     with open_visible(str(path)) as source, closing(source.frames()) as frames:
         return visible_picture(next(islice(frames, PICTURE_FRAME, None)))
 
 
-def read_infrared_frame(path: Path) -> Image:
+def read_infrared_frame(path: Path) -> Bgr:
     """(H, W, 3) uint8 BGR of the picture's frame in an infrared clip."""
     with open_infrared(str(path)) as source, closing(source.frames()) as frames:
         return infrared_picture(next(islice(frames, PICTURE_FRAME, None)))
 
 
-def side_by_side(images: list[Image]) -> Image:
+def side_by_side(images: list[Bgr]) -> Bgr:
     """Captioned images of one height, side by side."""
     captioned = []
     for image, caption in zip(images, CAPTIONS, strict=True):
