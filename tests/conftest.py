@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -235,7 +236,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Put the library asked for in place of the installed one, before anything imports its path."""
+    """Let Ctrl-C be tested; put the library asked for in place of the installed one.
+
+    A shell's background job ignores SIGINT, and so would every program that a test starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     library = config.getoption("--native-library")
     if library is None:
         return
