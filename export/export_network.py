@@ -21,6 +21,7 @@ from mgdn_edge.export.onnx_graph import (
     trace_graph,
     without_bodies,
 )
+from mgdn_edge.export.tensorflow_checkpoint import checkpoint_files
 from mgdn_edge.export.training_provenance import training_provenance
 from mgdn_edge.runtime.bundle.export_record import (
     DYNAMIC_VARIANT,
@@ -31,7 +32,7 @@ from mgdn_edge.runtime.bundle.export_record import (
     WeightsProvenance,
     encode_export_record,
 )
-from mgdn_edge.runtime.bundle.fusion_spec import METADATA_KEY, encode_spec
+from mgdn_edge.runtime.bundle.fusion_spec import METADATA_KEY, OutputRange, encode_spec
 from mgdn_edge.runtime.bundle.graph_facts import encode_graph_facts
 from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.whole_file import Overwrite, write_whole
@@ -49,6 +50,7 @@ def export_network(
     *,
     checkpoint: Path | None = None,
     release_padding: bool = False,
+    output_range: OutputRange = "clip",
     sizes: Sequence[Size] = DEFAULT_SIZES,
     licence: str | None = None,
     notes: Sequence[str] = (),
@@ -63,9 +65,10 @@ def export_network(
     with the function body of DynamicFilter and, as ``NAME.plugin.onnx``, without. ``report`` is
     told what is being done. The folder appears whole or not at all. Raises UserError.
     """
-    claimed = claim_export(output, [] if checkpoint is None else [checkpoint], overwrite)
+    inputs = [] if checkpoint is None else checkpoint_files(checkpoint)
+    claimed = claim_export(output, inputs, overwrite)
     report("reading the checkpoint")
-    loaded = load_network(variant, checkpoint, release_padding)
+    loaded = load_network(variant, checkpoint, release_padding, output_range)
     weights = checkpoint or PACKAGED[variant]
     sha256 = file_digest(weights)
     with staged_export(claimed) as staging:

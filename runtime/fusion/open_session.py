@@ -9,7 +9,7 @@ import msgspec
 
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.network_names import BASELINES, find_bundle
-from mgdn_edge.runtime.bundle.reader import open_bundle
+from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.backend_table import open_variant
 from mgdn_edge.runtime.fusion.contract.backend_names import DEFAULT_BACKEND, check_backends
@@ -44,7 +44,7 @@ def open_session(
         variant = _choose(bundle.manifest, choice, size, backend)
         spare = None if fallback is None else _choose_spare(bundle.manifest, choice, size, fallback)
         try:
-            return open_variant(bundle, variant, choice, size=size, tell=tell).trust()
+            return _trusted(bundle, variant, choice, size, tell)
         except DeviceError as error:
             if fallback is None or spare is None:
                 raise _with_fallback(error, backend) from error
@@ -52,9 +52,21 @@ def open_session(
             text = f"{fallback} in place of {backend}{other}: {error}"
             tell(text)
             taken = msgspec.structs.replace(choice, backend=fallback, fallback=None)
-            session = open_variant(bundle, spare, taken, size=size, tell=tell).trust()
+            session = _trusted(bundle, spare, taken, size, tell)
             session.execution["fallback"] = text
             return session
+
+
+def _trusted(
+    bundle: Bundle,
+    variant: Variant,
+    choice: SessionChoice,
+    size: Size | None,
+    tell: Callable[[str], None],
+) -> Session:
+    session = open_variant(bundle, variant, choice, size=size, tell=tell).trust()
+    session.stills_only = bundle.manifest.spec.output_range == "stretch"
+    return session
 
 
 def _choose(manifest: Manifest, choice: SessionChoice, size: Size | None, backend: str) -> Variant:

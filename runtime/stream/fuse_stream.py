@@ -77,6 +77,12 @@ def fuse_stream(
     error in any thread stops all and is raised here, the output kept likewise.
     """
     live = pairs.visible.info.live
+    if session.stills_only and pairs.visible.info.time_base is not None:
+        raise UserError(
+            f"{session.network} scales each picture by its own darkest and brightest value, and "
+            f"{pairs.visible.info.uri} is a video, which would flicker; export the network with "
+            "--output-range clip"
+        )
     if pace == "source" and pairs.visible.info.time_base is None:
         raise UserError(
             f"--pace source needs a clock, and {pairs.visible.info.uri} is a set of images; "

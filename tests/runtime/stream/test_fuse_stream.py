@@ -292,3 +292,12 @@ def test_infrared_is_resized_into_the_slot(size):
     flat = np.full((24, 32), 9, np.uint8)
     resize_into(flat, target)
     assert (target == 9).all()
+
+
+def test_a_network_for_stills_refuses_a_video_before_the_first_frame(tmp_path, write_clip):
+    pairs, sink = open_pairs(write_clip, tmp_path), ListSink()
+    with SlowSession() as session:
+        session.stills_only = True
+        with pytest.raises(UserError, match=r"vi\.mkv is a video, which would flicker"):
+            fuse_stream(pairs, session, sink)
+    assert session.computed == 0 and sink.frames == []
