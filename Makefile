@@ -8,21 +8,32 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # On a Jetson TensorRT comes from JetPack, which a venv sees only with the system's packages.
 VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages,)
 JETPACK6_VENV ?= .venv-jetpack6
+LOWEST_VENV ?= .venv-lowest
+# A worker for each processor, four at most: one that exports takes 2 GB. Tests of a file stay
+# together, because they share what is dear to make. WORKERS=0 runs them one after another.
+WORKERS ?= auto
+PYTEST := -m pytest -n $(WORKERS) --maxprocesses=4 --dist=loadfile
 # pyenv's shims exist for versions that are not active, so the interpreter itself is asked.
 PYTHON310 ?= $(shell for p in python3.10 $$(ls -d $$(pyenv root 2>/dev/null)/versions/3.10*/bin/python 2>/dev/null); do \
 	$$p -c '' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test check lint docs bench tensorrt test-cuda test-jetpack6 aarch64 aarch64-test sanitize clean
+.PHONY: help demo test test-all check nightly lint docs bench tensorrt test-cuda test-jetpack6 lowest \
+	fuzz aarch64 aarch64-test sanitize clean
 
 help:
 	@echo 'make demo           fuse a drawn clip: out/demo.mp4, out/demo.png, a latency table'
-	@echo 'make test           every test this machine can run'
-	@echo 'make check          lint, types, tests, and the tests on JetPack 6 versions'
+	@echo 'make test           the tests this machine can run in some minutes: all but those marked slow'
+	@echo 'make check          what CI runs: lint, types, all tests, and the runtime on JetPack 6 versions'
+	@echo '                    and on the lowest ones'
+	@echo 'make nightly        check, and what takes longer: fuzzing, sanitizers, aarch64 in emulation'
 	@echo 'make docs           write docs/CLI.md and docs/API.md anew'
 	@echo 'make bench          time networks, filters and the published code (8 GB) on this machine'
 	@echo 'make tensorrt       what the tests of the TensorRT plugin need, without a GPU'
 	@echo 'make test-cuda      the CUDA kernel: on this CPU, what nvcc makes of it, on a GPU if any'
+	@echo 'make test-all       every test, those marked slow too'
 	@echo 'make test-jetpack6  the runtime tests on Python 3.10 with JetPack 6 versions'
+	@echo 'make lowest         the runtime tests on Python 3.10 with the lowest versions we state'
+	@echo 'make fuzz           damaged bundles for MINUTES (10)'
 	@echo 'make aarch64        the wheel for aarch64 boards, cross-built, into dist/'
 	@echo 'make aarch64-test   that wheel in emulation; installs an emulator, as root'
 	@echo 'make sanitize       the native library under address, undefined and thread sanitizers'
@@ -60,7 +71,10 @@ demo: $(VENV)/.runtime
 	$(BIN)/mgdn demo out
 
 test: $(VENV)/.dev tensorrt
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST) -m 'not slow'
+
+test-all: $(VENV)/.dev tensorrt
+	$(BIN)/python $(PYTEST)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -70,9 +84,20 @@ lint: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
 
-# Both runs at once, because each keeps about one core busy; what they print is not mixed.
-check: lint tensorrt $(if $(PYTHON310),$(JETPACK6_VENV)/.dev,)
-	$(MAKE) --jobs=2 --output-sync=target test $(if $(PYTHON310),test-jetpack6,)
+# One after another: each keeps every processor busy.
+check: lint
+	$(MAKE) --no-print-directory test-all
+	$(if $(PYTHON310),$(MAKE) --no-print-directory test-jetpack6,@echo 'no Python 3.10 here: JetPack 6 and lowest versions are not tested')
+	$(if $(PYTHON310),$(MAKE) --no-print-directory lowest,)
+
+nightly: check
+	$(MAKE) --no-print-directory fuzz
+	$(MAKE) --no-print-directory sanitize
+	$(MAKE) --no-print-directory aarch64-test
+
+MINUTES ?= 10
+fuzz: $(VENV)/.dev
+	$(BIN)/python tests/fuzz_bundles.py --minutes $(MINUTES)
 
 # Two recordings of your own: make bench VISIBLE=vi.mp4 INFRARED=ir.mp4
 VISIBLE ?= out/visible.mp4
@@ -93,12 +118,17 @@ test-cuda: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/plugins/test_cuda_*.py tests/plugins/test_onnxruntime_op.py
 
 test-jetpack6: $(JETPACK6_VENV)/.dev
-	$(JETPACK6_VENV)/bin/python -m pytest -m 'not export and not network' tests/runtime tests/plugins
+	$(JETPACK6_VENV)/bin/python $(PYTEST) -m 'not export and not network' tests/runtime tests/plugins
 
-$(JETPACK6_VENV)/.dev: pyproject.toml CMakeLists.txt $(NATIVE) tests/requirements-jetpack6.txt
+lowest: $(LOWEST_VENV)/.dev
+	$(LOWEST_VENV)/bin/python $(PYTEST) -m 'not export and not network and not slow' tests/runtime tests/plugins
+
+$(LOWEST_VENV)/.dev: CONSTRAINTS := -c tests/constraints-lowest.txt
+$(LOWEST_VENV)/.dev: tests/constraints-lowest.txt
+$(JETPACK6_VENV)/.dev $(LOWEST_VENV)/.dev: pyproject.toml CMakeLists.txt $(NATIVE) tests/requirements-jetpack6.txt
 	@[ -n '$(PYTHON310)' ] || { echo 'no Python 3.10 found; install one or set PYTHON310'; exit 1; }
-	$(PYTHON310) -m venv $(JETPACK6_VENV)
-	$(JETPACK6_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e . -r tests/requirements-jetpack6.txt
+	$(PYTHON310) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e . -r tests/requirements-jetpack6.txt
 	@touch $@
 
 # Cross build. pip names the wheel after _PYTHON_HOST_PLATFORM; the toolchain file decides what is
@@ -155,4 +185,4 @@ sanitize: $(VENV)/.dev
 	tests/plugins/sanitize.sh $(BIN)/python build/sanitize
 
 clean:
-	rm -rf out build dist $(VENV) $(JETPACK6_VENV)
+	rm -rf out build dist $(VENV) $(JETPACK6_VENV) $(LOWEST_VENV)

@@ -262,22 +262,18 @@ def test_the_command_line_imports_nothing_heavy(repository: Path) -> None:
 )
 def test_help_is_instant(command: str) -> None:
     code = "import sys; sys.argv = ['mgdn', *sys.argv[1:]]; from mgdn_edge.cli import main; main()"
-    script = [sys.executable, "-c", code, *command.split(), "--help"]
-    timed = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, "
-        "stdout=subprocess.DEVNULL); usage = resource.getrusage(resource.RUSAGE_CHILDREN); "
-        "print(usage.ru_utime + usage.ru_stime)"
-    )
+    words = [sys.executable, "-c", code, *command.split(), "--help"]
     # Processor time, the least of three: another process's load is not ours.
-    runs = [
-        float(
-            subprocess.run(
-                [sys.executable, "-c", timed, *script], capture_output=True, text=True, check=True
-            ).stdout
-        )
-        for _ in range(3)
-    ]
-    assert min(runs) < HELP_SECONDS
+    assert any(processor_seconds(words) < HELP_SECONDS for _ in range(3))
+
+
+def processor_seconds(words: list[str]) -> float:
+    """Of a program that must end with code 0."""
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_utime + usage.ru_stime
 
 
 @pytest.fixture(scope="module")

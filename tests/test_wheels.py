@@ -46,3 +46,14 @@ def test_runtime_dependencies_are_the_agreed_ones(repository: Path) -> None:
         "cuda-bindings",
     ]
     assert {line.split(">")[0] for line in extras["jetson"]} == {"cuda-bindings"}
+
+
+def test_the_lowest_versions_tested_are_those_stated(repository: Path) -> None:
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    stated = [*project["dependencies"], *project["optional-dependencies"]["cpu"]]
+    lines = (repository / "tests" / "constraints-lowest.txt").read_text().splitlines()
+    tested = dict(line.split("==") for line in lines if not line.startswith("#"))
+    for line in stated:
+        name, _, lowest = line.partition(";")[0].strip().partition(">=")
+        assert f"{tested.pop(name)}.".startswith(f"{lowest}."), line
+    assert tested == {}
