@@ -1,6 +1,6 @@
 """CADNIF, the Cross Attention-guided Dense Network for Image Fusion, as its checkpoints define it.
 
-The released model.py cannot run; this is the graph that the checkpoints were made with and carry.
+The released code cannot run; this is the graph that the checkpoints were made with and carry.
 Parameter names are the published ones below ``fusion_model/``, with dots for slashes; kernels are
 (out, in, height, width). What the checkpoints hold and no output depends on is not built:
 ``export.cadnif_checkpoint`` knows it.
