@@ -36,7 +36,7 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # proc(5): the peak becomes what is resident now
 KIB = 1024
 
-Run = Callable[[], object]
+Work = Callable[[], object]
 
 
 class Contender(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ class Contender(msgspec.Struct, frozen=True):
     """
 
     name: str
-    prepare: Callable[..., Run]
+    prepare: Callable[..., Work]
     arguments: tuple[Any, ...] = ()
 
 
@@ -158,7 +158,7 @@ class _Worker:
         return None if self.failure else answer
 
 
-def _serve(pipe: Connection, prepare: Callable[..., Run], arguments: tuple[Any, ...]) -> None:
+def _serve(pipe: Connection, prepare: Callable[..., Work], arguments: tuple[Any, ...]) -> None:
     """The contender's process: prepare, then a run or the memory figures for each question."""
     try:
         run = prepare(*arguments)
