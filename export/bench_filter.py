@@ -13,7 +13,7 @@ from mgdn_edge.export.filter_contenders import (
     prepare_unfold,
 )
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.turns import Contender, Run, TurnFigures, take_turns
+from mgdn_edge.runtime.measure.turns import Contender, TurnFigures, Work, take_turns
 
 SCHEMA = "mgdn.bench-filter/1"
 NATIVE, COPY, BODY, UNFOLD = "native", "copy", "function body", "unfold"
@@ -109,7 +109,7 @@ class _Plan(msgspec.Struct, frozen=True):
 
 
 def _plans(case: FilterCase, threads: int, rounds: int) -> list[_Plan]:
-    def contend(**ways: Callable[[FilterCase, int], Run]) -> list[Contender]:
+    def contend(**ways: Callable[[FilterCase, int], Work]) -> list[Contender]:
         return [Contender(name, prepare, (case, threads)) for name, prepare in ways.items()]
 
     plans = [_Plan(contend(**{NATIVE: prepare_native, COPY: prepare_copy}), rounds)]

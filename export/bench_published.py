@@ -9,7 +9,7 @@ import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.turns import Contender, Run, TurnFigures, take_turns
+from mgdn_edge.runtime.measure.turns import Contender, TurnFigures, Work, take_turns
 from mgdn_edge.runtime.picture.frame import Size
 
 SCHEMA = "mgdn.bench-published/1"
@@ -102,7 +102,7 @@ def draw_weights(variant: str, path: Path) -> Path:
     return path
 
 
-def prepare_published(variant: str, checkpoint: Path, size: Size, threads: int) -> Run:
+def prepare_published(variant: str, checkpoint: Path, size: Size, threads: int) -> Work:
     """The frame graph in eager PyTorch, filters as published."""
     import torch
 
@@ -122,7 +122,7 @@ def prepare_published(variant: str, checkpoint: Path, size: Size, threads: int) 
     return run
 
 
-def prepare_onnx(model: Path, size: Size, threads: int) -> Run:
+def prepare_onnx(model: Path, size: Size, threads: int) -> Work:
     """The exported frame graph in ONNX Runtime, as ``mgdn fuse`` runs it."""
     from mgdn_edge.plugins.native import find_library, load_library
     from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options
