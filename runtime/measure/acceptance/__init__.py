@@ -1,6 +1,6 @@
 """Acceptance: does a bundle do on this machine what its author saw, and how fast?
 
-request.py     what is asked, on which backend, and what is told meanwhile
+request.py     what is asked, and on which backend
 clause.py      one thing that passes, fails or was not measured; the verdict over all of them
 subjects.py    which precision at which size, by which variant; opening one, and its parity
 plugin.py      the backend's library of operations: found, checked, loaded

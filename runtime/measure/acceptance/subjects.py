@@ -11,7 +11,7 @@ from mgdn_edge.runtime.fusion.backend_table import open_variant
 from mgdn_edge.runtime.fusion.contract.opened import Opened
 from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
-from mgdn_edge.runtime.measure.acceptance.request import Tell
+from mgdn_edge.runtime.machine.progress import Progress
 
 BASE_SIZE: Size = (480, 640)
 SIZES: tuple[Size, ...] = ((512, 640), (720, 1280), BASE_SIZE)
@@ -78,12 +78,14 @@ def list_subjects(manifest: Manifest, backend: str) -> list[Subject]:
     return found
 
 
-def open_subject(bundle: Bundle, subject: Subject, choice: SessionChoice, tell: Tell) -> Opened:
+def open_subject(
+    bundle: Bundle, subject: Subject, choice: SessionChoice, progress: Progress
+) -> Opened:
     """Open the subject on the choice's backend; its parity is measured, the refusal not raised.
 
     An engine is built where none is cached. UserError or DeviceError where it cannot be opened.
     """
-    opened = open_variant(bundle, subject.variant, choice, size=subject.size, tell=tell)
+    opened = open_variant(bundle, subject.variant, choice, size=subject.size, progress=progress)
     implementation = opened.session.filter_implementation
     filtered = f", {implementation} filter" * bool(implementation)
     told = f"variant {subject.variant_text}{filtered}; {opened.told}"

@@ -3,6 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
+from support.progress import Told
 
 from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
@@ -38,17 +39,17 @@ def average():
 
 
 def test_equal_pictures_pass_and_every_step_is_told(quick, average):
-    steps = []
-    fidelity, example = measure_fidelity(average, average, "itself", steps.append)
+    told = Told()
+    fidelity, example = measure_fidelity(average, average, "itself", told)
     assert fidelity.refusals == () and fidelity.differing == 0
     assert fidelity.quality.psnr_worst == EQUAL_PSNR and fidelity.truth == fidelity.reference_truth
-    assert steps == [1, 2, 3] and fidelity.truth.persons > 0
+    assert told.parts == 3 and fidelity.truth.persons > 0
     np.testing.assert_array_equal(example.fused, example.reference)
 
 
 @pytest.mark.parametrize(("levels", "refused"), [(1, False), (4, True)])
 def test_a_shift_of_brightness_is_noticed(quick, average, levels, refused):
-    fidelity, _ = measure_fidelity(Shifted(average, levels), average, "", lambda done: None)
+    fidelity, _ = measure_fidelity(Shifted(average, levels), average, "")
     assert bool(fidelity.refusals) == refused
     if refused:
         assert any("brighter in the mean" in sentence for sentence in fidelity.refusals)
@@ -56,7 +57,7 @@ def test_a_shift_of_brightness_is_noticed(quick, average, levels, refused):
 
 def test_another_network_is_noticed(quick, average):
     with open_session("laplacian") as other:
-        fidelity, _ = measure_fidelity(other, average, "", lambda done: None)
+        fidelity, _ = measure_fidelity(other, average, "")
     assert any("38 is needed" in each for each in fidelity.refusals)
     assert any("SSIM" in each for each in fidelity.refusals)
 
@@ -67,7 +68,7 @@ def sound():
         patch.setattr(judged, "SCENE", "synthetic://night?seed={seed}&frames=60&size=160x120")
         patch.setattr(judged, "SEEDS", (1,))
         patch.setattr(judged, "NUMBERS", (20,))
-        return measure_fidelity(session, session, "itself", lambda done: None)[0]
+        return measure_fidelity(session, session, "itself")[0]
 
 
 @pytest.mark.parametrize(
