@@ -12,12 +12,13 @@ JETPACK6_VENV ?= .venv-jetpack6
 PYTHON310 ?= $(shell for p in python3.10 $$(ls -d $$(pyenv root 2>/dev/null)/versions/3.10*/bin/python 2>/dev/null); do \
 	$$p -c '' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test check lint bench tensorrt test-cuda test-jetpack6 aarch64 aarch64-test sanitize clean
+.PHONY: help demo test check lint docs bench tensorrt test-cuda test-jetpack6 aarch64 aarch64-test sanitize clean
 
 help:
 	@echo 'make demo           fuse a drawn clip: out/demo.mp4, out/demo.png, a latency table'
 	@echo 'make test           every test this machine can run'
 	@echo 'make check          lint, types, tests, and the tests on JetPack 6 versions'
+	@echo 'make docs           write docs/CLI.md and docs/API.md anew'
 	@echo 'make bench          time networks, filters and the published code (8 GB) on this machine'
 	@echo 'make tensorrt       what the tests of the TensorRT plugin need, without a GPU'
 	@echo 'make test-cuda      the CUDA kernel: on this CPU, what nvcc makes of it, on a GPU if any'
@@ -65,6 +66,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
 
 # Both runs at once, because each keeps about one core busy; what they print is not mixed.
 check: lint tensorrt $(if $(PYTHON310),$(JETPACK6_VENV)/.dev,)

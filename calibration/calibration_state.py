@@ -1,6 +1,6 @@
 """CalibrationState: an observation that an interruption costs at most half a minute of.
 
-The file beside the output holds the histograms so far. Its name tells the network and the pairs:
+The file beside the output holds the histograms so far. Its name tells network and pairs apart:
 the same go on from it, anything else has another file. It goes when the observation is complete.
 """
 
@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 
 from mgdn_edge.calibration.histogram import open_histogram
-from mgdn_edge.calibration.observation import Observer
 from mgdn_edge.calibration.pairs import FramePair
+from mgdn_edge.calibration.range_observer import RangeObserver
 from mgdn_edge.runtime.bundle.ranges import PairDigest, TensorRange
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.progress import Progress
@@ -26,7 +26,7 @@ SAVE_SECONDS = 30
 KEY_DIGITS = 16  # of a key in a file's name; the file holds the whole key
 
 
-class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _StoredObservation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str
     done: int
     tensors: dict[str, TensorRange]
@@ -40,7 +40,7 @@ class CalibrationState:
         digest.update(msgspec.json.encode(pairs))
         self.key = digest.hexdigest()
         self.path = output.with_name(f".{output.name}.{self.key[:KEY_DIGITS]}.calibration")
-        self.observer = Observer(model)
+        self.observer = RangeObserver(model)
         self.done = self._resume()
         self._ours = self.done > 0 or not self.path.exists()
 
@@ -77,7 +77,7 @@ class CalibrationState:
 
     def _resume(self) -> int:
         try:
-            stored = msgspec.json.decode(self.path.read_bytes(), type=_Stored)
+            stored = msgspec.json.decode(self.path.read_bytes(), type=_StoredObservation)
         except (OSError, msgspec.DecodeError):  # none, or not of an observation: begin anew
             return 0
         if stored.key != self.key:
@@ -88,5 +88,5 @@ class CalibrationState:
 
     def _save(self) -> None:
         if self.done and self._ours:
-            stored = _Stored(self.key, self.done, self._ranges())
+            stored = _StoredObservation(self.key, self.done, self._ranges())
             write_whole(self.path, msgspec.json.encode(stored))

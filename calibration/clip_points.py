@@ -37,7 +37,7 @@ class Scheme(enum.Enum):
     AFFINE = "affine uint8"
 
 
-class Method(msgspec.Struct, frozen=True):
+class ClipMethod(msgspec.Struct, frozen=True):
     """A method's name and, for ``percentile``, how much it keeps, in percent of the values."""
 
     name: MethodName = "mse"
@@ -64,7 +64,7 @@ class Grid(msgspec.Struct, frozen=True):
     highest: int
 
 
-def choose_clip_points(found: TensorRange, method: Method, scheme: Scheme) -> ClipPoints:
+def choose_clip_points(found: TensorRange, method: ClipMethod, scheme: Scheme) -> ClipPoints:
     """A tensor's range -> where ``method`` clips it for ``scheme``; zero is always inside."""
     if method.name == "percentile":
         return _percentile(found, method.percentile)

@@ -16,14 +16,14 @@ from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 
 if TYPE_CHECKING:
     from mgdn_edge.calibration.clip_points import MethodName
+    from mgdn_edge.calibration.precision_search import SearchResult
     from mgdn_edge.calibration.qdq import Target
     from mgdn_edge.calibration.quantize_result import QuantizeResult
-    from mgdn_edge.calibration.search import SearchResult
-    from mgdn_edge.runtime.quality.gate import NodeDecision
+    from mgdn_edge.runtime.quality.precision_verdict import NodeDecision
 
 EXTRA = "calibration"
 SCHEMA = "mgdn.quantize/1"
-IN_RANGE = "within float16's range"  # what is said of a node that no rule keeps
+IN_RANGE = "within float16's range"  # the reason of a node that no rule keeps
 
 EPILOG = """PAIRS is a folder with vi and ir, VISIBLE,INFRARED, or FOLDER#SET:SPLIT for rows of
 FOLDER/manifest.csv. Exit code 1 where 8 bits were refused on every target; the verdicts are in the
@@ -118,9 +118,9 @@ def quantize(
     from mgdn_edge.runtime.extras import require_extra
 
     require_extra(EXTRA)
-    from mgdn_edge.calibration.clip_points import Method
-    from mgdn_edge.calibration.legacy_cache import parse_version, refuse_removed
+    from mgdn_edge.calibration.clip_points import ClipMethod
     from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
+    from mgdn_edge.calibration.tensorrt_calibration_cache import parse_version, refuse_removed
     from mgdn_edge.runtime.bundle.network_names import find_bundle
     from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.machine.environment import command_text
@@ -135,7 +135,7 @@ def quantize(
     version = parse_version(tensorrt)
     refuse_removed(version)
     options = QuantizeOptions(
-        method=Method(name, percentile),
+        method=ClipMethod(name, percentile),
         pairs=count,
         held_out=tuple(held_out or ()),
         targets=targets,
@@ -151,7 +151,7 @@ def quantize(
     retain_pages()
 
     def show(result: QuantizeResult) -> None:
-        print_json(output, result) if json else print_verdicts(output, result)
+        print_verdicts_json(output, result) if json else print_verdicts(output, result)
 
     try:
         with show_progress(bars=not json) as progress:
@@ -171,7 +171,7 @@ def quantize(
         raise typer.Exit(1)
 
 
-def print_json(output: Path, result: QuantizeResult) -> None:
+def print_verdicts_json(output: Path, result: QuantizeResult) -> None:
     """The verdicts with every figure, as one object."""
     import msgspec
 
@@ -191,7 +191,7 @@ def print_json(output: Path, result: QuantizeResult) -> None:
 def print_verdicts(output: Path, result: QuantizeResult) -> None:
     """One paragraph for each target, and what stays float."""
     from mgdn_edge.runtime.bundle.ranges import ranges_digest
-    from mgdn_edge.runtime.quality.gate import describe_verdict
+    from mgdn_edge.runtime.quality.precision_verdict import describe_verdict
 
     print(f"calibrated on {result.ranges.selection}")
     print(f"ranges {ranges_digest(result.ranges)}")

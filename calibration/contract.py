@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.quality.gate import QualityFigures, SpeedFigures
+from mgdn_edge.runtime.quality.precision_verdict import QualityFigures, SpeedFigures
 
 # Name -> its unit. Those of QUALITY are figures of the picture, those of TIME of the clock.
 QUALITY = {"psnr": "dB", "psnr_worst": "dB", "ssim": "", "ssim_worst": "", "shift": "%"}
@@ -15,7 +15,7 @@ LARGER_IS_BETTER = ("psnr", "psnr_worst", "ssim", "ssim_worst")
 CLAUSE = re.compile(r"(\w+)\s*(>=|<=)\s*(\d+(?:\.\d+)?)\s*(dB|ms|%)?")
 
 
-class Clause(NamedTuple):
+class ContractClause(NamedTuple):
     """One limit, in its figure's unit."""
 
     name: str
@@ -32,7 +32,7 @@ class Clause(NamedTuple):
         return f"{self.name}{sign}{self.bound:g}{ {**QUALITY, **TIME}[self.name] }"
 
 
-def parse_contract(text: str) -> tuple[Clause, ...]:
+def parse_contract(text: str) -> tuple[ContractClause, ...]:
     """Clauses joined by commas -> the contract; UserError naming what a clause may be."""
     clauses = []
     for part in text.split(","):
@@ -44,16 +44,18 @@ def parse_contract(text: str) -> tuple[Clause, ...]:
             None, units[name],
         ):  # fmt: skip
             raise UserError(
-                f"--contract clause {part.strip()!r} is none of psnr>=N, psnr_worst>=N, ssim>=N, "
-                "ssim_worst>=N, shift<=N%, p50<=Nms, p95<=Nms; such as "
+                f"--contract clause {part.strip()!r} is not one of psnr>=N, psnr_worst>=N, "
+                "ssim>=N, ssim_worst>=N, shift<=N%, p50<=Nms, p95<=Nms; such as "
                 "--contract 'ssim>=0.995, p95<=25ms'"
             )
-        clauses.append(Clause(name, float(found[3])))
+        clauses.append(ContractClause(name, float(found[3])))
     return tuple(clauses)
 
 
-def measured(clause: Clause, quality: QualityFigures, speed: SpeedFigures | None) -> float | None:
-    """The figure a clause is about, None where nobody measured it."""
+def measured(
+    clause: ContractClause, quality: QualityFigures, speed: SpeedFigures | None
+) -> float | None:
+    """The figure a clause is about, None where it was not measured."""
     if clause.about_time:
         return None if speed is None else float(getattr(speed, clause.name))
     return {
@@ -65,14 +67,17 @@ def measured(clause: Clause, quality: QualityFigures, speed: SpeedFigures | None
     }[clause.name]
 
 
-def shortfall(clause: Clause, value: float) -> float:
+def shortfall(clause: ContractClause, value: float) -> float:
     """By how much ``value`` misses the clause, in its unit; zero where it keeps it."""
     missing = clause.bound - value if clause.name in LARGER_IS_BETTER else value - clause.bound
     return max(0.0, missing)
 
 
 def broken_clauses(
-    contract: tuple[Clause, ...], quality: QualityFigures, speed: SpeedFigures | None, backend: str
+    contract: tuple[ContractClause, ...],
+    quality: QualityFigures,
+    speed: SpeedFigures | None,
+    backend: str,
 ) -> list[str]:
     """One sentence for each clause that is not kept, and by how much."""
     sentences = []

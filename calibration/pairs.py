@@ -79,15 +79,18 @@ def list_recordings(text: str) -> list[Recording]:
 def read_pairs(recordings: Sequence[Recording]) -> Iterator[FramePair]:
     """Every pair of every recording, in order; planes are copies. Raises UserError."""
     for recording in recordings:
-        with open_visible(recording.visible) as seen, open_infrared(recording.infrared) as felt:
-            pairs = OrderedPairs(seen, felt)
+        with (
+            open_visible(recording.visible) as visible,
+            open_infrared(recording.infrared) as infrared,
+        ):
+            pairs = OrderedPairs(visible, infrared)
             with closing(pairs.read()) as running:
                 for number, pair in enumerate(running):
-                    infrared = pair.infrared.plane
                     name = recording.name
                     if pairs.count > 1:
                         name = f"{name}/{pair.visible.stem or f'{number:06d}'}"
-                    yield FramePair(name, pair.visible.y.copy(), infrared.astype(np.uint8))
+                    plane = pair.infrared.plane.astype(np.uint8)
+                    yield FramePair(name, pair.visible.y.copy(), plane)
 
 
 def digest_pair(pair: FramePair) -> PairDigest:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from mgdn_edge.calibration.clip_points import HALF, ClipPoints, clipped_share
-from mgdn_edge.calibration.search import SearchResult
+from mgdn_edge.calibration.precision_search import SearchResult
 from mgdn_edge.calibration.sensitivity import UnitLoss
 from mgdn_edge.runtime.bundle.ranges import TensorRange
 from mgdn_edge.runtime.report.scales import Scale, share_of_largest

@@ -20,13 +20,13 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from mgdn_edge.calibration.clip_points import (
+    ClipMethod,
     ClipPoints,
-    Method,
     Scheme,
     choose_clip_points,
     make_grid,
 )
-from mgdn_edge.calibration.policy import follow_relu, has_weights, is_residual, weight_axis
+from mgdn_edge.calibration.node_precisions import follow_relu, has_weights, is_residual, weight_axis
 from mgdn_edge.runtime.bundle.ranges import Ranges
 from mgdn_edge.runtime.errors import UserError
 
@@ -37,7 +37,7 @@ SCHEMES: dict[Target, Scheme] = {"cpu": Scheme.AFFINE, "tensorrt": Scheme.SYMMET
 WEIGHT_LIMITS: dict[Target, int] = {"cpu": 64, "tensorrt": 127}
 
 
-def clip_tensors(ranges: Ranges, method: Method, target: Target) -> dict[str, ClipPoints]:
+def clip_tensors(ranges: Ranges, method: ClipMethod, target: Target) -> dict[str, ClipPoints]:
     """Every observed tensor's clip points for ``target``."""
     return {
         name: choose_clip_points(found, method, SCHEMES[target])

@@ -9,33 +9,37 @@ from pathlib import Path
 import msgspec
 
 from mgdn_edge.calibration.calibration_state import CalibrationState
-from mgdn_edge.calibration.candidate import dynamic_variant, read_model
-from mgdn_edge.calibration.clip_points import Method
+from mgdn_edge.calibration.candidate_measurements import TURNS, fuse_in_float
+from mgdn_edge.calibration.candidate_trial import TrialResult, list_trials, run_trial
+from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.contract import parse_contract
-from mgdn_edge.calibration.exchange import looks_exchanged
-from mgdn_edge.calibration.held_out import HeldOut, hold_out, refuse_seen
-from mgdn_edge.calibration.judging import TURNS, fuse_in_float
-from mgdn_edge.calibration.legacy_cache import JETPACK_6, Version, encode_calibration_cache
-from mgdn_edge.calibration.pairs import MANIFEST, Recording, list_recordings, read_pairs
-from mgdn_edge.calibration.qdq import Target, clip_tensors
-from mgdn_edge.calibration.quantize_result import QuantizeResult
-from mgdn_edge.calibration.search import SearchResult
-from mgdn_edge.calibration.selection import (
+from mgdn_edge.calibration.exchanged_cameras import looks_exchanged
+from mgdn_edge.calibration.held_out_pairs import HeldOut, hold_out, refuse_seen
+from mgdn_edge.calibration.lowered_models import dynamic_variant, read_model
+from mgdn_edge.calibration.pair_selection import (
     PairFacts,
     describe_selection,
     look_at_pairs,
     only_chosen,
     select_pairs,
 )
-from mgdn_edge.calibration.trial import TrialResult, list_trials, run_trial
-from mgdn_edge.calibration.tuning import read_tuning_frames, tune_trial
+from mgdn_edge.calibration.pairs import MANIFEST, Recording, list_recordings, read_pairs
+from mgdn_edge.calibration.precision_search import SearchResult
+from mgdn_edge.calibration.qdq import Target, clip_tensors
+from mgdn_edge.calibration.quantize_result import QuantizeResult
+from mgdn_edge.calibration.tensorrt_calibration_cache import (
+    JETPACK_6,
+    Version,
+    encode_calibration_cache,
+)
+from mgdn_edge.calibration.trial_from_search import read_tuning_frames, tune_trial
 from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance
 from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.capture.sources import source_files
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.packing.extension import Candidate, extend_bundle
-from mgdn_edge.runtime.quality.gate import GateLimits
+from mgdn_edge.runtime.quality.precision_verdict import GateLimits
 from mgdn_edge.runtime.whole_file import Output, Outputs, Overwrite, beside
 
 RANGES_FILE = "ranges.json"
@@ -55,7 +59,7 @@ class QuantizeOptions(msgspec.Struct, frozen=True):
     that states ``command``.
     """
 
-    method: Method = Method()
+    method: ClipMethod = ClipMethod()
     pairs: int = DEFAULT_PAIRS
     held_out: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ("cpu", "tensorrt")
@@ -177,7 +181,7 @@ class QuantizeFiles:
             self.report = outputs.claim(options.report, "--report", ".html")
 
     def write_others(self, result: QuantizeResult, options: QuantizeOptions) -> None:
-        """Write what stands beside the bundle, each whatever comes of the other."""
+        """Write the files beside the bundle, each even where the other fails."""
         try:
             if self.cache is not None:
                 clips = clip_tensors(result.ranges, options.method, "tensorrt")
@@ -213,9 +217,9 @@ def observe(
 
 
 def describe_calibration(
-    ranges: Ranges, method: Method, held_out: HeldOut
+    ranges: Ranges, method: ClipMethod, held_out: HeldOut
 ) -> CalibrationProvenance:
-    """What the manifest says of the pairs."""
+    """What the manifest states about the pairs."""
     return CalibrationProvenance(
         ranges=ranges_digest(ranges),
         method=str(method),

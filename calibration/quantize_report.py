@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mgdn_edge.calibration.judging import KeptFrame
+from mgdn_edge.calibration.candidate_measurements import ShownFrame
+from mgdn_edge.calibration.candidate_trial import TrialResult
 from mgdn_edge.calibration.plots import RangePlot, draw_losses, plot_pareto, plot_range
 from mgdn_edge.calibration.quantize_result import QuantizeResult
-from mgdn_edge.calibration.trial import TrialResult
 from mgdn_edge.runtime.bundle.ranges import ranges_digest
 from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.quality.gate import describe_verdict
+from mgdn_edge.runtime.quality.precision_verdict import describe_verdict
 from mgdn_edge.runtime.report.document import write_document
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture, picture_difference
 from mgdn_edge.runtime.whole_file import Output
@@ -23,11 +23,14 @@ def write_quantize_report(output: Output, result: QuantizeResult, command: str) 
     write_document(
         output,
         "quantize.html",
-        verdict=headline(result),
+        verdict=quantize_headline(result),
         flawed=not all(each.accepted for each in verdicts),
         verdicts=[(f"{v.precision} for {v.backend}", v, describe_verdict(v)) for v in verdicts],
         strips=[
-            (f"{label_trial(each)}: {kept.quality.name}, {kept.quality.psnr:.1f} dB", strip(kept))
+            (
+                f"{label_trial(each)}: {kept.quality.name}, {kept.quality.psnr:.1f} dB",
+                draw_shown_frame(kept),
+            )
             for each in result.results
             for kept in each.worst
         ],
@@ -53,7 +56,7 @@ def write_quantize_report(output: Output, result: QuantizeResult, command: str) 
     )
 
 
-def headline(result: QuantizeResult) -> str:
+def quantize_headline(result: QuantizeResult) -> str:
     """One plain sentence: what was accepted, how close and how fast."""
     parts = []
     for each in result.results:
@@ -74,7 +77,7 @@ def label_trial(result: TrialResult) -> str:
     return f"{result.trial.precision} for {result.trial.target}"
 
 
-def strip(kept: KeptFrame) -> list[Picture]:
+def draw_shown_frame(kept: ShownFrame) -> list[Picture]:
     """Float32, the candidate, and their difference."""
     name = kept.quality.name
     return [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mgdn_edge.calibration.candidate_trial import TrialResult
+from mgdn_edge.calibration.precision_search import SearchResult
 from mgdn_edge.calibration.qdq import Target
-from mgdn_edge.calibration.search import SearchResult
-from mgdn_edge.calibration.trial import TrialResult
 from mgdn_edge.runtime.bundle.manifest import Manifest
 from mgdn_edge.runtime.bundle.ranges import Ranges
 

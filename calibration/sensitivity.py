@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mgdn_edge.runtime.quality.gate import NodeDecision, QualityFigures
+from mgdn_edge.runtime.quality.precision_verdict import NodeDecision, QualityFigures
 
 MOST_UNITS = 24  # measured one by one; deeper networks are measured module by module
 
@@ -35,7 +35,7 @@ class UnitLoss(msgspec.Struct, frozen=True):
 def list_units(decisions: Sequence[NodeDecision], most: int = MOST_UNITS) -> list[Unit]:
     """The layers in 8 bits, by node, or by module as deep as gives at most ``most``.
 
-    Residual additions are no units: they follow the layers they add.
+    Residual additions are not units: they follow the layers they add.
     """
     layers = [each for each in decisions if each.precision == "int8" and each.operator != "Add"]
     if len(layers) <= most:

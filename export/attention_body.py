@@ -7,7 +7,7 @@ file takes one pair of them. export/window_attention.py is the specification, li
 import onnx
 from onnx import helper
 
-from mgdn_edge.export.function_body import DOMAIN, OPSET, TO_THE_END, BodyNodes
+from mgdn_edge.export.dynamic_filter_body import DOMAIN, OPSET, TO_THE_END, BodyNodes
 from mgdn_edge.plugins.window_attention import OTHER_REGION, PLAIN, SHIFTED
 
 OPERATORS = (PLAIN, SHIFTED)

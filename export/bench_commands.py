@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mgdn_edge.runtime.commands.options import JsonOption
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -12,7 +14,6 @@ if TYPE_CHECKING:
     from mgdn_edge.export.bench_published import PublishedReport
 
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads [every usable CPU].")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
 FILTER_EPILOG = """Examples:
 
@@ -70,7 +71,7 @@ def filter_command(
 def published_command(
     variant: Annotated[str, typer.Option(help="mff or mef.")] = "mff",
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Published weights [drawn ones; as fast].")
+        Path | None, typer.Option(help="Published weights [random ones, as fast].")
     ] = None,
     size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Frame size.")] = "640x480",
     frames: Annotated[int, typer.Option(min=1, help="Frames timed.")] = 4,

@@ -7,7 +7,6 @@ import numpy as np
 
 from mgdn_edge.export.filter_contenders import (
     FilterCase,
-    Run,
     prepare_body,
     prepare_copy,
     prepare_native,
@@ -15,7 +14,7 @@ from mgdn_edge.export.filter_contenders import (
 )
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.turns import Contender, TurnFigures, take_turns
+from mgdn_edge.runtime.measure.turns import Contender, Run, TurnFigures, take_turns
 
 SCHEMA = "mgdn.bench-filter/1"
 NATIVE, COPY, BODY, UNFOLD = "native", "copy", "function body", "unfold"
@@ -36,7 +35,7 @@ SLOW = (FilterCase(30, 480, 640),)
 SLOW_ROUNDS_SHARE = 4
 
 
-class Method(msgspec.Struct, frozen=True):
+class FilterMethod(msgspec.Struct, frozen=True):
     """One way on one case: milliseconds, its ratio to the copy and to native, memory of its own."""
 
     name: str
@@ -53,7 +52,7 @@ class CaseFigures(msgspec.Struct, frozen=True):
 
     case: str
     bytes: int
-    methods: list[Method]
+    methods: list[FilterMethod]
 
 
 class FilterReport(msgspec.Struct, frozen=True):
@@ -117,7 +116,7 @@ def _plans(case: FilterCase, threads: int, rounds: int) -> list[_Plan]:
     return plans
 
 
-def _methods(figures: Sequence[TurnFigures]) -> list[Method]:
+def _methods(figures: Sequence[TurnFigures]) -> list[FilterMethod]:
     wall = {each.name: min(each.wall_ns) / 1e6 for each in figures if not each.failure}
     cpu = {each.name: min(each.cpu_ns) / 1e6 for each in figures if not each.failure}
 
@@ -125,7 +124,7 @@ def _methods(figures: Sequence[TurnFigures]) -> list[Method]:
         return round(wall[name] / wall[base], 2) if name in wall and base in wall else None
 
     return [
-        Method(
+        FilterMethod(
             each.name,
             _rounded(wall.get(each.name)),
             _rounded(cpu.get(each.name)),

@@ -1,22 +1,20 @@
 """``bench_published``: a network as published in eager PyTorch beside its ONNX file here."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.turns import Contender, TurnFigures, take_turns
+from mgdn_edge.runtime.measure.turns import Contender, Run, TurnFigures, take_turns
+from mgdn_edge.runtime.picture.frame import Size
 
 SCHEMA = "mgdn.bench-published/1"
 PUBLISHED, OURS = "published, eager PyTorch", "ONNX Runtime, native filter"
 SEED = 20260401
-Run = Callable[[], None]
 
 
 class Formulation(msgspec.Struct, frozen=True):
@@ -55,8 +53,8 @@ def bench_published(
 
     Speed does not depend on the weights' values. Raises UserError.
     """
-    from mgdn_edge.export.catalogue import FUSING
     from mgdn_edge.export.export_network import export_network
+    from mgdn_edge.export.network_catalogue import FUSING
 
     if variant not in FUSING:
         raise UserError(f"{variant} does not fuse two luma planes; take {' or '.join(FUSING)}")
@@ -109,9 +107,9 @@ def prepare_published(variant: str, checkpoint: Path, size: Size, threads: int) 
     """The frame graph in eager PyTorch, filters as published."""
     import torch
 
-    from mgdn_edge.export.catalogue import load_network
     from mgdn_edge.export.frame_network import FrameNetwork
-    from mgdn_edge.export.published import published_formulation
+    from mgdn_edge.export.network_catalogue import load_network
+    from mgdn_edge.export.published_filter import published_formulation
 
     torch.set_num_threads(threads)
     loaded = load_network(variant, checkpoint, release_padding=False)

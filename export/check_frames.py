@@ -5,7 +5,7 @@ from contextlib import closing
 
 import numpy as np
 
-from mgdn_edge.export.check import FramePair
+from mgdn_edge.export.check_export import CheckedPair
 from mgdn_edge.runtime.bundle.export_record import ExportRecord
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
@@ -15,7 +15,7 @@ from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 ODD_SIZE = (101, 131)  # a multiple of nothing, so padding and cropping are part of the check
 
 
-def read_frames(visible: str, infrared: str, count: int) -> Iterator[FramePair]:
+def read_frames(visible: str, infrared: str, count: int) -> Iterator[CheckedPair]:
     """The first ``count`` pairs of two recordings (fewer where there are fewer)."""
     with open_visible(visible) as visible_source, open_infrared(infrared) as infrared_source:
         pairs = OrderedPairs(visible_source, infrared_source, shortest=True)
@@ -32,7 +32,7 @@ def read_frames(visible: str, infrared: str, count: int) -> Iterator[FramePair]:
                 )
 
 
-def draw_frames(record: ExportRecord) -> Iterator[FramePair]:
+def draw_frames(record: ExportRecord) -> Iterator[CheckedPair]:
     """The drawn scene at an odd size and at the size of every static variant."""
     fixed = [(m.height, m.width) for m in record.models if m.height and m.width]
     for height, width in (ODD_SIZE, *fixed):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.export.check import CheckReport, CheckRow
+from mgdn_edge.export.check_export import CheckReport, CheckRow
 from mgdn_edge.runtime.machine.environment import describe_environment
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.report.document import write_document
@@ -41,7 +41,7 @@ def write_check_report(output: Output, report: CheckReport, kept: WorstFrame, co
     write_document(
         output,
         "check.html",
-        verdict=verdict(report),
+        verdict=check_verdict(report),
         flawed=not report.passed,
         report=report,
         worst=worst.row if worst else None,
@@ -51,7 +51,7 @@ def write_check_report(output: Output, report: CheckReport, kept: WorstFrame, co
     )
 
 
-def verdict(report: CheckReport) -> str:
+def check_verdict(report: CheckReport) -> str:
     """One plain sentence: how many comparisons passed, or where the first graph parts."""
     failed = [row for row in report.rows if not row.parity.passed]
     count = len(report.rows)

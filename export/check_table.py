@@ -5,10 +5,10 @@ import math
 from rich.console import Console
 from rich.table import Table
 
-from mgdn_edge.export.check import CheckReport
+from mgdn_edge.export.check_export import CheckReport
 
 
-def print_report(report: CheckReport) -> None:
+def print_check(report: CheckReport) -> None:
     """Rows, nodes where there are some, and the verdict last."""
     console = Console()
     table = Table()

@@ -3,14 +3,14 @@
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
 from mgdn_edge.export import bench_commands
 from mgdn_edge.export.train_command import EPILOG as TRAIN_EPILOG
-from mgdn_edge.export.train_command import train
-from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
+from mgdn_edge.export.train_command import train_command
+from mgdn_edge.runtime.commands.options import JsonOption, OverwriteFiles, may_overwrite
 
 EXTRA = "export"
 
@@ -19,25 +19,35 @@ def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command("export")(export)
     app.command("check")(check)
-    app.command("train", epilog=TRAIN_EPILOG)(train)
+    app.command("train", epilog=TRAIN_EPILOG)(train_command)
     bench_commands.register(app)
 
 
 CheckpointOption = Annotated[
-    Path | None, typer.Option(help="Weight file, .safetensors or a torch pickle [packaged].")
+    Path | None,
+    typer.Option(
+        help="Weights: .safetensors, a torch pickle, .npz or a TensorFlow checkpoint [packaged]."
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
 
 def export(
     output: Annotated[Path, typer.Argument(help="Folder to create.", metavar="OUT")],
     variant: Annotated[
-        str, typer.Option(help="edge, ir, mff, mef, gdsr-x4, gdsr-x8, gdsr-x16 or deghost.")
+        str,
+        typer.Option(
+            help="edge, ir, mff, mef, gdsr-x4, gdsr-x8, gdsr-x16, deghost, cadnif or "
+            "cadnif-replicated (its inputs as its published test script has them)."
+        ),
     ] = "edge",
     checkpoint: CheckpointOption = None,
     padding: Annotated[
         str, typer.Option(help="minimal, or release: the published script's rule.")
     ] = "minimal",
+    output_range: Annotated[
+        str,
+        typer.Option(help="clip, or stretch: each still from its darkest to its brightest value."),
+    ] = "clip",
     size: Annotated[
         list[str] | None,
         typer.Option(help="Static variant, WIDTHxHEIGHT; may be repeated [640x480, 640x512]."),
@@ -60,16 +70,20 @@ def export(
     require_extra(EXTRA)
     from mgdn_edge.export.export_network import DEFAULT_SIZES, export_network
     from mgdn_edge.runtime.bundle.export_record import encode_export_record
+    from mgdn_edge.runtime.bundle.fusion_spec import OutputRange
     from mgdn_edge.runtime.commands.progress import show_progress
 
     if padding not in ("minimal", "release"):
         raise UserError(f"--padding {padding} is unknown; it is minimal or release")
+    if output_range not in get_args(OutputRange):
+        raise UserError(f"--output-range {output_range} is unknown; it is clip or stretch")
     with show_progress(bars=not as_json) as progress:
         record = export_network(
             variant,
             output,
             checkpoint=checkpoint,
             release_padding=padding == "release",
+            output_range=cast("OutputRange", output_range),
             sizes=[parse_size(text) for text in size] if size else DEFAULT_SIZES,
             licence=licence,
             notes=note or (),
@@ -119,10 +133,11 @@ def check(
     retain_pages()  # eager torch maps and unmaps every activation otherwise
     import msgspec
 
-    from mgdn_edge.export.check import check_export
+    from mgdn_edge.export.check_export import check_export
     from mgdn_edge.export.check_frames import draw_frames, read_frames
     from mgdn_edge.export.check_report import WorstFrame, write_check_report
-    from mgdn_edge.export.check_table import print_report
+    from mgdn_edge.export.check_table import print_check
+    from mgdn_edge.export.tensorflow_checkpoint import checkpoint_files
     from mgdn_edge.runtime.bundle.export_record import list_export_files, read_export_record
     from mgdn_edge.runtime.capture.sources import source_files
     from mgdn_edge.runtime.commands.progress import show_progress
@@ -137,7 +152,7 @@ def check(
     if report is not None:
         inputs = [folder / name for name in list_export_files(record)]
         inputs += [*source_files(visible or "", infrared or ""), *(bundle or ())]
-        inputs += [] if checkpoint is None else [checkpoint]
+        inputs += [] if checkpoint is None else checkpoint_files(checkpoint)
         page = Outputs(inputs, may_overwrite(overwrite)).claim(report, "--report", ".html")
     kept = WorstFrame()
     pairs = (
@@ -160,7 +175,7 @@ def check(
     if as_json:
         typer.echo(msgspec.json.encode(result).decode())
     else:
-        print_report(result)
+        print_check(result)
     if page is not None:
         with beside():
             write_check_report(page, result, kept, command_text(sys.argv[1:]))

@@ -31,7 +31,7 @@ def staged_export(claimed: Output) -> Iterator[Path]:
     Where something appeared there meanwhile, it stays, and the UserError names where the export is.
     """
     target = claimed.path.resolve()
-    # A name nobody can foresee; mkdir does not follow a link that lies in wait.
+    # An unpredictable name; mkdir does not follow a link that was put there.
     staging = target.with_name(f".mgdn-{secrets.token_hex(8)}.part")
     try:
         staging.mkdir()

@@ -8,12 +8,12 @@ import onnx_ir as ir
 import torch
 
 from mgdn_edge import __version__
-from mgdn_edge.export.catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.checkpoint import file_digest
 from mgdn_edge.export.export_folder import claim_export, staged_export
-from mgdn_edge.export.facts import measure_graph_facts
 from mgdn_edge.export.fixed_size import fix_size
 from mgdn_edge.export.frame_network import FrameNetwork, PaddedNetwork
+from mgdn_edge.export.measure_graph_facts import measure_graph_facts
+from mgdn_edge.export.network_catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.onnx_graph import (
     FRAME_SIGNATURE,
     Signature,
@@ -21,7 +21,8 @@ from mgdn_edge.export.onnx_graph import (
     trace_graph,
     without_bodies,
 )
-from mgdn_edge.export.provenance import training_provenance
+from mgdn_edge.export.tensorflow_checkpoint import checkpoint_files
+from mgdn_edge.export.training_provenance import training_provenance
 from mgdn_edge.runtime.bundle.export_record import (
     DYNAMIC_VARIANT,
     EXPORT_FILE,
@@ -31,10 +32,10 @@ from mgdn_edge.runtime.bundle.export_record import (
     WeightsProvenance,
     encode_export_record,
 )
+from mgdn_edge.runtime.bundle.fusion_spec import METADATA_KEY, OutputRange, encode_spec
 from mgdn_edge.runtime.bundle.graph_facts import encode_graph_facts
-from mgdn_edge.runtime.bundle.spec import METADATA_KEY, encode_spec
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
+from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.whole_file import Overwrite, write_whole
 
 DEFAULT_SIZES: tuple[Size, ...] = ((480, 640), (512, 640))  # what thermal cores and boards use
@@ -50,6 +51,7 @@ def export_network(
     *,
     checkpoint: Path | None = None,
     release_padding: bool = False,
+    output_range: OutputRange = "clip",
     sizes: Sequence[Size] = DEFAULT_SIZES,
     licence: str | None = None,
     notes: Sequence[str] = (),
@@ -64,9 +66,10 @@ def export_network(
     with the function body of DynamicFilter and, as ``NAME.plugin.onnx``, without. ``progress``
     is told what is being done. The folder appears whole or not at all. Raises UserError.
     """
-    claimed = claim_export(output, [] if checkpoint is None else [checkpoint], overwrite)
+    inputs = [] if checkpoint is None else checkpoint_files(checkpoint)
+    claimed = claim_export(output, inputs, overwrite)
     progress.begin("reading the checkpoint")
-    loaded = load_network(variant, checkpoint, release_padding)
+    loaded = load_network(variant, checkpoint, release_padding, output_range)
     weights = checkpoint or PACKAGED[variant]
     sha256 = file_digest(weights)
     with staged_export(claimed) as staging:

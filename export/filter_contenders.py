@@ -4,7 +4,6 @@ Every function takes (case, threads) and returns a run without arguments whose o
 already have their memory.
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -13,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.plugins import native
+from mgdn_edge.runtime.measure.turns import Run
 
-Array = npt.NDArray[np.float32] | npt.NDArray[np.float16]
-Run = Callable[[], object]
+Operand = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 SEED = 20260401
 
 
@@ -44,7 +43,7 @@ class FilterCase(msgspec.Struct, frozen=True):
         return values * np.dtype(self.dtype).itemsize
 
 
-def draw_operands(case: FilterCase) -> tuple[Array, Array, Array]:
+def draw_operands(case: FilterCase) -> tuple[Operand, Operand, Operand]:
     """Feature, kernel and a result to write, every page of them touched."""
     rng = np.random.default_rng(SEED)
     size, s = (case.height, case.width), case.upscale
@@ -55,7 +54,7 @@ def draw_operands(case: FilterCase) -> tuple[Array, Array, Array]:
     return stored[0], stored[1], aligned(np.ones_like(stored[0]))
 
 
-def aligned(array: Array) -> Array:
+def aligned(array: Operand) -> Operand:
     """A copy that begins at a cache line, as runtimes' own tensors do."""
     line = 64
     memory = np.empty(array.nbytes + line, np.uint8)
@@ -87,7 +86,7 @@ def prepare_copy(case: FilterCase, threads: int) -> Run:
 
 def prepare_body(case: FilterCase, threads: int) -> Run:
     """The ONNX function body in ONNX Runtime, with the session options of the CPU backend."""
-    from mgdn_edge.export.function_body import single_filter
+    from mgdn_edge.export.dynamic_filter_body import single_filter
     from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options
     from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
 
@@ -106,7 +105,7 @@ def prepare_unfold(case: FilterCase, threads: int) -> Run:
     """The published formulation in eager PyTorch."""
     import torch
 
-    from mgdn_edge.export.published import published_filter
+    from mgdn_edge.export.published_filter import published_filter
 
     torch.set_num_threads(threads)
     feature, kernel, _ = draw_operands(case)

@@ -15,7 +15,7 @@ import onnxscript.optimizer
 from onnx_ir.passes import common
 
 from mgdn_edge.export.attention_body import OPERATORS as ATTENTION
-from mgdn_edge.export.function_body import DOMAIN
+from mgdn_edge.export.dynamic_filter_body import DOMAIN
 from mgdn_edge.plugins.token_layers import LINEAR
 
 FOLD_LIMIT = 4096  # elements; index vectors of a side of 4096 pixels are the largest we want

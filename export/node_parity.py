@@ -1,4 +1,4 @@
-"""Node by node: each torch module's output beside the ONNX tensor that stands for it.
+"""Node by node: each torch module's output beside the ONNX tensor that matches it.
 
 Forward hooks record what every module returned last; the last ONNX node traced in a module or
 its submodules (names start with the module's path) yields the same values. Modules that return
@@ -15,8 +15,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from mgdn_edge.export.catalogue import LoadedNetwork
 from mgdn_edge.export.frame_network import PaddedNetwork
+from mgdn_edge.export.network_catalogue import LoadedNetwork
 from mgdn_edge.runtime.bundle.onnx_file import rewrite_model
 from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
 

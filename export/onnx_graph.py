@@ -15,7 +15,7 @@ from torch import nn
 
 from mgdn_edge.export.attention_body import OPERATORS as ATTENTION
 from mgdn_edge.export.attention_body import make_attention_function
-from mgdn_edge.export.function_body import DOMAIN, OPERATOR, OPSET, make_function
+from mgdn_edge.export.dynamic_filter_body import DOMAIN, OPERATOR, OPSET, make_function
 from mgdn_edge.export.graph_names import name_by_module
 from mgdn_edge.export.token_bodies import OPERATORS as TOKEN_LAYERS
 from mgdn_edge.export.token_bodies import make_token_function

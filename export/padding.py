@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mgdn_edge.runtime.bundle.spec import PadMode
+from mgdn_edge.runtime.bundle.fusion_spec import PadMode
 
 
 def border_index(size: int, padded: int, mode: PadMode) -> Tensor:

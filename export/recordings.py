@@ -49,7 +49,7 @@ def list_recordings(data: tuple[str, ...], split: Split, licence: str | None) ->
     """Arguments -> their recordings, in order; a manifest gives its rows of ``split`` only.
 
     ``licence`` is for whatever ``LICENCES`` does not know. Raises UserError for an argument
-    that is none of the three forms and for a manifest's set without a licence.
+    that is not of one of the three forms and for a manifest's set without a licence.
     """
     found: list[Recording] = []
     for text in data:

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mgdn_edge.export.catalogue import EDGE_WEIGHTS, load_edge
 from mgdn_edge.export.checkpoint import file_digest
+from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS, load_edge
 from mgdn_edge.runtime.bundle.ranges import Ranges, decode_ranges, ranges_digest
 from mgdn_edge.runtime.errors import UserError
 

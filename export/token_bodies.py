@@ -8,7 +8,7 @@ import math
 import onnx
 from onnx import helper
 
-from mgdn_edge.export.function_body import DOMAIN, OPSET, BodyNodes
+from mgdn_edge.export.dynamic_filter_body import DOMAIN, OPSET, BodyNodes
 from mgdn_edge.plugins.token_layers import EPSILON, LINEAR, MLP
 
 OPERATORS = (LINEAR, MLP)

@@ -19,11 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mgdn_edge.export.catalogue import build_network
 from mgdn_edge.export.losses import fusion_loss
-from mgdn_edge.export.recipes import Recipe, learning_rate
+from mgdn_edge.export.network_catalogue import build_network
 from mgdn_edge.export.rounded_layers import FineTuning, begin_fine_tuning
-from mgdn_edge.export.run_options import RunFiles, RunOptions, check_run, describe_run
 from mgdn_edge.export.training_crops import Batch, draw_batches
 from mgdn_edge.export.training_data import (
     DataOptions,
@@ -31,6 +29,8 @@ from mgdn_edge.export.training_data import (
     digest_list,
     read_training_data,
 )
+from mgdn_edge.export.training_options import RunFiles, RunOptions, check_run, describe_training
+from mgdn_edge.export.training_recipes import Recipe, learning_rate
 from mgdn_edge.export.training_record import (
     LossLine,
     TrainingRecord,
@@ -47,7 +47,7 @@ from mgdn_edge.export.training_state import (
 from mgdn_edge.export.training_validation import (
     FixedFrames,
     choose_frames,
-    encode_picture,
+    encode_validation_picture,
     measure_frames,
     plain_average,
     with_weights,
@@ -101,7 +101,7 @@ def train(
         average={name: value.detach().clone() for name, value in network.state_dict().items()},
         random=np.random.default_rng(recipe.seed),
     )
-    description = describe_run(recipe, options, data_options, data, tuned)
+    description = describe_training(recipe, options, data_options, data, tuned)
     frames = choose_frames(data)
     notes = list(data.notes)
     if recipe.data and digest_list(data.training.digests) != recipe.data:
@@ -190,7 +190,7 @@ def _run(
         line, fused = measure_frames(fuse, frames, state.step, recipe.weights, device)
         state.validation.append(line)
         progress.tell(f"step {line.step}  {describe_frames(line)}")
-        files.picture.try_write(encode_picture(frames, fused))
+        files.picture.try_write(encode_validation_picture(frames, fused))
 
     shown = 0.0
     progress.begin("training", 1.0)

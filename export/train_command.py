@@ -27,7 +27,7 @@ EPILOG = """Examples:
 """
 
 
-def train(
+def train_command(
     data: Annotated[
         list[str],
         typer.Argument(
@@ -50,7 +50,7 @@ def train(
         Path | None,
         typer.Option(
             metavar="RANGES.json",
-            help="Fine-tune as 8 bits compute; ranges.json of a bundle by mgdn quantize.",
+            help="Fine-tune for 8 bits; ranges.json of a bundle that mgdn quantize wrote.",
         ),
     ] = None,
     start: Annotated[
@@ -62,7 +62,7 @@ def train(
         typer.Option(metavar="DATA", help="Pairs to measure on; may be repeated [split=val]."),
     ] = None,
     licence: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Terms of data that no manifest states.")
+        str | None, typer.Option(metavar="TEXT", help="Licence of data whose manifest states none.")
     ] = None,
     frames: Annotated[
         int | None,
@@ -100,19 +100,18 @@ def train(
     from mgdn_edge.runtime.extras import require_extra
 
     require_extra(EXTRA)
-    from mgdn_edge.export.catalogue import EDGE_WEIGHTS
-    from mgdn_edge.export.recipes import find_recipe
+    from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS
     from mgdn_edge.export.rounded_layers import FineTuning
-    from mgdn_edge.export.run_options import RunOptions
-    from mgdn_edge.export.train import TrainingStoppedError
-    from mgdn_edge.export.train import train as run_training
+    from mgdn_edge.export.train import TrainingStoppedError, train
     from mgdn_edge.export.training_data import DataOptions
+    from mgdn_edge.export.training_options import RunOptions
+    from mgdn_edge.export.training_recipes import find_recipe
     from mgdn_edge.export.training_record import TrainingRecord
     from mgdn_edge.runtime.capture.sources import InfraredOptions
     from mgdn_edge.runtime.commands.interrupt import stop_on_signal
     from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.machine.page_retention import retain_pages
-    from mgdn_edge.runtime.thermal.scale import parse_span
+    from mgdn_edge.runtime.thermal.count_scale import parse_span
 
     if steps is not None and minutes is not None:
         raise UserError("give either steps or minutes, not both: --minutes 20")
@@ -121,11 +120,11 @@ def train(
     retain_pages()
 
     def show(record: TrainingRecord) -> None:
-        print_json(record) if as_json else print_record(output, record)
+        print_record_json(record) if as_json else print_record(output, record)
 
     try:
         with stop_on_signal() as stop, show_progress(bars=not as_json) as progress:
-            record = run_training(
+            record = train(
                 DataOptions(
                     data=tuple(data),
                     validation=tuple(validation or ()),
@@ -155,7 +154,7 @@ def train(
     show(record)
 
 
-def print_json(record: "TrainingRecord") -> None:
+def print_record_json(record: "TrainingRecord") -> None:
     """The record as one object."""
     import msgspec
 

@@ -5,16 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from mgdn_edge.export.recordings import NOT_STATED, Recording, list_recordings, manifests
 from mgdn_edge.runtime.capture.sources import InfraredOptions, open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing.by_order import OrderedPairs
+from mgdn_edge.runtime.picture.frame import Plane
 
 FRAMES_PER_CLIP = 24  # neighbours in a clip differ little; these are spread evenly over it
-
-Plane = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class PairSet:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What is learnt from, what is only looked at, and what should be said about it."""
+    """What is learnt from, what is only looked at, and notes on it."""
 
     training: PairSet
     validation: PairSet
@@ -117,11 +115,11 @@ def _read_recording(
     Luma as the runtime's sources give it, so training sees what fusing will see.
     """
     with (
-        open_visible(str(recording.visible)) as seen,
-        open_infrared(str(recording.infrared), options.infrared) as felt,
+        open_visible(str(recording.visible)) as visible,
+        open_infrared(str(recording.infrared), options.infrared) as infrared,
     ):
         # Sizes are compared below, as pairs of any two sizes are never resized to train on.
-        pairs = OrderedPairs(seen, felt, shortest=options.shortest, resize=True)
+        pairs = OrderedPairs(visible, infrared, shortest=options.shortest, resize=True)
         count, stems = pairs.count, pairs.visible.stems
         of_images = stems is not None and pairs.infrared.stems is not None
         limit = options.frames or (count if of_images else FRAMES_PER_CLIP)

@@ -100,7 +100,7 @@ def write_checkpoint(output: Output, weights: Mapping[str, Tensor], record: Trai
     output.write(safetensors.torch.save(dict(weights), metadata))
 
 
-def read_record(path: Path) -> TrainingRecord:
+def read_training_record(path: Path) -> TrainingRecord:
     """Checkpoint -> the record in its metadata; UserError where there is none."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from mgdn_edge.export.losses import LossWeights, fusion_loss
-from mgdn_edge.export.training_data import Plane, TrainingData, TrainingPair
+from mgdn_edge.export.training_data import TrainingData, TrainingPair
 from mgdn_edge.export.training_record import FrameKind, ValidationLine
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.fusion_metrics import mean_metrics, measure_fusion
 
 FRAMES = 16
@@ -79,12 +80,12 @@ def measure_frames(
     """Fuse every fixed frame -> the means over them, and the fused planes, (H, W) uint8 each."""
     terms, metrics, planes = [], [], []
     for visible, infrared in frames.pairs:
-        seen, felt = (
+        visible_input, infrared_input = (
             torch.from_numpy(plane.astype(np.float32) / np.float32(255))[None, None].to(device)
             for plane in (visible, infrared)
         )
-        fused = fuse(seen, felt)
-        loss = fusion_loss(fused, seen, felt, weights)
+        fused = fuse(visible_input, infrared_input)
+        loss = fusion_loss(fused, visible_input, infrared_input, weights)
         terms.append(
             [float(t) for t in (loss.total, loss.intensity, loss.gradient, loss.structure)]
         )
@@ -97,7 +98,7 @@ def measure_frames(
     return ValidationLine(step, frames.kind, *(round(float(value), 5) for value in values)), planes
 
 
-def encode_picture(frames: FixedFrames, fused: list[Plane]) -> bytes:
+def encode_validation_picture(frames: FixedFrames, fused: list[Plane]) -> bytes:
     """Rows of visible | infrared | fused for a few of the frames -> a grey PNG file."""
     count = min(PICTURE_ROWS, len(fused))
     rows = [

@@ -2,7 +2,7 @@
 
 An engine that holds DynamicFilter can be deserialised only after ``load_plugin``. Nothing is
 loaded before its digest is compared: a library is code. The digest in the file beside the library
-(``mgdn_tensorrt.so.sha256``, written by the build) tells a damaged or half-copied library; whoever
+(``mgdn_tensorrt.so.sha256``, written by the build) shows a damaged or half-copied library; whoever
 may replace the library may replace that file too, so a bundle passes the digest of its own,
 verified, manifest.
 """
@@ -154,7 +154,7 @@ def _is_registered(registry: Registry) -> bool:
 def _check_machine(path: Path, content: bytes) -> None:
     """Raise TensorrtPluginError unless the file is a 64-bit library for this processor."""
     if len(content) < 64 or content[:6] != b"\x7fELF\x02\x01":
-        raise TensorrtPluginError(f"{path} is no 64-bit shared library; {HOW_TO_BUILD}")
+        raise TensorrtPluginError(f"{path} is not a 64-bit shared library; {HOW_TO_BUILD}")
     machine = int.from_bytes(content[18:20], "little")
     name = _ELF_MACHINES.get(machine, f"ELF machine {machine}")
     if name != platform.machine():

@@ -17,7 +17,7 @@ EXIT_CODES = {
 }
 NOT_ACCEPTED, INTERRUPTED = 1, 130
 
-LONGEST_SENTENCE = 10_000  # characters; what a stranger's file makes longer is nobody's sentence
+LONGEST_SENTENCE = 10_000  # characters; a longer one is a stranger's file quoted
 
 OPTION = r"(?<![\w-])--[a-z][a-z0-9-]*"
 # In a sentence, to the end of its clause or to the next command.
@@ -28,7 +28,7 @@ class UserError(Exception):
     """One sentence: what was got, what was wanted, what to type.
 
     The command line prints it as a single line and exits with ``exit_code``; library callers
-    catch it like any exception. Passwords in it are redacted, whoever wrote them there. ``ways``
+    catch it like any exception. Passwords in it are redacted, whatever wrote them there. ``ways``
     are clauses of advice, each by itself, where not every command that can fail so has the options
     they name: a command prints those it has.
     """

@@ -223,8 +223,8 @@ def beside(main: Path | None = None, figures: Any = None) -> Iterator[None]:  # 
     try:
         yield
     except UserError as error:
-        told = f"{error}" if main is None else f"{main} is written, but {error}"
-        raise EndedEarlyError(told, figures) from None
+        text = f"{error}" if main is None else f"{main} is written, but {error}"
+        raise EndedEarlyError(text, figures) from None
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -290,7 +290,7 @@ def _write(path: Path, data: bytes, *, replace: bool) -> None:
             device.write(data)
         return
     target = path.resolve()
-    # A name nobody can foresee, and O_EXCL: no link lies in wait there.
+    # An unpredictable name, and O_EXCL: nobody can have put a link there.
     sibling = target.with_name(f".mgdn-{secrets.token_hex(8)}.part")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     descriptor = os.open(sibling, flags, 0o666)

@@ -3,11 +3,14 @@
 import ctypes
 import errno
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,6 +38,13 @@ def missing_rtx() -> str | None:
     if find_spec("tensorrt_rtx_bindings") is not None:
         return None
     return "needs TensorRT-RTX: pip install -r tests/requirements-rtx.txt (x86-64)"
+
+
+def missing_tensorflow() -> str | None:
+    """Why ``tensorflow`` tests cannot run here, or None."""
+    if find_spec("tensorflow") is not None:
+        return None
+    return "needs TensorFlow: pip install tensorflow-cpu"
 
 
 def missing_network() -> str | None:
@@ -182,7 +192,16 @@ def missing_tensorrt(*folders: str) -> str | None:
     return None
 
 
+def missing_pinned() -> str | None:
+    """Why tests of what typer writes cannot run here, or None."""
+    (wanted,) = re.findall(r"^typer==(\S+)$", (REPOSITORY / "constraints.txt").read_text(), re.M)
+    if version("typer") == wanted:
+        return None
+    return f"needs typer {wanted}: pip install -c constraints.txt typer"
+
+
 MISSING = {
+    "pinned": missing_pinned,
     "readelf": missing_readelf,
     "cuda_library": missing_cuda_library,
     "cuda_provider": missing_cuda_provider,
@@ -204,6 +223,7 @@ MISSING = {
     ),
     "data": missing_data,
     "rtx": missing_rtx,
+    "tensorflow": missing_tensorflow,
     "network": missing_network,
     "native": missing_native,
     "compiler": missing_compiler,
@@ -224,7 +244,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Put the library asked for in place of the installed one, before anything imports its path."""
+    """Let Ctrl-C be tested; put the library asked for in place of the installed one.
+
+    A shell's background job ignores SIGINT, and so would every program that a test starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     library = config.getoption("--native-library")
     if library is None:
         return

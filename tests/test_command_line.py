@@ -102,7 +102,7 @@ FUSE = {
     "fuse {vi} {ir} {vi}/out.png": "is not a folder",
     "fuse {vi} {ir} {vi}": "would overwrite",
     "fuse {vi} {ir} {ir}": "would overwrite",
-    "fuse {vi} {ir} {folder}/out.gif": "no kind of output",
+    "fuse {vi} {ir} {folder}/out.gif": "not a kind of output",
     "fuse {vi} {ir} {out} --network avrage": "did you mean average",
     "fuse {vi} {ir} {out} --network average --bundle {bundle}": "pass one of them",
     "fuse {vi} {ir} {out} --bundle nowhere.mgdn": "nowhere.mgdn",

@@ -28,6 +28,41 @@ FLOORS = (
 )
 LOOSE_FILES = {"errors", "whole_file", "extras"}
 PREFIX = "mgdn_edge.runtime"
+# All that pages are made of, through any number of imports: results, their words, arithmetic on
+# pictures and times, and the conditions. Nothing here opens sessions or sources, or measures.
+PAGES_ARE_MADE_OF = {
+    "alignment.drift_figures",
+    "doctor.doctor_report",
+    "errors",
+    "fusion.contract.backend_names",
+    "machine.ceilings",
+    "machine.conditions",
+    "machine.environment",
+    "machine.nvml",
+    "machine.power",
+    "machine.text_file",
+    "measure.acceptance.accept_result",
+    "measure.acceptance.verdict",
+    "measure.bench_result",
+    "measure.profiling.profile_result",
+    "measure.profiling.profile_words",
+    "measure.truth_quality",
+    "pairing.clock_fit",
+    "pairing.frame_stamps",
+    "pairing.timed_options",
+    "picture.colour",
+    "picture.frame",
+    "quality.fusion_metrics",
+    "quality.parity",
+    "quality.precision_verdict",
+    "secrets.redaction",
+    "stream.frame_times",
+    "stream.frame_trace",
+    "stream.latency",
+    "stream.ledger",
+    "stream.result",
+    "whole_file",
+}
 
 Graph = dict[str, set[str]]
 
@@ -126,6 +161,26 @@ def test_the_loose_files_are_three(repository: Path) -> None:
 
 def test_imports_point_down(graph: Graph) -> None:
     assert find_offenders(graph, FLOORS) == set()
+
+
+def reach(graph: Graph, room: str) -> set[str]:
+    """Files outside ``room`` that its files import, or that those import, and so on."""
+    waiting = [name for name in graph if name.split(".")[0] == room]
+    reached = set(waiting)
+    while waiting:
+        found = graph[waiting.pop()] - reached
+        reached |= found
+        waiting += found
+    return {name for name in reached if name.split(".")[0] != room}
+
+
+def test_pages_are_made_of_results_and_not_of_what_measures(graph: Graph) -> None:
+    assert reach(graph, "report") == PAGES_ARE_MADE_OF
+
+
+def test_what_a_page_reaches_through_others_is_found() -> None:
+    graph = {"report.page": {"low.words"}, "low.words": {"low.session"}, "low.session": set()}
+    assert reach(graph, "report") == {"low.words", "low.session"}
 
 
 @pytest.mark.parametrize("folder", ["runtime", "export", "calibration", "plugins"])

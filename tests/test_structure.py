@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -96,6 +97,76 @@ def test_only_two_modules_write_what_belongs_to_users(repository: Path) -> None:
         )
     } - {"whole_file.py", "partial_file.py"}
     assert found == set(WRITERS)
+
+
+# Functions that several files define, and why that is one meaning each.
+SHARED_FUNCTIONS = {
+    **dict.fromkeys(
+        (
+            "dynamic_filter",
+            "gelu",
+            "layer_norm",
+            "linear",
+            "normalized_linear",
+            "region_mask",
+            "residual_mlp",
+            "window_attention",
+        ),
+        "one operation: in torch, as an ONNX function, in numpy, through the native library",
+    ),
+    "ssim": "one measure: in torch to train by, in numpy to judge by",
+    "register": "each command module adds its commands",
+}
+
+
+def definitions(repository: Path) -> dict[str, dict[str, set[str]]]:
+    """ "class", "alias" or "function" -> name -> what the files of ours define it as.
+
+    A class or function is its own definition, named by its file; an alias of a type is its text.
+    """
+    found: dict[str, dict[str, set[str]]] = {"class": {}, "alias": {}, "function": {}}
+    for path in (path for folder in FOLDERS for path in python_files(repository, folder)):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                found["class"].setdefault(node.name, set()).add(str(path))
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                found["function"].setdefault(node.name, set()).add(str(path))
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                name = node.targets[0].id
+                if name.lstrip("_")[:1].isupper() and not name.isupper():
+                    found["alias"].setdefault(name, set()).add(ast.unparse(node.value))
+    return found
+
+
+def test_one_name_means_one_thing(repository: Path) -> None:
+    found = definitions(repository)
+    several = {
+        kind: {n for n, where in names.items() if len(where) > 1} for kind, names in found.items()
+    }
+    assert several["class"] <= {"Dot", "Recording"}
+    assert several["alias"] == set()
+    assert several["function"] - {"list_recordings", "show_progress"} == set(SHARED_FUNCTIONS)
+    assert found["class"].keys() & found["alias"].keys() == set()
+
+
+def test_files_that_comments_name_exist(repository: Path) -> None:
+    """As "see motion.py", in whatever of our folders, tests and benchmarks included."""
+    known = {path.name for path in repository.rglob("*.py") if ".venv" not in path.parts}
+    for path in (path for folder in FOLDERS for path in python_files(repository, folder)):
+        named = set(re.findall(r"\w+\.py\b", path.read_text()))
+        assert named <= known, path
+
+
+def test_a_size_is_height_and_width_in_one_place(repository: Path) -> None:
+    defining = [
+        str(path.relative_to(repository))
+        for folder in FOLDERS
+        for path in python_files(repository, folder)
+        if "\nSize = " in path.read_text()
+    ]
+    assert defining == ["runtime/picture/frame.py"]
 
 
 def callers(repository: Path, name: str) -> list[str]:

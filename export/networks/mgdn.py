@@ -21,7 +21,7 @@ TCA_HEADS = 6  # of the channel attention, in every variant, whatever the window
 
 
 @dataclass(frozen=True)
-class Variant:
+class MGDNVariant:
     """Sizes of one published variant; ``inputs`` are the channels of each stream in order.
 
     ``residual`` is the index of the stream whose first feature is added before the last
@@ -39,12 +39,12 @@ class Variant:
 
 
 VARIANTS = {
-    "mff": Variant(30, (3, 3), 3, 4, 2, (3, 3), 3, 0),
-    "mef": Variant(60, (6, 6), 6, 8, 2, (3, 3), 3, 0),
-    "gdsr-x4": Variant(30, (3, 3, 3), 6, 4, 4, (3, 1), 1, 1),
-    "gdsr-x8": Variant(30, (3, 3, 3), 6, 4, 4, (3, 1), 1, 1),
-    "gdsr-x16": Variant(60, (3, 3, 3), 6, 4, 4, (3, 1), 1, 1),
-    "deghost": Variant(60, (6, 6, 6), 6, 8, 4, (6, 6, 6), 3, 1),
+    "mff": MGDNVariant(30, (3, 3), 3, 4, 2, (3, 3), 3, 0),
+    "mef": MGDNVariant(60, (6, 6), 6, 8, 2, (3, 3), 3, 0),
+    "gdsr-x4": MGDNVariant(30, (3, 3, 3), 6, 4, 4, (3, 1), 1, 1),
+    "gdsr-x8": MGDNVariant(30, (3, 3, 3), 6, 4, 4, (3, 1), 1, 1),
+    "gdsr-x16": MGDNVariant(60, (3, 3, 3), 6, 4, 4, (3, 1), 1, 1),
+    "deghost": MGDNVariant(60, (6, 6, 6), 6, 8, 4, (6, 6, 6), 3, 1),
 }
 
 
@@ -179,7 +179,7 @@ class DeghostingFilter(nn.Module):
 class TransformerGroup(nn.Module):
     """Blocks alternating between plain and shifted windows."""
 
-    def __init__(self, variant: Variant, depth: int) -> None:
+    def __init__(self, variant: MGDNVariant, depth: int) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
             ContextAwareTransformer(
@@ -201,7 +201,7 @@ class TransformerGroup(nn.Module):
 class Stage(nn.Module):
     """Filters every stream, mixes them in one transformer group, hands the mix back to each."""
 
-    def __init__(self, variant: Variant, depth: int) -> None:
+    def __init__(self, variant: MGDNVariant, depth: int) -> None:
         super().__init__()
         width, streams = variant.width, len(variant.inputs)
         self.MGF = MutualGuidedFilter(width) if streams == 2 else DeghostingFilter(width)
@@ -235,7 +235,7 @@ class MGDN(nn.Module):
     mff and mef; see the specification of the other variants for theirs.
     """
 
-    def __init__(self, variant: Variant) -> None:
+    def __init__(self, variant: MGDNVariant) -> None:
         super().__init__()
         self.variant = variant
         width, streams = variant.width, len(variant.inputs)

@@ -7,11 +7,11 @@ the reference the small networks are compared with, and their teacher.
 import torch
 from torch import nn
 
-from mgdn_edge.export.networks.mgdn import FILTER_SIZE, MGDN, MutualGuidedFilter, Variant
+from mgdn_edge.export.networks.mgdn import FILTER_SIZE, MGDN, MGDNVariant, MutualGuidedFilter
 
 # The multi-focus variant's sizes with one channel in and out; the visible stream (0) carries the
 # residual.
-MGDN_IR = Variant(30, (3, 3), 3, 4, 2, (1, 1), 1, 0)
+MGDN_IR = MGDNVariant(30, (3, 3), 3, 4, 2, (1, 1), 1, 0)
 SMALL_START = 0.1  # of torch's own spread for the kernels' last convolution
 
 

@@ -13,18 +13,18 @@ from collections import deque
 from dataclasses import dataclass
 
 import cv2
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.alignment.apply.choose_view import picture_outline
 from mgdn_edge.runtime.alignment.apply.registration import RegisteredPair
 from mgdn_edge.runtime.alignment.apply.remap import Alignment, working_from_visible
 from mgdn_edge.runtime.alignment.apply.rig_file import Matrix, is_usable
-from mgdn_edge.runtime.alignment.apply.view import outline
+from mgdn_edge.runtime.alignment.drift_figures import DriftFigures
 from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.picture.frame import Plane
 
-Floats = npt.NDArray[np.float64]
+Float64s = npt.NDArray[np.float64]
 
 PERIOD_NS = 5_000_000_000  # of the recording: a check takes 0.2 to 0.5 s of one core
 WIDTH = 224  # pixels of the longer side at which parts are compared
@@ -34,7 +34,6 @@ LEAST_AGREEMENT, FEWEST_PARTS = 0.45, 12
 REMEMBERED = 3  # checks that must agree before a correction
 UNSTABLE = 0.012  # of the working width: checks farther apart contradict each other
 DEAD_BAND = 1.0  # working pixels: less is measurement noise
-TOLERABLE = 3.0  # working pixels: more is seen as a double contour
 STEP = 0.5  # share of the way a correction goes
 
 
@@ -53,35 +52,6 @@ class Check:
     def believed(self) -> bool:
         """Whether enough of the picture says so."""
         return self.agreement >= LEAST_AGREEMENT and self.parts >= FEWEST_PARTS
-
-
-class DriftFigures(msgspec.Struct, frozen=True):
-    """What the checks of a stream found.
-
-    ``misalignment_px`` is how far the alignment in use is from the median of the last three
-    believed checks, in working pixels, None without any; ``corrections`` were applied,
-    ``rejected`` held back as jumps.
-    """
-
-    checks: int
-    believed: int
-    misalignment_px: float | None
-    corrections: int
-    rejected: int
-
-
-def drift_sentence(figures: DriftFigures) -> str:
-    """What a user should know of them."""
-    if figures.misalignment_px is None:
-        return f"alignment: not judged, too little in view to compare (checks: {figures.checks})"
-    parts = [f"alignment: {figures.misalignment_px:.1f} px off (checks: {figures.believed})"]
-    if figures.corrections:
-        parts.append(f"corrected (times: {figures.corrections})")
-    if figures.rejected:
-        parts.append(f"jumps not followed (times: {figures.rejected})")
-    if figures.misalignment_px > TOLERABLE and not figures.corrections:
-        parts.append("measure the rig again (mgdn align) or pass --realign")
-    return ", ".join(parts)
 
 
 def check_drift(visible: Plane, infrared: Plane) -> Check | None:
@@ -119,7 +89,7 @@ class DriftTracker:
     def __init__(self, alignment: Alignment, *, realign: bool) -> None:
         self.alignment = alignment
         self._realign = realign
-        self._recent: deque[Floats] = deque(maxlen=REMEMBERED)
+        self._recent: deque[Float64s] = deque(maxlen=REMEMBERED)
         self._unstable = UNSTABLE * alignment.size[1]
         self._checks = self._believed = self._corrections = self._rejected = 0
 
@@ -157,7 +127,7 @@ class DriftTracker:
         target = lie + STEP * (middle - lie)
         size = self.alignment.rig.infrared.size
         step = cv2.getPerspectiveTransform(
-            outline(size).astype(np.float32), target.astype(np.float32)
+            picture_outline(size).astype(np.float32), target.astype(np.float32)
         )
         homography = np.linalg.inv(working_from_visible(self.alignment.rig)) @ step
         if not is_usable(homography, size):
@@ -167,14 +137,14 @@ class DriftTracker:
         self._corrections += 1
         return True
 
-    def _corners(self) -> Floats:
+    def _corners(self) -> Float64s:
         """(4, 2) working pixels where the infrared picture's corners lie now."""
         to_working = working_from_visible(self.alignment.rig) @ self.alignment.homography
-        corners = outline(self.alignment.rig.infrared.size)
+        corners = picture_outline(self.alignment.rig.infrared.size)
         return np.asarray(cv2.perspectiveTransform(corners[None], to_working)[0], np.float64)
 
 
-def _distance(first: Floats, second: Floats) -> float:
+def _distance(first: Float64s, second: Float64s) -> float:
     return float(np.linalg.norm(first - second, axis=1).mean())
 
 

@@ -61,7 +61,7 @@ def read_directory(stream: IO[bytes]) -> dict[str, Entry]:
     if total > MAX_TOTAL_BYTES:
         raise UserError(f"it has {total} bytes, more than {MAX_TOTAL_BYTES}")
     if total < END.size:
-        raise UserError(f"it has {total} bytes and is no zip archive")
+        raise UserError(f"it has {total} bytes and is not a zip archive")
     end = _read_at(stream, total - END.size, END.size)
     signature, disk, first_disk, here, count, size, start, comment = END.unpack(end)
     if signature != b"PK\5\6" or comment:
@@ -77,7 +77,9 @@ def read_directory(stream: IO[bytes]) -> dict[str, Entry]:
     directory = _read_at(stream, start, size)
     entries = _parse_directory(directory, count, start)
     if directory + end != _directory(entries, start):
-        raise UserError("its zip directory has fields no bundle has (dates, extras or attributes)")
+        raise UserError(
+            "its zip directory has fields that bundles do not have (dates, extras or attributes)"
+        )
     for entry in entries:
         header = _local_header(entry.name, entry.size, entry.crc)
         if _read_at(stream, entry.offset - len(header), len(header)) != header:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from mgdn_edge.runtime.bundle.spec import FusionSpec
+from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec
 from mgdn_edge.runtime.errors import UserError
 
 EXPORT_SCHEMA = 1

@@ -1,4 +1,4 @@
-"""GraphFacts: what one frame graph computes, node by node, said once at export.
+"""GraphFacts: what one frame graph computes, node by node, recorded at export.
 
 Written as ``graph.json``; profiling and prediction read it, so the runtime needs neither torch
 nor onnx to know a layer's shapes, bytes and arithmetic.

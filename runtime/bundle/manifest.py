@@ -1,4 +1,4 @@
-"""Manifest: what a bundle says about itself; every other file hangs on a digest in it."""
+"""Manifest: what a bundle states about itself, with a digest of every other file."""
 
 from collections import Counter
 from typing import Annotated
@@ -13,10 +13,10 @@ from mgdn_edge.runtime.bundle.export_record import (
     TrainingProvenance,
     WeightsProvenance,
 )
+from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec
 from mgdn_edge.runtime.bundle.ranges import PairDigest
-from mgdn_edge.runtime.bundle.spec import FusionSpec
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.quality.gate import Verdict
+from mgdn_edge.runtime.quality.precision_verdict import Verdict
 
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "MANIFEST.sig"

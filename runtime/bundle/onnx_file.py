@@ -198,7 +198,7 @@ def _read_number(data: memoryview, position: int, end: int) -> tuple[int, int]:
             if value >> 64 or (index and not byte):
                 raise ValueError(f"the number at byte {position} is too large or too long")
             return value, position + index + 1
-    raise ValueError(f"the number at byte {position} has no end")
+    raise ValueError(f"the number at byte {position} does not end")
 
 
 def _encode_number(value: int) -> bytes:

@@ -63,7 +63,7 @@ def decode_ranges(text: bytes) -> Ranges:
     try:
         ranges = msgspec.json.decode(text, type=Ranges)
     except msgspec.DecodeError as error:
-        raise UserError(f"these are no ranges ({error}); run `mgdn quantize` again") from error
+        raise UserError(f"these are not ranges ({error}); run `mgdn quantize` again") from error
     if ranges.schema != RANGES_SCHEMA:
         raise UserError(
             f"these ranges have schema {ranges.schema}; this version reads {RANGES_SCHEMA}; "

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from urllib.parse import unquote
 
 from mgdn_edge.runtime.capture.cameras.camera_uri import parse_options, split_uri
-from mgdn_edge.runtime.capture.cameras.looped import LoopReader
+from mgdn_edge.runtime.capture.cameras.looped_recording import LoopReader
 from mgdn_edge.runtime.capture.files.image_file import is_image
 from mgdn_edge.runtime.capture.files.images import ImageReader, list_images, open_folder
 from mgdn_edge.runtime.capture.files.video import VideoReader
@@ -26,11 +26,11 @@ from mgdn_edge.runtime.capture.frames.eight_bit import (
     InfraredOptions,
     visible_frame,
 )
-from mgdn_edge.runtime.capture.frames.raw import Camera, RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw_frame import Band, RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import InfraredFrame, SourceInfo, VisibleFrame
 from mgdn_edge.runtime.secrets.redaction import remember_secrets
-from mgdn_edge.runtime.synthetic.options import is_rig
+from mgdn_edge.runtime.synthetic.rig_options import is_rig
 
 LOOP_OPTIONS = ("loop", "fps")
 
@@ -176,7 +176,7 @@ def _named_files(uri: str) -> list[Path]:
         return []
 
 
-def _open_reader(uri: str, camera: Camera) -> Reader:
+def _open_reader(uri: str, camera: Band) -> Reader:
     remember_secrets(uri)
     scheme = uri.partition(":")[0].lower()
     if is_rig(uri):

@@ -38,10 +38,10 @@ def accept_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where to; default accept-HOST-DATE."),
+        typer.Option(metavar="FOLDER", help="Folder to write; default accept-HOST-DATE."),
     ] = None,
     soak: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Fuse without pause for so long.")
+        float, typer.Option(min=0, metavar="SECONDS", help="How long to fuse without pause.")
     ] = 60.0,
     frames: Annotated[
         int, typer.Option(min=10, metavar="N", help="Frames timed at each size, at most a minute.")
@@ -60,7 +60,7 @@ def accept_command(
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.measure.acceptance.accept import accept_bundle
-    from mgdn_edge.runtime.measure.acceptance.request import AcceptRequest
+    from mgdn_edge.runtime.measure.acceptance.accept_request import AcceptRequest
     from mgdn_edge.runtime.report.accept_report import (
         PAGE_FILE,
         REPORT_FILE,

@@ -96,7 +96,7 @@ def align_command(
         float | None, typer.Option(metavar="METRES", help="How far away the scene is.")
     ] = None,
     add: Annotated[
-        bool, typer.Option("--add", help="Add this distance to the rig file there is.")
+        bool, typer.Option("--add", help="Add this distance to the existing rig file.")
     ] = False,
     infrared_luma: InfraredLuma = False,
     infrared_span: InfraredSpan = None,
@@ -105,7 +105,7 @@ def align_command(
     overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
-    """Measure how two cameras lie to each other and write it as a rig file."""
+    """Measure how infrared lies on the visible picture and write a rig file."""
     import msgspec
 
     from mgdn_edge.runtime.alignment.measure.align import (
@@ -118,14 +118,14 @@ def align_command(
     )
     from mgdn_edge.runtime.capture.sources import InfraredOptions
     from mgdn_edge.runtime.commands.progress import show_progress
-    from mgdn_edge.runtime.thermal.scale import parse_span
+    from mgdn_edge.runtime.thermal.count_scale import parse_span
 
     if (points is not None) + (target is not None) + click > 1:
         raise UserError("--points, --target and --click are three ways to measure; pass one")
     visible = give_password(visible, "visible", visible_password_file)
     infrared = give_password(infrared, "infrared", infrared_password_file)
     working = parse_size(size) if size is not None else None
-    request = RigRequest(area.value, working and (working[1], working[0]), distance, add)
+    request = RigRequest(area.value, working, distance, add)
     options = InfraredOptions(infrared_luma, parse_span(infrared_span))
     if points is not None:
         report = align_by_points(
@@ -175,12 +175,12 @@ def align_command(
                 progress=progress,
                 overwrite=may_overwrite(overwrite),
             )
-    print(msgspec.json.encode(report).decode()) if json else print_report(report)
+    print(msgspec.json.encode(report).decode()) if json else print_alignment(report)
 
 
-def print_report(report: AlignReport) -> None:
+def print_alignment(report: AlignReport) -> None:
     """What was written, how good it is, what to type next."""
-    width, height = report.working_size
+    width, height = report.working_width_height
     print(f"{report.rig}: {width}x{height}, by {report.method}; look at {report.overlay}")
     if report.confidence is not None:
         print(f"confidence {report.confidence:.3f}: {report.evidence} parts of the picture agree")

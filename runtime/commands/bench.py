@@ -14,10 +14,10 @@ from mgdn_edge.runtime.commands.options import (
     Filter,
     NetworkName,
     OverwriteFiles,
-    Precision,
+    PrecisionOption,
     ReportFile,
     Threads,
-    Variant,
+    VariantOption,
     choose_network,
     may_overwrite,
     parse_size,
@@ -62,8 +62,8 @@ def bench_command(
     warmup: Annotated[int, typer.Option(metavar="N", help="Frames fused before timing.")] = 10,
     backend: Backend = None,
     fallback: Fallback = None,
-    variant: Variant = None,
-    precision: Precision = None,
+    variant: VariantOption = None,
+    precision: PrecisionOption = None,
     threads: Threads = None,
     filter: Filter = None,
     compare: Annotated[
@@ -139,5 +139,5 @@ def _print_table(report: BenchReport) -> None:
         )
     Console().print(table)
     for row in report.networks:
-        for fact, told in row.execution.items():
-            print(f"{row.network}, {fact}: {told}")
+        for fact, text in row.execution.items():
+            print(f"{row.network}, {fact}: {text}")

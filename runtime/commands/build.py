@@ -8,16 +8,15 @@ import typer
 
 from mgdn_edge.runtime.commands.engine_options import (
     BuilderOption,
-    BundleArgument,
     CacheOption,
-    JsonOption,
+    EngineVariantOption,
     LevelOption,
+    NetworkArgument,
     SizeOption,
     Tf32Option,
-    VariantOption,
     WorkspaceOption,
 )
-from mgdn_edge.runtime.commands.options import Filter, Precision, parse_size
+from mgdn_edge.runtime.commands.options import Filter, JsonOption, PrecisionOption, parse_size
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineSummary
@@ -42,9 +41,9 @@ def register(app: typer.Typer) -> None:
 
 
 def build_command(
-    bundle: BundleArgument,
-    variant: VariantOption = None,
-    precision: Precision = None,
+    bundle: NetworkArgument,
+    variant: EngineVariantOption = None,
+    precision: PrecisionOption = None,
     size: SizeOption = None,
     builder: BuilderOption = "tensorrt",
     filter: Filter = None,
@@ -64,11 +63,11 @@ def build_command(
     import msgspec
 
     from mgdn_edge.runtime.commands.progress import show_progress
-    from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineWish, build_engines
+    from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineRequest, build_engines
     from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
     from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
 
-    wish = EngineWish(
+    request = EngineRequest(
         bundle,
         variant=variant,
         precision=precision,
@@ -79,7 +78,7 @@ def build_command(
     )
     with show_progress(bars=not as_json) as progress:
         engines = build_engines(
-            wish,
+            request,
             EngineCache(cache_folder(cache)),
             cached_only=cached_only,
             ignore_memory=ignore_memory,

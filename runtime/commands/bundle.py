@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
+from mgdn_edge.runtime.commands.options import JsonOption, OverwriteFiles, may_overwrite
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 BundleArgument = Annotated[Path, typer.Argument(help="A .mgdn file.", metavar="BUNDLE.mgdn")]
 
 
@@ -54,8 +53,8 @@ def create(
 
 def inspect(bundle: BundleArgument, as_json: JsonOption = False) -> None:
     """Show what a bundle holds and where it came from; runs nothing."""
-    from mgdn_edge.runtime.bundle.description import print_manifest
     from mgdn_edge.runtime.bundle.manifest import encode_manifest
+    from mgdn_edge.runtime.bundle.print_manifest import print_manifest
     from mgdn_edge.runtime.bundle.reader import open_bundle
 
     with open_bundle(bundle) as opened:

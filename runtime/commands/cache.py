@@ -9,16 +9,15 @@ import typer
 
 from mgdn_edge.runtime.commands.engine_options import (
     BuilderOption,
-    BundleArgument,
     CacheOption,
-    JsonOption,
+    EngineVariantOption,
     LevelOption,
+    NetworkArgument,
     SizeOption,
     Tf32Option,
-    VariantOption,
     WorkspaceOption,
 )
-from mgdn_edge.runtime.commands.options import Filter, Precision, parse_size
+from mgdn_edge.runtime.commands.options import Filter, JsonOption, PrecisionOption, parse_size
 
 MIB = 1 << 20
 
@@ -66,9 +65,9 @@ def list_command(cache: CacheOption = None, as_json: JsonOption = False) -> None
 
 
 def why_command(
-    bundle: BundleArgument,
-    variant: VariantOption = None,
-    precision: Precision = None,
+    bundle: NetworkArgument,
+    variant: EngineVariantOption = None,
+    precision: PrecisionOption = None,
     size: SizeOption = None,
     builder: BuilderOption = "tensorrt",
     filter: Filter = None,
@@ -81,11 +80,11 @@ def why_command(
     """Say whether a bundle's engines are cached, and where not, which field differs."""
     import msgspec
 
-    from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineWish, explain_engines
+    from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineRequest, explain_engines
     from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
     from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
 
-    wish = EngineWish(
+    request = EngineRequest(
         bundle,
         variant=variant,
         precision=precision,
@@ -94,7 +93,7 @@ def why_command(
         filter=filter,
         options=BuildOptions(workspace, tf32, level),
     )
-    explanations = explain_engines(wish, EngineCache(cache_folder(cache)))
+    explanations = explain_engines(request, EngineCache(cache_folder(cache)))
     if as_json:
         typer.echo(msgspec.json.encode({"engines": explanations}).decode())
         return
@@ -106,14 +105,16 @@ def why_command(
 def clean_command(
     older_than: Annotated[
         float | None,
-        typer.Option(min=0, metavar="DAYS", help="Remove engines not used for so many days."),
+        typer.Option(min=0, metavar="DAYS", help="Remove engines not used for this many days."),
     ] = None,
     max_size: Annotated[
         int | None,
         typer.Option(min=0, metavar="MIB", help="Remove the longest unused down to this size."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove everything.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be removed.")
+    ] = False,
     cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:

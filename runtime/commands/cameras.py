@@ -26,8 +26,8 @@ def cameras_command(
         print(msgspec.json.encode(found).decode())
         return
     for camera in found:
-        told = " ".join(camera.formats or ()) or camera.problem
-        print(redact(f"{camera.uri}  {camera.kind}  {camera.name}  {told}".rstrip()))
+        text = " ".join(camera.formats or ()) or camera.problem
+        print(redact(f"{camera.uri}  {camera.kind}  {camera.name}  {text}".rstrip()))
     if not found:
         print("no camera found here; network cameras are used by their address: rtsp://HOST/PATH")
     print(fuse_command_for(found))

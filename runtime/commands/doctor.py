@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.doctor.finding import Finding
+    from mgdn_edge.runtime.doctor.doctor_report import Finding
 
 UNUSABLE_EXIT_CODE = 1
 NARROWEST = 40  # characters for the text, however narrow the terminal
@@ -28,14 +28,14 @@ def doctor_command(
         bool, typer.Option("--ceilings", help="Also measure memory and arithmetic, 2 s.")
     ] = False,
 ) -> None:
-    """Say what is installed, what is missing and the command that fixes it; exit 1 if unusable."""
+    """List what is installed, what is missing and the command that fixes it; exit 1 if unusable."""
     import msgspec
 
     from mgdn_edge.runtime.doctor.examine_machine import examine_machine
 
     report = examine_machine()
     if ceilings:
-        from mgdn_edge.runtime.measure.ceilings import measure_ceilings
+        from mgdn_edge.runtime.measure.measure_ceilings import measure_ceilings
 
         report = msgspec.structs.replace(report, ceilings=measure_ceilings())
     if as_json:
@@ -57,10 +57,10 @@ def print_findings(findings: Sequence[Finding]) -> None:
             typer.echo(f"{'':7}  {'':{names}}  fix: {finding.fix}")  # whole, to be copied
     blocking = [finding.name for finding in findings if finding.state == "blocks"]
     warnings = [finding.name for finding in findings if finding.state == "warning"]
-    told = f"not usable before this is fixed: {', '.join(blocking)}" if blocking else "usable"
+    text = f"not usable before this is fixed: {', '.join(blocking)}" if blocking else "usable"
     if warnings:
-        told += f"; worth fixing: {', '.join(warnings)}"
-    typer.echo(f"\n{told}")
+        text += f"; worth fixing: {', '.join(warnings)}"
+    typer.echo(f"\n{text}")
 
 
 def _print_paragraph(beginning: str, text: str) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-BundleArgument = Annotated[
+NetworkArgument = Annotated[
     str, typer.Argument(help="A .mgdn file or a packaged network's name.", metavar="BUNDLE")
 ]
-VariantOption = Annotated[
+EngineVariantOption = Annotated[
     str | None, typer.Option(help="One variant; default: every one with a size of its own.")
 ]
 SizeOption = Annotated[
@@ -30,4 +30,3 @@ CacheOption = Annotated[
     Path | None,
     typer.Option("--cache", metavar="DIR", help="Engine cache; default: MGDN_CACHE or the user's."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]

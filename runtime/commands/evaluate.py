@@ -13,16 +13,16 @@ from mgdn_edge.runtime.commands.options import (
     Fallback,
     Filter,
     NetworkName,
-    Precision,
+    PrecisionOption,
     Threads,
-    Variant,
+    VariantOption,
     choose_network,
 )
 from mgdn_edge.runtime.errors import UserError
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.measure.evaluate import EvaluateReport
-    from mgdn_edge.runtime.measure.truth import TruthQuality
+    from mgdn_edge.runtime.measure.truth_quality import TruthQuality
 
 MOST_SEEDS = 1000
 
@@ -47,8 +47,8 @@ def evaluate_command(
     network: NetworkName = None,
     backend: Backend = None,
     fallback: Fallback = None,
-    variant: Variant = None,
-    precision: Precision = None,
+    variant: VariantOption = None,
+    precision: PrecisionOption = None,
     threads: Threads = None,
     filter: Filter = None,
     compare: Annotated[
@@ -58,7 +58,7 @@ def evaluate_command(
     seeds: Annotated[
         str | None, typer.Option(metavar="A-B", help="Seeds A to B instead of the scene's own.")
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Frames a seed, spread over it.")] = 6,
+    frames: Annotated[int, typer.Option(min=1, help="Frames per seed, spread over it.")] = 6,
     json: Annotated[bool, typer.Option("--json", help="Figures as one JSON object.")] = False,
 ) -> None:
     """Judge networks on drawn scenes whose truth is known: contrast, noise, overshoot."""
@@ -136,8 +136,8 @@ def _print_table(report: EvaluateReport) -> None:
             f"{session.network}: {session.backend}, {session.variant}, {session.precision}"
             f"{filtered or ''}"
         )
-        for fact, told in session.execution.items():
-            print(f"{session.network}, {fact}: {told}")
+        for fact, text in session.execution.items():
+            print(f"{session.network}, {fact}: {text}")
 
 
 def _cells(quality: TruthQuality) -> list[str]:

@@ -20,10 +20,10 @@ from mgdn_edge.runtime.commands.options import (
     NetworkName,
     OutputPassword,
     OverwriteFiles,
-    Precision,
+    PrecisionOption,
     ReportFile,
     Threads,
-    Variant,
+    VariantOption,
     VisiblePassword,
     choose_network,
     give_password,
@@ -97,8 +97,8 @@ def fuse_command(
     network: NetworkName = None,
     backend: Backend = None,
     fallback: Fallback = None,
-    variant: Variant = None,
-    precision: Precision = None,
+    variant: VariantOption = None,
+    precision: PrecisionOption = None,
     threads: Threads = None,
     filter: Filter = None,
     frames: Annotated[int | None, typer.Option(metavar="N", help="Stop after N pairs.")] = None,
@@ -145,14 +145,19 @@ def fuse_command(
     infrared_span: InfraredSpan = None,
     infrared_agc: Annotated[
         AgcChoice | None,
-        typer.Option(help="16-bit counts to levels as the scene asks, without flicker."),
+        typer.Option(help="Levels from 16-bit counts that follow the scene without flicker."),
     ] = None,
     infrared_scale: Annotated[
         str | None,
-        typer.Option(metavar="K[:K0]", help="Kelvin a count (and at 0): spans such as 10C:40C."),
+        typer.Option(
+            metavar="K[:K0]", help="Kelvin per count (and at 0), for spans such as 10C:40C."
+        ),
     ] = None,
     infrared_black_hot: Annotated[
-        bool, typer.Option("--infrared-black-hot", help="The camera shows heat dark: turn it.")
+        bool,
+        typer.Option(
+            "--infrared-black-hot", help="Invert the levels of a camera that shows heat dark."
+        ),
     ] = False,
     infrared_repair: Annotated[
         bool, typer.Option("--infrared-repair", help="Find dead infrared pixels and fill them.")
@@ -181,23 +186,23 @@ def fuse_command(
     it there, playable; live cameras have no other end, so Ctrl-C completes their recording.
     """
     from mgdn_edge.runtime.capture.sources import InfraredOptions
-    from mgdn_edge.runtime.commands.fuse_figures import print_json, print_table
+    from mgdn_edge.runtime.commands.fuse_figures import print_summary_json, print_table
     from mgdn_edge.runtime.commands.interrupt import stop_on_signal
     from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
-    from mgdn_edge.runtime.pairing.by_time import timed_options
+    from mgdn_edge.runtime.pairing.timed_options import timed_options
     from mgdn_edge.runtime.report.side_files import SideFiles
     from mgdn_edge.runtime.stream.fuse_files import fuse_files
     from mgdn_edge.runtime.stream.request import FuseRequest
-    from mgdn_edge.runtime.thermal.scale import parse_scale, parse_span
+    from mgdn_edge.runtime.thermal.count_scale import parse_scale, parse_span
     from mgdn_edge.runtime.whole_file import Outputs
 
     chosen = choose_network(bundle, network)
     retain_pages()
     scale = parse_scale(infrared_scale)
-    show = print_json if json else print_table
+    show = print_summary_json if json else print_table
     outputs = Outputs((), may_overwrite(overwrite))
     beside = SideFiles.claim(outputs, report, trace)
     request = FuseRequest(

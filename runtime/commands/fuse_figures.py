@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mgdn_edge.runtime.stream.result import Summary
 
 
-def print_json(summary: Summary) -> None:
+def print_summary_json(summary: Summary) -> None:
     """One JSON object."""
     import msgspec
 
@@ -34,11 +34,11 @@ def print_table(summary: Summary) -> None:
         again = ", ".join(f"{name} {count}" for name, count in summary.reconnects.items() if count)
         print(f"connected again: {again}")
     if summary.drift is not None:
-        from mgdn_edge.runtime.alignment.drift import drift_sentence
+        from mgdn_edge.runtime.alignment.drift_figures import drift_sentence
 
         print(drift_sentence(summary.drift))
-    for name, told in summary.execution.items():
-        print(f"{name}: {told}")
+    for name, text in summary.execution.items():
+        print(f"{name}: {text}")
     if summary.end_to_end is None:
         return
     if (pairing := summary.pairing) is not None and pairing.skew is not None:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mgdn_edge.runtime.errors import UserError, printable
-
-if TYPE_CHECKING:
-    from mgdn_edge.runtime.whole_file import Overwrite
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
 
 if TYPE_CHECKING:
     from mgdn_edge.runtime.capture.cameras.camera_password import Role
-from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
+    from mgdn_edge.runtime.picture.frame import Size
+    from mgdn_edge.runtime.whole_file import Overwrite
 
 BundleFile = Annotated[
     Path | None, typer.Option("--bundle", metavar="FILE", help="Network as a .mgdn file.")
@@ -23,7 +22,9 @@ NetworkName = Annotated[
     str | None,
     typer.Option("--network", metavar="NAME", help="Network by name; default mgdn-edge."),
 ]
-Precision = Annotated[str | None, typer.Option("--precision", help="Precision of the variant.")]
+PrecisionOption = Annotated[
+    str | None, typer.Option("--precision", help="Precision of the variant.")
+]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads for inference.")]
 InfraredLuma = Annotated[
     bool, typer.Option("--infrared-luma", help="Take a false-colour infrared's luma.")
@@ -34,6 +35,7 @@ InfraredSpan = Annotated[
         "--infrared-span", metavar="LOW:HIGH", help="Infrared counts that become 0 and 255."
     ),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 ReportFile = Annotated[
     Path | None, typer.Option("--report", metavar="FILE.html", help="Also write a page to look at.")
 ]
@@ -42,7 +44,7 @@ OverwriteFiles = Annotated[
     typer.Option(
         "--overwrite",
         "-y",
-        help="Replace files that exist; without it a terminal is asked, all else refused.",
+        help="Replace files that exist; without it you are asked at a terminal, refused elsewhere.",
     ),
 ]
 VisiblePassword = Annotated[
@@ -82,7 +84,7 @@ Fallback = Annotated[
         metavar="BACKEND", help="Take this backend where the device cannot serve the one asked for."
     ),
 ]
-Variant = Annotated[str | None, typer.Option(help="Variant of the bundle, such as 640x480.")]
+VariantOption = Annotated[str | None, typer.Option(help="Variant of the bundle, such as 640x480.")]
 Filter = Annotated[
     FilterChoice | None,
     typer.Option(
@@ -120,7 +122,7 @@ def give_password(address: str, role: "Role", file: Path | None) -> str:
     return with_password(address, role, file, lambda notice: typer.echo(notice, err=True))
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str) -> "Size":
     """WIDTHxHEIGHT -> (height, width) in pixels; raises UserError for anything else."""
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     if found is None or not int(found[1]) or not int(found[2]):

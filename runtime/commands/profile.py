@@ -12,10 +12,10 @@ from mgdn_edge.runtime.commands.options import (
     Filter,
     NetworkName,
     OverwriteFiles,
-    Precision,
+    PrecisionOption,
     ReportFile,
     Threads,
-    Variant,
+    VariantOption,
     choose_network,
     may_overwrite,
     parse_size,
@@ -44,15 +44,15 @@ def profile_command(
     network: NetworkName = None,
     size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Frame size.")] = "640x480",
     frames: Annotated[int, typer.Option(metavar="N", help="Frames, each fused twice.")] = 60,
-    variant: Variant = None,
-    precision: Precision = None,
+    variant: VariantOption = None,
+    precision: PrecisionOption = None,
     threads: Threads = None,
     filter: Filter = None,
     report: ReportFile = None,
     overwrite: OverwriteFiles = False,
     json: Annotated[bool, typer.Option("--json", help="Everything as one JSON object.")] = False,
 ) -> None:
-    """Say where a frame's milliseconds go, node by node, and what to do first."""
+    """Show where a frame's milliseconds go, node by node, and what to do first."""
     import msgspec
 
     from mgdn_edge.runtime.bundle.network_names import find_bundle
@@ -60,8 +60,8 @@ def profile_command(
     from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
+    from mgdn_edge.runtime.measure.profiling.print_profile import print_profile
     from mgdn_edge.runtime.measure.profiling.profile import profile_network
-    from mgdn_edge.runtime.measure.profiling.terminal import print_profile
     from mgdn_edge.runtime.report.profile_report import write_profile_report
     from mgdn_edge.runtime.whole_file import Outputs, beside
 

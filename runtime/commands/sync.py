@@ -66,7 +66,7 @@ def sync_command(
     from mgdn_edge.runtime.pairing.clock_fit import write_clock
     from mgdn_edge.runtime.secrets.redaction import redact
     from mgdn_edge.runtime.sync.sync_sources import sync_sources
-    from mgdn_edge.runtime.thermal.scale import parse_span
+    from mgdn_edge.runtime.thermal.count_scale import parse_span
     from mgdn_edge.runtime.whole_file import Outputs, beside
 
     inputs = [*source_files(visible, infrared), *([] if rig is None else [rig])]

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from mgdn_edge import __version__
 from mgdn_edge.plugins.native import (
     HOW_TO_BUILD,
@@ -19,11 +17,10 @@ from mgdn_edge.plugins.native import (
     find_library,
 )
 from mgdn_edge.runtime.bundle.network_names import BASELINES, packaged_bundles
-from mgdn_edge.runtime.doctor.finding import Finding
+from mgdn_edge.runtime.doctor.doctor_report import DoctorReport, Finding
 from mgdn_edge.runtime.doctor.gpu_findings import examine_gpu
 from mgdn_edge.runtime.doctor.installation import Installation
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.packing.verification import verify_bundle
 
 # Distribution and the module it brings.
@@ -50,18 +47,7 @@ SIMD_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "asimd", "asi
 DEFAULT_NETWORK = "mgdn-edge"
 
 
-class Report(msgspec.Struct, frozen=True):
-    """Everything looked at; ``usable`` is false where any finding blocks.
-
-    ``ceilings`` are measured only when asked for.
-    """
-
-    usable: bool
-    findings: tuple[Finding, ...]
-    ceilings: Ceilings | None = None
-
-
-def examine_machine(here: Installation | None = None) -> Report:
+def examine_machine(here: Installation | None = None) -> DoctorReport:
     """Look at this machine and installation, or at the one ``here`` shows."""
     here = here or Installation()
     checks: tuple[Iterator[Finding], ...] = (
@@ -76,7 +62,7 @@ def examine_machine(here: Installation | None = None) -> Report:
         _networks(),
     )
     findings = tuple(finding for check in checks for finding in check)
-    return Report(all(finding.state != "blocks" for finding in findings), findings)
+    return DoctorReport(all(finding.state != "blocks" for finding in findings), findings)
 
 
 def _python() -> Iterator[Finding]:

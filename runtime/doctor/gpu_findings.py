@@ -13,7 +13,7 @@ from mgdn_edge.plugins.tensorrt_plugin import (
     check_plugin,
     find_plugin,
 )
-from mgdn_edge.runtime.doctor.finding import Finding
+from mgdn_edge.runtime.doctor.doctor_report import Finding
 from mgdn_edge.runtime.doctor.installation import Installation
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
@@ -123,7 +123,7 @@ def _bindings(here: Installation, device: Device) -> Finding:
 
 
 def _tensorrt(here: Installation, device: Device | None, is_board: bool) -> tuple[Finding, str]:
-    """What to say of it, and its version, empty where it does not import."""
+    """What was found, and its version, empty where it does not import."""
     try:
         version = here.module("tensorrt")
     except (ImportError, OSError) as error:

@@ -16,13 +16,14 @@ from mgdn_edge.runtime.fusion.contract.backend_names import (
     TENSORRT_BACKEND,
 )
 from mgdn_edge.runtime.fusion.contract.golden_check import GOLDEN, measure_golden, refuse_golden
-from mgdn_edge.runtime.fusion.contract.opened import Opened
-from mgdn_edge.runtime.fusion.contract.session import Session, Size
+from mgdn_edge.runtime.fusion.contract.opened_session import OpenedSession
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.machine.device import read_device
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
+from mgdn_edge.runtime.picture.frame import Size
 
-OpenVariant = Callable[[Bundle, Variant, SessionChoice, Size | None, Progress], Opened]
+OpenVariant = Callable[[Bundle, Variant, SessionChoice, Size | None, Progress], OpenedSession]
 
 
 def open_variant(
@@ -32,7 +33,7 @@ def open_variant(
     *,
     size: Size | None = None,
     progress: Progress = SILENT,
-) -> Opened:
+) -> OpenedSession:
     """One variant on the choice's backend; the bundle may be closed afterwards.
 
     Of ``choice``, ``backend``, ``threads`` and ``filter`` count: the variant is chosen already.
@@ -51,7 +52,7 @@ def choose_gpu_backend() -> str:
 
 def _open_onnxruntime_cpu(
     bundle: Bundle, variant: Variant, choice: SessionChoice, size: Size | None, progress: Progress
-) -> Opened:
+) -> OpenedSession:
     from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import start_variant
 
     def start() -> Session:
@@ -62,7 +63,7 @@ def _open_onnxruntime_cpu(
 
 def _open_onnxruntime_cuda(
     bundle: Bundle, variant: Variant, choice: SessionChoice, size: Size | None, progress: Progress
-) -> Opened:
+) -> OpenedSession:
     from mgdn_edge.runtime.fusion.backends.onnxruntime_cuda import start_cuda_variant
 
     def start() -> Session:
@@ -73,7 +74,7 @@ def _open_onnxruntime_cuda(
 
 def _open_tensorrt(
     bundle: Bundle, variant: Variant, choice: SessionChoice, size: Size | None, progress: Progress
-) -> Opened:
+) -> OpenedSession:
     from mgdn_edge.runtime.fusion.engines.variant_engine import open_variant_engine
 
     return open_variant_engine(bundle, variant, size=size, filter=choice.filter, progress=progress)
@@ -86,7 +87,9 @@ BACKEND_TABLE: Mapping[str, OpenVariant] = {
 }
 
 
-def _compare_golden(bundle: Bundle, variant: Variant, start: Callable[[], Session]) -> Opened:
+def _compare_golden(
+    bundle: Bundle, variant: Variant, start: Callable[[], Session]
+) -> OpenedSession:
     begin = time.monotonic()
     session = start()
     try:
@@ -94,7 +97,7 @@ def _compare_golden(bundle: Bundle, variant: Variant, start: Callable[[], Sessio
     except BaseException:
         session.close()
         raise
-    return Opened(
+    return OpenedSession(
         session,
         GOLDEN,
         parity,

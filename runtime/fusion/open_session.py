@@ -8,14 +8,15 @@ import msgspec
 
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.network_names import BASELINES, find_bundle
-from mgdn_edge.runtime.bundle.reader import open_bundle
+from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.backend_table import open_variant
 from mgdn_edge.runtime.fusion.contract.backend_names import DEFAULT_BACKEND, check_backends
-from mgdn_edge.runtime.fusion.contract.session import Session, Size
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
+from mgdn_edge.runtime.picture.frame import Size
 
 
 def open_session(
@@ -43,17 +44,29 @@ def open_session(
         variant = _choose(bundle.manifest, choice, size, backend)
         spare = None if fallback is None else _choose_spare(bundle.manifest, choice, size, fallback)
         try:
-            return open_variant(bundle, variant, choice, size=size, progress=progress).trust()
+            return _trusted(bundle, variant, choice, size, progress)
         except DeviceError as error:
             if fallback is None or spare is None:
                 raise _with_fallback(error, backend) from error
             other = "" if spare.precision == variant.precision else f", in {spare.precision}"
-            told = f"{fallback} in place of {backend}{other}: {error}"
-            progress.tell(told)
+            text = f"{fallback} in place of {backend}{other}: {error}"
+            progress.tell(text)
             taken = msgspec.structs.replace(choice, backend=fallback, fallback=None)
-            session = open_variant(bundle, spare, taken, size=size, progress=progress).trust()
-            session.execution["fallback"] = told
+            session = _trusted(bundle, spare, taken, size, progress)
+            session.execution["fallback"] = text
             return session
+
+
+def _trusted(
+    bundle: Bundle,
+    variant: Variant,
+    choice: SessionChoice,
+    size: Size | None,
+    progress: Progress,
+) -> Session:
+    session = open_variant(bundle, variant, choice, size=size, progress=progress).trust()
+    session.stills_only = bundle.manifest.spec.output_range == "stretch"
+    return session
 
 
 def _choose(manifest: Manifest, choice: SessionChoice, size: Size | None, backend: str) -> Variant:

@@ -25,7 +25,7 @@ LOAD_AVERAGES = 3
 
 
 class Clock(msgspec.Struct, frozen=True):
-    """One clock in MHz: now and at most (None where not said), and who sets it."""
+    """One clock in MHz: now and at most (None where not stated), and who sets it."""
 
     name: str
     mhz: float

@@ -28,7 +28,7 @@ LoadLibrary = Callable[[str], ctypes.CDLL]
 
 
 class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One GPU and the software under it; a text is empty where it could not be told.
+    """One GPU and the software under it; a text is empty where it is not known.
 
     ``integrated`` is true where the GPU uses the board's own memory, as on a Jetson.
     ``cuda_driver`` is the newest CUDA the driver runs, ``cuda_runtime`` that of the libcudart a

@@ -13,7 +13,7 @@ from types import ModuleType
 import msgspec
 
 # nvml.h, nvmlClocksEventReasons*: why clocks are lower than asked for. Idle (1) and the
-# application's own setting (2) are no throttling.
+# application's own setting (2) are not throttling.
 THROTTLE_REASONS = {
     0x4: "power cap",
     0x8: "hardware slowdown",
@@ -46,7 +46,7 @@ def read_gpus() -> tuple[GpuState, ...]:
 def _read_gpu(nvml: ModuleType, index: int) -> GpuState | None:
     try:
         return _read_device(nvml, nvml.nvmlDeviceGetHandleByIndex(index))
-    except nvml.NVMLError:  # a partitioned or lost GPU says nothing of its clocks
+    except nvml.NVMLError:  # a partitioned or lost GPU does not state its clocks
         return None
 
 

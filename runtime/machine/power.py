@@ -1,7 +1,7 @@
 """EnergyMeter: watts of a board's power rails while something runs, integrated to joules.
 
 Jetson modules measure their supply with an INA3221, which Linux shows as a hwmon device: volts
-and amperes of up to three channels with a label each. GPUs say their watts through NVML.
+and amperes of up to three channels with a label each. GPUs report their watts through NVML.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def read_watts(root: Path = Path("/")) -> dict[str, float]:
 
 
 class EnergyMeter:
-    """Samples watts in a thread of its own between enter and exit; then ``energy`` says joules.
+    """Samples watts in a thread of its own between enter and exit; then ``energy`` has the joules.
 
     ``energy`` is None where nothing is measured here. The whole board is measured: what else runs
     on it, and what it takes idle, is in the figure.

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.conditions import read_conditions
@@ -18,6 +17,7 @@ from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.bench_result import SCHEMA, BenchReport, BenchResult, NetworkFigures
 from mgdn_edge.runtime.measure.timing_loop import TimingLoop, draw_pairs, fuse_pairs
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
+from mgdn_edge.runtime.picture.frame import Size
 
 
 def bench_networks(

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterImplementation
 from mgdn_edge.runtime.machine.conditions import Conditions
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.stream.latency import Percentiles

@@ -8,14 +8,16 @@ from pathlib import Path
 import msgspec
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.contract.session import FilterImplementation, Session
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterImplementation
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.truth import TruthQuality, measure_truth
+from mgdn_edge.runtime.measure.measure_truth import measure_truth
+from mgdn_edge.runtime.measure.truth_quality import TruthQuality
 from mgdn_edge.runtime.synthetic import Rig
-from mgdn_edge.runtime.synthetic.options import parse_rig
+from mgdn_edge.runtime.synthetic.rig_options import parse_rig
 
 SCHEMA = "mgdn.evaluate/1"
 

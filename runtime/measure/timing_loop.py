@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.fusion.contract.session import Session, Size, Slot
+from mgdn_edge.runtime.fusion.contract.session import Session, Slot
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane, Size
 from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 from mgdn_edge.runtime.stream.ledger import Ledger
 

@@ -22,8 +22,8 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.output.partial_file import Kept
 from mgdn_edge.runtime.output.video_file import VideoFile
 from mgdn_edge.runtime.pairing.pairs import Pair
-from mgdn_edge.runtime.picture.frame import Plane
-from mgdn_edge.runtime.thermal.scale import CountScale
+from mgdn_edge.runtime.picture.frame import Plane, Size
+from mgdn_edge.runtime.thermal.count_scale import CountScale
 from mgdn_edge.runtime.whole_file import Output
 
 SCHEMA = "mgdn.counts/1"
@@ -32,13 +32,13 @@ TAG = "COMMENT"
 
 
 class CountsNote(msgspec.Struct, frozen=True):
-    """``fused_size`` is (width, height) of the fused picture; ``scale`` None where not known.
+    """``scale`` is None where not known; ``fused_width_height`` is the file's ``fused_size``.
 
-    ``to_infrared``, row by row, takes its pixels to infrared ones: the rig's homography as the
+    ``to_infrared``, row by row, takes fused pixels to infrared ones: the rig's homography as the
     recording began, without lens distortion, else the resizing.
     """
 
-    fused_size: tuple[int, int]
+    fused_width_height: tuple[int, int] = msgspec.field(name="fused_size")
     to_infrared: tuple[float, ...]
     scale: CountScale | None = None
     schema: str = SCHEMA
@@ -113,7 +113,7 @@ class CountsRecorder:
         height, width = counts.shape
         stream = self._stream
         if stream is None:
-            stream = self._stream = self._open((width, height), pair)
+            stream = self._stream = self._open((height, width), pair)
         if (stream.width, stream.height) != (width, height):
             raise UserError(
                 f"{self._output.path} ends where the infrared became {width}x{height}, not "
@@ -128,11 +128,11 @@ class CountsRecorder:
             raise self._output.unwritable(error) from None
         self._file.mux(packets)
 
-    def _open(self, size: tuple[int, int], pair: RegisteredPair) -> av.VideoStream:
-        note = CountsNote((pair.size[1], pair.size[0]), _to_infrared(pair, size), self._scale)
+    def _open(self, size: Size, pair: RegisteredPair) -> av.VideoStream:
+        note = CountsNote(pair.size[::-1], _to_infrared(pair, size), self._scale)
         tags = {TAG: msgspec.json.encode(note).decode()}
         stream = self._file.open("ffv1", self._rate, MILLISECOND, tags)
-        stream.width, stream.height = size
+        stream.height, stream.width = size
         stream.pix_fmt = "gray16le"
         return stream
 
@@ -154,18 +154,18 @@ def read_counts(path: Path, frame: int, at: tuple[int, int]) -> Reading:
             raise UserError(f"{path} has {number + 1} frames, numbered from 0; --frame {frame}")
     except (av.FFmpegError, OSError, msgspec.DecodeError) as error:
         raise UserError(
-            f"{path} is no counts file ({error}); write one: "
+            f"{path} is not a counts file ({error}); write one: "
             "mgdn fuse ... --record-infrared FILE.mkv"
         ) from None
 
 
-def _to_infrared(pair: RegisteredPair, size: tuple[int, int]) -> tuple[float, ...]:
-    """Homography of fused pixels to those of an infrared picture of (width, height), row by row."""
+def _to_infrared(pair: RegisteredPair, size: Size) -> tuple[float, ...]:
+    """Homography of fused pixels to those of an infrared picture of ``size``, row by row."""
     if pair.alignment is not None:
         onto = working_from_visible(pair.alignment.rig) @ pair.alignment.homography
         return tuple(float(value) for value in np.linalg.inv(onto).ravel())
     # Centres of pixels: (x + 0.5) of W is the same point as (x' + 0.5) of W'.
-    across, down = size[0] / pair.size[1], size[1] / pair.size[0]
+    down, across = size[0] / pair.size[0], size[1] / pair.size[1]
     return (across, 0.0, (across - 1) / 2, 0.0, down, (down - 1) / 2, 0.0, 0.0, 1.0)
 
 
@@ -175,7 +175,7 @@ def _reading(
     note: CountsNote,
     seconds: float,
 ) -> Reading:
-    width, height = note.fused_size
+    width, height = note.fused_width_height
     if not (0 <= at[0] < width and 0 <= at[1] < height):
         raise UserError(f"--at {at[0]},{at[1]} is outside the fused picture, {width}x{height}")
     across, down, depth = np.reshape(note.to_infrared, (3, 3)) @ (*at, 1.0)

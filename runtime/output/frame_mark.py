@@ -1,4 +1,4 @@
-"""A fused frame as PNG says so itself, and whether anybody has changed it since.
+"""A mark in fused PNG frames: that mgdn wrote them, and whether they were changed since.
 
 A ``tEXt`` chunk before the last one: keyword ``Software``, "mgdn fuse" and the SHA-256 of the file
 without that chunk. So a later run knows an earlier one's frames, bit for bit, without a list.
@@ -24,7 +24,7 @@ def mark_frame(png: bytes) -> bytes:
 
 
 def is_unchanged_frame(path: Path) -> bool:
-    """True for a file that ``mark_frame`` made and nobody changed; False for all else."""
+    """True for a file that ``mark_frame`` made and that was not changed; False for all else."""
     if path.suffix.lower() != ".png" or path.is_symlink() or not path.is_file():
         return False
     data = path.read_bytes()

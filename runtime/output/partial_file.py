@@ -38,7 +38,7 @@ class Kept:
     frames: int
 
     def sentence(self, total: int | None = None) -> str:
-        """In words; ``total`` is how many there were to be, None where nobody knew."""
+        """In words; ``total`` is how many there were to be, None where that is not known."""
         of_all = f" of {total}" if total else ""
         return f"{self.path} has {self.frames}{of_all} frame{'s' if self.frames != 1 else ''}"
 
@@ -102,7 +102,7 @@ class Partial(ABC):
         """End early: what was recorded stays at ``path``; nothing stays of an ``empty`` one."""
         if self._descriptor is None:
             return
-        with suppress(OSError):  # an error is being told already
+        with suppress(OSError):  # an error is being reported already
             if empty:
                 self._remove()
             else:
@@ -239,7 +239,7 @@ def _turn(folder: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed; False where somebody else has it locked."""
+    """Lock an open file until it is closed; False where another process has it locked."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -26,7 +26,7 @@ OPEN_SECONDS, WRITE_SECONDS = 3.0, 3.0
 class RtspSink(H264Sink):
     """H.264 to ``rtsp://``, a key frame a second. Frames without a server are ``lost``, not kept.
 
-    Raises UserError where nobody takes the very first frame.
+    Raises UserError where no server takes the very first frame.
     """
 
     def __init__(self, uri: str, source: SourceInfo) -> None:

@@ -10,11 +10,11 @@ from typing import Generic, TypeVar
 from mgdn_edge.runtime.output.partial_file import Kept
 from mgdn_edge.runtime.picture.frame import Plane, VisibleFrame
 
-Picture = TypeVar("Picture")
+SinkPicture = TypeVar("SinkPicture")
 Encoded = TypeVar("Encoded")
 
 
-class Sink(ABC, Generic[Picture, Encoded]):
+class Sink(ABC, Generic[SinkPicture, Encoded]):
     """Takes frames in order from one thread. A context: begun when entered, kept when left.
 
     ``copy_out``, ``compose``, ``encode``, ``output`` are the four stages of one frame. After
@@ -40,15 +40,15 @@ class Sink(ABC, Generic[Picture, Encoded]):
         """
 
     @abstractmethod
-    def copy_out(self, fused: Plane, visible: VisibleFrame) -> Picture:
+    def copy_out(self, fused: Plane, visible: VisibleFrame) -> SinkPicture:
         """(H, W) uint8 fused luma -> a picture that owns a copy of it."""
 
     @abstractmethod
-    def compose(self, picture: Picture, visible: VisibleFrame) -> Picture:
+    def compose(self, picture: SinkPicture, visible: VisibleFrame) -> SinkPicture:
         """Put ``visible``'s chroma and tags beside the luma."""
 
     @abstractmethod
-    def encode(self, picture: Picture, visible: VisibleFrame) -> Encoded:
+    def encode(self, picture: SinkPicture, visible: VisibleFrame) -> Encoded:
         """Compress the picture."""
 
     @abstractmethod

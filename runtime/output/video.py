@@ -16,7 +16,7 @@ from mgdn_edge.runtime.output.partial_file import Kept
 from mgdn_edge.runtime.output.sink import Sink
 from mgdn_edge.runtime.output.video_file import VideoFile
 from mgdn_edge.runtime.picture.colour import NEUTRAL, full_size_chroma
-from mgdn_edge.runtime.picture.frame import Plane, SourceInfo, VisibleFrame
+from mgdn_edge.runtime.picture.frame import Plane, Size, SourceInfo, VisibleFrame
 from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class H264Sink(Sink[av.VideoFrame, "Packets"]):
         self._time_base = source.time_base or Fraction(1, STILL_RATE)
         self._rate = source.rate or Fraction(STILL_RATE)
         self._live = live
-        self._size: tuple[int, int] | None = None
+        self._size: Size | None = None
         self._stream: av.VideoStream | None = None
 
     @abstractmethod

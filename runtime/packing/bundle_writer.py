@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from mgdn_edge import __version__
 from mgdn_edge.runtime.bundle.archive import encode_archive
 from mgdn_edge.runtime.bundle.export_record import Precision
+from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec
 from mgdn_edge.runtime.bundle.manifest import (
     MANIFEST_FILE,
     FileRef,
@@ -20,11 +21,10 @@ from mgdn_edge.runtime.bundle.manifest import (
     decode_manifest,
     encode_manifest,
 )
-from mgdn_edge.runtime.bundle.spec import FusionSpec
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.fusion.contract.golden_check import encode_plane
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
+from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.whole_file import Output
 
 # Odd on purpose: padding and cropping of a dynamic graph are part of what is checked.

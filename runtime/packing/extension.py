@@ -15,7 +15,7 @@ from mgdn_edge.runtime.bundle.manifest import (
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.fusion.contract.variant_choice import static_size
 from mgdn_edge.runtime.packing.bundle_writer import CREATED_BY, BundleWriter, tool_versions
-from mgdn_edge.runtime.quality.gate import CandidatePrecision, Verdict
+from mgdn_edge.runtime.quality.precision_verdict import CandidatePrecision, Verdict
 from mgdn_edge.runtime.whole_file import Output
 
 # Requantising rounds a value on a border either way, which processors and runtimes decide

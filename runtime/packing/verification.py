@@ -12,7 +12,7 @@ from mgdn_edge.runtime.fusion.contract.golden_check import check_golden
 from mgdn_edge.runtime.quality.parity import Parity
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class VerifiedBundle(msgspec.Struct, frozen=True):
     """A bundle that passed: how many files fit their digests, the parity of each variant."""
 
     bundle: str
@@ -21,7 +21,7 @@ class Verdict(msgspec.Struct, frozen=True):
     golden: dict[str, Parity]
 
 
-def verify_bundle(path: Path) -> Verdict:
+def verify_bundle(path: Path) -> VerifiedBundle:
     """Check all digests first, then fuse each variant's golden pair; UserError on any failure.
 
     The files without bodies are for TensorRT, which need not be here: they are read strictly.
@@ -34,4 +34,4 @@ def verify_bundle(path: Path) -> Verdict:
             rewrite_model(bundle.read(twin), twin.path)
             with start_variant(bundle, variant) as session:
                 golden[variant_label(variant)] = check_golden(bundle, variant, session)
-        return Verdict(str(path), bundle.manifest.name, count, golden)
+        return VerifiedBundle(str(path), bundle.manifest.name, count, golden)

@@ -104,19 +104,19 @@ class OrderedPairs(Pairs):
 def _common_stems(
     visible: Source[VisibleFrame], infrared: Source[InfraredFrame], *, shortest: bool
 ) -> list[str]:
-    seen, felt = set(visible.stems or []), set(infrared.stems or [])
-    common = [stem for stem in visible.stems or [] if stem in felt]
+    visible_stems, infrared_stems = set(visible.stems or []), set(infrared.stems or [])
+    common = [stem for stem in visible.stems or [] if stem in infrared_stems]
     if not common:
         raise UserError(
             f"{visible.info.uri} and {infrared.info.uri} share no file stem; "
             "give partners the same name, such as vi/07.png and ir/07.png"
         )
-    if seen != felt and not shortest:
+    if visible_stems != infrared_stems and not shortest:
         missing = [
             f"{_named([s for s in source.stems or [] if s in lonely])} missing in {other.info.uri}"
             for source, lonely, other in (
-                (visible, seen - felt, infrared),
-                (infrared, felt - seen, visible),
+                (visible, visible_stems - infrared_stems, infrared),
+                (infrared, infrared_stems - visible_stems, visible),
             )
             if lonely
         ]

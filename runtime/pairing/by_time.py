@@ -10,9 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from mgdn_edge.runtime.capture.clocks.live_clock import moment_ns
@@ -21,10 +20,10 @@ from mgdn_edge.runtime.capture.sources import Source
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing.by_order import OrderedPairs
 from mgdn_edge.runtime.pairing.channel import Channel
-from mgdn_edge.runtime.pairing.clock_fit import ClockFit, checked, read_clock
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
-from mgdn_edge.runtime.pairing.nearest import InfraredAt, NothingYetError, PairPolicy, Timed
+from mgdn_edge.runtime.pairing.nearest_infrared import InfraredAt, NothingYetError, Timed
 from mgdn_edge.runtime.pairing.pairs import Pair, Pairs
+from mgdn_edge.runtime.pairing.timed_options import TimedOptions
 from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
 
 F = TypeVar("F", VisibleFrame, InfraredFrame)
@@ -33,19 +32,6 @@ USUAL_RATE = Fraction(25)
 # Frames a live camera may run ahead of the other before the oldest are lost.
 VISIBLE_BUFFER, INFRARED_BUFFER = 2, 8
 POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class TimedOptions:
-    """How frames find each other. ``wait_ms`` is the jitter buffer of live cameras.
-
-    ``policy``: "nearest" in time, however far; "hold" the last infrared frame before; "drop" the
-    nearest, and visible frames without one within half a frame interval are left out.
-    """
-
-    clock: ClockFit = ClockFit()  # noqa: RUF009 - frozen
-    policy: PairPolicy = "drop"
-    wait_ms: float = 60.0
 
 
 class TimedPairs(Pairs):
@@ -164,9 +150,9 @@ class TimedPairs(Pairs):
         self, stack: ExitStack
     ) -> tuple[Callable[[], VisibleFrame | None], Callable[[], InfraredFrame | None]]:
         if not self.live:
-            seen = stack.enter_context(closing(self.visible.frames()))
-            felt = stack.enter_context(closing(self.infrared.frames()))
-            return (lambda: next(seen, None)), (lambda: next(felt, None))
+            visible_frames = stack.enter_context(closing(self.visible.frames()))
+            infrared_frames = stack.enter_context(closing(self.infrared.frames()))
+            return (lambda: next(visible_frames, None)), (lambda: next(infrared_frames, None))
         # A recording beside a camera is not thinned out: it waits until the camera has come as far.
         visible = self._feed = Feed(self.visible, VISIBLE_BUFFER)
         stack.callback(visible.close)
@@ -175,26 +161,6 @@ class TimedPairs(Pairs):
         return (lambda: visible.get_unless(self._stop)), lambda: infrared.get_within(
             self.options.wait_ms / 1e3
         )
-
-
-def timed_options(
-    offset_ms: float | None,
-    skew_ppm: float | None,
-    clock: Path | None,
-    policy: PairPolicy | None,
-) -> TimedOptions | None:
-    """Options as typed -> TimedOptions, None where none asks for pairing by time."""
-    given = (offset_ms, skew_ppm, clock, policy)
-    if all(value is None for value in given):
-        return None
-    if clock is not None and (offset_ms is not None or skew_ppm is not None):
-        raise UserError("--clock has the offset and skew already; leave out --offset, --skew-ppm")
-    fit = (
-        read_clock(clock)
-        if clock is not None
-        else checked(ClockFit(offset_ms=offset_ms or 0.0, skew_ppm=skew_ppm or 0.0))
-    )
-    return TimedOptions(fit, policy or TimedOptions.policy)
 
 
 def open_pairs(
@@ -234,7 +200,7 @@ class Feed(threading.Thread, Generic[F]):
         self.start()
 
     def run(self) -> None:
-        """The thread itself: ends with the source, or when nobody takes its frames."""
+        """The thread itself: ends with the source, or when its frames are no longer taken."""
         try:
             with closing(self._source.frames()) as frames:
                 for frame in frames:

@@ -26,7 +26,7 @@ class Channel(Generic[T]):
         self._aborted = False
 
     def put(self, item: T) -> bool:
-        """Add ``item``; False when the channel was aborted and nobody will take it."""
+        """Add ``item``; False when the channel was aborted and nothing will take it."""
         dropped: list[T] = []
         with self._changed:
             if self._on_drop is None:

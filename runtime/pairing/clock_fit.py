@@ -50,7 +50,7 @@ def read_clock(path: Path) -> ClockFit:
     except OSError as error:
         raise UserError(f"cannot read {path} ({error.strerror}); check --clock") from None
     except msgspec.DecodeError as error:
-        raise UserError(f"{path} is no clock file: {error}; {again}") from None
+        raise UserError(f"{path} is not a clock file: {error}; {again}") from None
     if fit.schema != SCHEMA:
         raise UserError(f"{path} has schema {fit.schema!r}, wanted {SCHEMA!r}; {again}")
     return checked(fit)
@@ -64,5 +64,5 @@ def checked(fit: ClockFit) -> ClockFit:
             f"million within {MOST_SKEW_PPM:g}, or measure it: mgdn sync VISIBLE INFRARED"
         )
     if not abs(fit.offset_ms) < 1e12:
-        raise UserError(f"--offset {fit.offset_ms:g} is no offset; give milliseconds")
+        raise UserError(f"--offset {fit.offset_ms:g} is not an offset; give milliseconds")
     return fit

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mgdn_edge.runtime.capture.sources import Source
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
-from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
+from mgdn_edge.runtime.picture.frame import InfraredFrame, Size, VisibleFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Pair:
     stamps: FrameStamps
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """(height, width) of the visible frame."""
         return self.visible.y.shape[0], self.visible.y.shape[1]
 
@@ -45,7 +45,7 @@ class Pairs(ABC):
         self._resize = resize
 
     @property
-    def size(self) -> tuple[int, int] | None:
+    def size(self) -> Size | None:
         """(height, width) of every visible frame, None where they differ."""
         return self.first.size if self.visible.info.size is not None else None
 
@@ -67,11 +67,12 @@ class Pairs(ABC):
         """
 
     def _check_sizes(self, visible: VisibleFrame, infrared: InfraredFrame) -> None:
-        seen, felt = visible.y.shape, infrared.plane.shape
-        if seen != felt and not self._resize:
+        (height, width), (infrared_height, infrared_width) = visible.y.shape, infrared.plane.shape
+        if visible.y.shape != infrared.plane.shape and not self._resize:
             where = f"frame {visible.seq}" if visible.stem is None else visible.stem
             raise UserError(
-                f"{where}: visible is {seen[1]}x{seen[0]}, infrared {felt[1]}x{felt[0]}",
+                f"{where}: visible is {width}x{height}, infrared "
+                f"{infrared_width}x{infrared_height}",
                 ways=(
                     "give images of one size",
                     "--resize resizes infrared to visible",

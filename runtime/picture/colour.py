@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.picture.frame import ColourTags, Plane, VisibleFrame
+from mgdn_edge.runtime.picture.frame import ColourTags, Plane, Size, VisibleFrame
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -41,7 +41,7 @@ def ycbcr_from_bgr(bgr: Pixels) -> tuple[Plane, Plane, Plane]:
 def full_size_chroma(
     chroma: tuple[Plane, Plane],
     subsampling: tuple[int, int],
-    size: tuple[int, int],
+    size: Size,
     *,
     smooth: bool,
 ) -> tuple[Plane, Plane]:

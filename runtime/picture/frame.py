@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.secrets.redaction import redact
 
+Size = tuple[int, int]  # (height, width) in pixels, everywhere
 Plane = npt.NDArray[np.uint8]
 InfraredPlane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -64,13 +65,13 @@ class InfraredFrame:
 class SourceInfo:
     """What a source promises before its first frame.
 
-    ``uri`` is for people to read, without passwords. ``size`` is (height, width), or None where
-    each frame has its own (image folders); ``frames`` is None where the length is unknown;
-    ``rate`` in frames per second and ``time_base`` in seconds per tick are None for still images.
+    ``uri`` is for people to read, without passwords. ``size`` is None where each frame has its own
+    (image folders); ``frames`` is None where the length is unknown; ``rate`` in frames per second
+    and ``time_base`` in seconds per tick are None for still images.
     """
 
     uri: str
-    size: tuple[int, int] | None
+    size: Size | None
     frames: int | None
     rate: Fraction | None
     time_base: Fraction | None

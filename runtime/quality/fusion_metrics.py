@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.parity import ssim
 
-Plane = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float64]
 
 LEVELS = 256

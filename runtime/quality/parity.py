@@ -15,7 +15,7 @@ SSIM_SIGMA = 1.5
 SSIM_K1 = 0.01
 SSIM_K2 = 0.03
 
-Image = npt.NDArray[np.generic]
+AnyImage = npt.NDArray[np.generic]
 
 
 class Parity(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ class Parity(msgspec.Struct, frozen=True):
 
 
 def measure_parity(
-    actual: Image, expected: Image, *, data_range: float, tolerance: float
+    actual: AnyImage, expected: AnyImage, *, data_range: float, tolerance: float
 ) -> Parity:
     """(H, W), (H, W) of range 0..data_range -> Parity; NaN anywhere never passes."""
     worst = max_error(actual, expected)
@@ -48,23 +48,23 @@ def measure_parity(
     )
 
 
-def max_error(actual: Image, expected: Image) -> float:
+def max_error(actual: AnyImage, expected: AnyImage) -> float:
     """(H, W), (H, W) -> largest absolute difference; NaN where either holds a NaN."""
     return float(np.abs(_difference(actual, expected)).max())
 
 
-def mean_error(actual: Image, expected: Image) -> float:
+def mean_error(actual: AnyImage, expected: AnyImage) -> float:
     """(H, W), (H, W) -> mean absolute difference."""
     return float(np.abs(_difference(actual, expected)).mean())
 
 
-def psnr(actual: Image, expected: Image, data_range: float) -> float:
+def psnr(actual: AnyImage, expected: AnyImage, data_range: float) -> float:
     """(H, W), (H, W) of range 0..data_range -> peak signal-to-noise ratio in dB; inf if equal."""
     error = float(np.square(_difference(actual, expected)).mean())
     return math.inf if error == 0 else 20 * math.log10(data_range) - 10 * math.log10(error)
 
 
-def ssim(actual: Image, expected: Image, data_range: float) -> float:
+def ssim(actual: AnyImage, expected: AnyImage, data_range: float) -> float:
     """(H, W), (H, W) of range 0..data_range -> mean SSIM in [-1, 1] over the valid region.
 
     11x11 Gaussian window of sigma 1.5, K1 0.01, K2 0.03, population moments (Wang et al. 2004,
@@ -104,7 +104,7 @@ def _gaussian(side: int) -> npt.NDArray[np.float64]:
     return weights
 
 
-def _difference(actual: Image, expected: Image) -> npt.NDArray[np.float64]:
+def _difference(actual: AnyImage, expected: AnyImage) -> npt.NDArray[np.float64]:
     if actual.shape != expected.shape or actual.ndim != 2 or 0 in actual.shape:
         raise UserError(
             f"cannot compare images of shapes {actual.shape} and {expected.shape}; "

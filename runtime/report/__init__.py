@@ -1,4 +1,4 @@
-"""One HTML file that says how a run went: verdict, pictures, frame times, figures, machine.
+"""One HTML file on how a run went: verdict, pictures, frame times, figures, machine.
 
 document.py       a template and its values -> the file, written whole
 scales.py         values -> percent of a drawing's sides, and the ticks beside it

@@ -14,9 +14,13 @@ import numpy as np
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.conditions import describe_conditions
 from mgdn_edge.runtime.machine.environment import describe_environment
-from mgdn_edge.runtime.measure.acceptance.fidelity import Example
-from mgdn_edge.runtime.measure.acceptance.report import AcceptReport, Kept, SubjectParity
-from mgdn_edge.runtime.measure.acceptance.timing import Timing
+from mgdn_edge.runtime.measure.acceptance.accept_result import (
+    AcceptReport,
+    AcceptResult,
+    Example,
+    SubjectParity,
+    Timing,
+)
 from mgdn_edge.runtime.report.document import render_document
 from mgdn_edge.runtime.report.pictures import Picture, encode_picture, picture_difference
 from mgdn_edge.runtime.report.plots import plot_frames
@@ -44,7 +48,7 @@ class AcceptanceFiles:
             for path in paths
         )
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, kept: AcceptResult) -> None:
         """Write both as they are now; UserError where the report cannot be for the first time.
 
         Nothing has been measured then. Other failures wait for ``check``, so that a disk that
@@ -74,7 +78,7 @@ class AcceptanceFiles:
             ) from error
 
 
-def render_acceptance(kept: Kept) -> bytes:
+def render_acceptance(kept: AcceptResult) -> bytes:
     """The page of a report, as far as it is."""
     report = kept.report
     soak, plot = report.soak, None
@@ -93,12 +97,12 @@ def render_acceptance(kept: Kept) -> bytes:
         parity=sorted(report.parity, key=_pixels),
         plot=plot,
         pictures=draw_example(kept.example) if kept.example is not None else [],
-        environment=describe_environment(report.versions, describe_run(report)),
+        environment=describe_environment(report.versions, describe_acceptance(report)),
         command=report.command,
     )
 
 
-def describe_run(report: AcceptReport) -> dict[str, str | None]:
+def describe_acceptance(report: AcceptReport) -> dict[str, str | None]:
     """(name, text) of what was accepted and under which conditions."""
     facts: dict[str, str | None] = {
         "bundle": f"{report.network}, sha256 {report.bundle_sha256}",
@@ -120,8 +124,8 @@ def describe_meanwhile(timings: Sequence[Timing]) -> str:
     """Power mode, clocks, heat and throttling from before the first timing to after the last."""
     if not timings:
         return ""
-    told = describe_conditions(timings[0].conditions[0], timings[-1].conditions[1])
-    return "; ".join(f"{name}: {text}" for name, text in told.items())
+    described = describe_conditions(timings[0].conditions[0], timings[-1].conditions[1])
+    return "; ".join(f"{name}: {text}" for name, text in described.items())
 
 
 def draw_example(example: Example) -> list[Picture]:

@@ -39,7 +39,7 @@ def write_bench_report(output: Output, result: BenchResult, command: str) -> Non
     write_document(
         output,
         "bench.html",
-        verdict=verdict(report, names),
+        verdict=bench_verdict(report, names),
         flawed=False,
         report=report,
         rows=list(zip(names, report.networks, plots, strict=True)),
@@ -51,9 +51,9 @@ def write_bench_report(output: Output, result: BenchResult, command: str) -> Non
                 "frame size": report.size,
                 "threads": "every usable CPU" if report.threads is None else str(report.threads),
                 **{
-                    f"{name}: {fact}": told
+                    f"{name}: {fact}": text
                     for name, each in zip(names, report.networks, strict=True)
-                    for fact, told in each.execution.items()
+                    for fact, text in each.execution.items()
                 },
                 **describe_conditions(*report.conditions),
             },
@@ -62,7 +62,7 @@ def write_bench_report(output: Output, result: BenchResult, command: str) -> Non
     )
 
 
-def verdict(report: BenchReport, names: list[str]) -> str:
+def bench_verdict(report: BenchReport, names: list[str]) -> str:
     """One plain sentence: the first network's time, and the others beside it."""
     first = report.networks[0].fuse
     rate = 1000 / first.p50
@@ -82,8 +82,8 @@ def label_networks(networks: list[NetworkFigures]) -> list[str]:
         alike = [other for other in networks if other.network == each.network]
         traits = ("backend", "variant", "precision", "filter_implementation")
         differing = [t for t in traits if len({getattr(other, t) for other in alike}) > 1]
-        told = ", ".join(str(getattr(each, trait)) for trait in differing)
-        labels.append(f"{each.network} ({told})" if told else each.network)
+        text = ", ".join(str(getattr(each, trait)) for trait in differing)
+        labels.append(f"{each.network} ({text})" if text else each.network)
     return [
         f"{label}, run {labels[: index + 1].count(label)}" if labels.count(label) > 1 else label
         for index, label in enumerate(labels)

@@ -30,9 +30,9 @@ def render_document(template: str, **values: object) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    told = {
+    shown = {
         name: redact(value) if isinstance(value, str) else value for name, value in values.items()
     }
-    page = environment.get_template(template).render(told)
+    page = environment.get_template(template).render(shown)
     # A file name that is not UTF-8 reaches us with surrogates; the page shows them as "?".
     return page.encode(errors="replace")

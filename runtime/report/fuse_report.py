@@ -37,7 +37,7 @@ def write_fuse_report(output: Output, result: FuseResult, command: str) -> None:
     write_document(
         output,
         "fuse.html",
-        verdict=verdict(summary, figures),
+        verdict=fuse_verdict(summary, figures),
         flawed=bool(counts.dropped or summary.interrupted or not counts.out),
         summary=summary,
         figures=figures,
@@ -64,7 +64,7 @@ def write_fuse_report(output: Output, result: FuseResult, command: str) -> None:
     )
 
 
-def verdict(summary: Summary, figures: Percentiles | None) -> str:
+def fuse_verdict(summary: Summary, figures: Percentiles | None) -> str:
     """One plain sentence: how many frames, how fast, what takes longest."""
     counts = summary.frames
     if figures is None:

@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mgdn_edge.runtime.machine.environment import describe_environment
-from mgdn_edge.runtime.measure.profiling.terminal import UNBALANCED, describe_run, headline
+from mgdn_edge.runtime.measure.profiling.profile_words import (
+    UNBALANCED,
+    describe_profiled_run,
+    profile_lines,
+)
 from mgdn_edge.runtime.report.document import write_document
 from mgdn_edge.runtime.report.plots import Bar, plot_frames
 from mgdn_edge.runtime.report.roofline_plot import plot_roofline
 from mgdn_edge.runtime.whole_file import Output
 
 if TYPE_CHECKING:
-    from mgdn_edge.runtime.measure.profiling.report import Group, ProfileReport, ProfileResult
+    from mgdn_edge.runtime.measure.profiling.profile_result import (
+        Group,
+        ProfileReport,
+        ProfileResult,
+    )
 
 MOST_BARS = 10
 MOST_ROWS = 40  # parts in the table: what is shorter is in the JSON
@@ -31,11 +39,11 @@ def write_profile_report(output: Output, result: ProfileResult, command: str) ->
     write_document(
         output,
         "profile.html",
-        verdict=verdict(report),
+        verdict=profile_verdict(report),
         flawed=not report.account.is_balanced,
         report=report,
         account=report.account,
-        lines=headline(report),
+        lines=profile_lines(report),
         parts=ranked[:MOST_ROWS],
         hidden=len(ranked) - len(ranked[:MOST_ROWS]),
         modules=group_bars(report.modules),
@@ -52,14 +60,14 @@ def write_profile_report(output: Output, result: ProfileResult, command: str) ->
                 "filter": report.filter_implementation,
                 "frame size": report.size,
                 "threads": str(report.threads),
-                **describe_run(report),
+                **describe_profiled_run(report),
             },
         ),
         command=command,
     )
 
 
-def verdict(report: ProfileReport) -> str:
+def profile_verdict(report: ProfileReport) -> str:
     """One plain sentence: how long a frame takes and what takes most of it."""
     account, top = report.account, max(report.parts, key=lambda part: part.ms)
     whose = f"all {report.operators[0].name} {100 * report.operators[0].share:.0f} %"

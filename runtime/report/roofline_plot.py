@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from mgdn_edge.runtime.machine.ceilings import Ceilings
-from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
+from mgdn_edge.runtime.measure.profiling.profile_result import PartFigures
 from mgdn_edge.runtime.report.scales import Tick, scale_of_sizes
 
 NUMBERED = 8  # parts that carry the number of their row in the table

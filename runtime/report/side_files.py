@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.report.fuse_report import write_fuse_report
+from mgdn_edge.runtime.stream.frame_trace import write_trace
 from mgdn_edge.runtime.stream.result import FuseResult
-from mgdn_edge.runtime.stream.trace import write_trace
 from mgdn_edge.runtime.whole_file import Output, Outputs
 
 
@@ -32,7 +32,7 @@ class SideFiles:
     def write(self, result: FuseResult, command: str) -> None:
         """Write both; ``command`` is what the page says was typed.
 
-        One that fails does not take the other, nor the recording: EndedEarlyError tells at the end.
+        One that fails does not take the other, nor the recording: EndedEarlyError comes at the end.
         """
         failures, summary = list(result.failures), result.summary
         if self.trace is not None:

@@ -177,9 +177,9 @@ def _redact_shapes(text: str, *, whole: bool, find: Find, find_login: Find) -> s
         value = found["value"]
         if found["equals"].startswith("%") or before.endswith(tuple("?&;/=,%")):
             value = re.split(r"&|%(?:25)*26", value, maxsplit=1)[0]  # a query's; others hold any &
-        told = _ignore if found["name"].lower().endswith("-id") else find
+        noted = _ignore if found["name"].lower().endswith("-id") else find
         rest = found["value"][len(value) :]
-        return f"{found['name']}{found['equals']}{_hidden(value, told)}{rest}"
+        return f"{found['name']}{found['equals']}{_hidden(value, noted)}{rest}"
 
     text = _LOGIN.sub(hide_login, text)
     text = _NAMED.sub(hide_named, text)

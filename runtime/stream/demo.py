@@ -38,13 +38,13 @@ CAPTIONS = ("visible", "infrared", "fused")
 FILES = VISIBLE, INFRARED, FUSED, PICTURE = "visible.mp4", "infrared.mp4", "demo.mp4", "demo.png"
 FIGURES = "demo.json"
 
-Image = npt.NDArray[np.uint8]
+Bgr = npt.NDArray[np.uint8]  # (H, W, 3)
 
 
 class DemoFigures(Summary, frozen=True):
     """demo.json: the fusion's figures, and the SHA-256 of ``files`` so that a rerun knows its own.
 
-    A file of the demonstration that somebody changed since is theirs.
+    A file of the demonstration that was changed since belongs to the user.
     """
 
     files: dict[str, str] = msgspec.field(default_factory=dict)
@@ -110,7 +110,7 @@ def _make_demo(folder: Path, scratch: Path, progress: Progress) -> Summary:
     progress.begin("filming", 2 * FRAMES)
     rig = open_rig(SCENE)
 
-    def filmed(take: Callable[[int], Image]) -> Iterator[Image]:
+    def filmed(take: Callable[[int], Bgr]) -> Iterator[Bgr]:
         for number in range(FRAMES):
             yield take(number)
             progress.advance()
@@ -120,12 +120,14 @@ def _make_demo(folder: Path, scratch: Path, progress: Progress) -> Summary:
     progress.tell(f"fusing them into {folder / FUSED} with {DEFAULT_NETWORK}")
     request = FuseRequest(str(visible), str(infrared), str(fused))
     summary = fuse_files(request, progress=progress).summary
-    picture = strip([read_visible(visible), read_infrared(infrared), read_visible(fused)])
+    picture = side_by_side(
+        [read_visible_frame(visible), read_infrared_frame(infrared), read_visible_frame(fused)]
+    )
     (scratch / PICTURE).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     return summary
 
 
-def visible_picture(frame: VisibleFrame) -> Image:
+def visible_picture(frame: VisibleFrame) -> Bgr:
     """Visible frame -> (H, W, 3) uint8 BGR."""
     planes = np.empty((*frame.y.shape, 3), np.uint8)
     planes[:, :, 0] = frame.y
@@ -133,12 +135,12 @@ def visible_picture(frame: VisibleFrame) -> Image:
     return bgr_from_planes(planes, frame.tags)
 
 
-def infrared_picture(frame: InfraredFrame) -> Image:
+def infrared_picture(frame: InfraredFrame) -> Bgr:
     """8-bit infrared frame -> (H, W, 3) uint8 grey BGR."""
     return np.repeat(frame.plane[:, :, None].astype(np.uint8), 3, axis=2)
 
 
-def write_clip(path: Path, images: Iterable[Image]) -> None:
+def write_clip(path: Path, images: Iterable[Bgr]) -> None:
     """(H, W, 3) uint8 BGR images of one even size -> an H.264 clip of RATE frames per second."""
     try:
         container = create_media(path, {})
@@ -159,19 +161,19 @@ def write_clip(path: Path, images: Iterable[Image]) -> None:
         container.mux(stream.encode(None))
 
 
-def read_visible(path: Path) -> Image:
+def read_visible_frame(path: Path) -> Bgr:
     """(H, W, 3) uint8 BGR of the picture's frame in a visible or fused clip."""
     with open_visible(str(path)) as source, closing(source.frames()) as frames:
         return visible_picture(next(islice(frames, PICTURE_FRAME, None)))
 
 
-def read_infrared(path: Path) -> Image:
+def read_infrared_frame(path: Path) -> Bgr:
     """(H, W, 3) uint8 BGR of the picture's frame in an infrared clip."""
     with open_infrared(str(path)) as source, closing(source.frames()) as frames:
         return infrared_picture(next(islice(frames, PICTURE_FRAME, None)))
 
 
-def strip(images: list[Image]) -> Image:
+def side_by_side(images: list[Bgr]) -> Bgr:
     """Captioned images of one height, side by side."""
     captioned = []
     for image, caption in zip(images, CAPTIONS, strict=True):

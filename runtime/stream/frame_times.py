@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.stream.ledger import END_TO_END, STAGES, span_ns
-from mgdn_edge.runtime.stream.request import Pace
+
+Pace = Literal["none", "source"]
 
 WORK_STAGES = tuple(name for name in STAGES if not name.endswith("_wait"))
 

@@ -17,7 +17,8 @@ from mgdn_edge.runtime.alignment.apply.registration import (
     SameGrid,
     open_alignment,
 )
-from mgdn_edge.runtime.alignment.drift import DriftFigures, DriftMonitor
+from mgdn_edge.runtime.alignment.drift import DriftMonitor
+from mgdn_edge.runtime.alignment.drift_figures import DriftFigures
 from mgdn_edge.runtime.bundle.network_names import BASELINES, find_bundle
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
@@ -26,18 +27,21 @@ from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.output.counts_file import CountsRecorder
-from mgdn_edge.runtime.output.sinks import AnySink, open_sink
-from mgdn_edge.runtime.pairing.by_time import TimedOptions, open_pairs
+from mgdn_edge.runtime.output.open_sink import AnySink, open_sink
+from mgdn_edge.runtime.pairing.by_time import open_pairs
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 from mgdn_edge.runtime.pairing.pairs import Pairs
+from mgdn_edge.runtime.pairing.timed_options import TimedOptions
+from mgdn_edge.runtime.picture.frame import Size
+from mgdn_edge.runtime.stream.frame_times import Pace
+from mgdn_edge.runtime.stream.fuse_stream import StreamResult, fuse_stream
 from mgdn_edge.runtime.stream.kept_frames import KeptFrames
 from mgdn_edge.runtime.stream.latency import measure_stages
 from mgdn_edge.runtime.stream.ledger import END_TO_END
 from mgdn_edge.runtime.stream.observer import Observer
 from mgdn_edge.runtime.stream.pairing_figures import pairing_figures
-from mgdn_edge.runtime.stream.request import FuseRequest, Pace
+from mgdn_edge.runtime.stream.request import FuseRequest
 from mgdn_edge.runtime.stream.result import SCHEMA, FrameCounts, FuseResult, Summary
-from mgdn_edge.runtime.stream.stream import StreamResult, fuse_stream
 from mgdn_edge.runtime.whole_file import Outputs
 
 NOTHING_RECORDED = "nothing was recorded"
@@ -168,7 +172,7 @@ def summarise(
     session: Session,
     pairs: Pairs,
     sink: AnySink,
-    size: tuple[int, int] | None,
+    size: Size | None,
     output: str,
     pace: Pace,
     drift: DriftFigures | None,

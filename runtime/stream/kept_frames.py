@@ -9,9 +9,8 @@ import numpy as np
 from mgdn_edge.runtime.alignment.apply.registration import RegisteredPair
 from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.picture.frame import Plane
-from mgdn_edge.runtime.stream.frame_times import frame_time_ns
+from mgdn_edge.runtime.stream.frame_times import Pace, frame_time_ns
 from mgdn_edge.runtime.stream.latency import warmup_frames
-from mgdn_edge.runtime.stream.request import Pace
 from mgdn_edge.runtime.stream.result import KeptFrame
 
 
@@ -19,7 +18,7 @@ from mgdn_edge.runtime.stream.result import KeptFrame
 class KeptFrames:
     """Observes a stream: never more than three frames and one spare plane, however long it is.
 
-    ``count`` is how many frames there will be, None where nobody knows.
+    ``count`` is how many frames there will be, None where that is not known.
 
     Sources hand out frames they do not touch again, so holding one copies nothing; the fused
     plane belongs to its slot and is copied once a frame (640x480: 12 us alone, 50 us beside a

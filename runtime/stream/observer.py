@@ -1,4 +1,4 @@
-"""Observer: whoever looks on while a stream runs, such as a recorder of counts."""
+"""Observer: what looks on while a stream runs, such as a recorder of counts."""
 
 from __future__ import annotations
 

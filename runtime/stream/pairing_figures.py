@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.pairing.by_time import TimedPairs
-from mgdn_edge.runtime.pairing.nearest import PairPolicy
 from mgdn_edge.runtime.pairing.pairs import Pairs
-from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
-
-
-class PairingFigures(msgspec.Struct, frozen=True):
-    """``skew`` is how far the frames of a pair lie apart, in milliseconds either way.
-
-    ``unpaired`` visible frames had no partner and were left out, ``overtaken`` ones of a live
-    camera were replaced by newer ones before they were paired; ``resets`` counts restarts of
-    either camera's clock.
-    """
-
-    policy: PairPolicy
-    offset_ms: float
-    skew_ppm: float
-    unpaired: int
-    overtaken: int
-    resets: int
-    skew: Percentiles | None
+from mgdn_edge.runtime.stream.latency import percentiles
+from mgdn_edge.runtime.stream.result import PairingFigures
 
 
 def pairing_figures(pairs: Pairs, rows: npt.NDArray[np.void]) -> PairingFigures | None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from mgdn_edge.runtime.capture.frames.eight_bit import InfraredOptions
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
-from mgdn_edge.runtime.pairing.by_time import TimedOptions
-from mgdn_edge.runtime.thermal.scale import CountScale
+from mgdn_edge.runtime.pairing.timed_options import TimedOptions
+from mgdn_edge.runtime.stream.frame_times import Pace
+from mgdn_edge.runtime.thermal.count_scale import CountScale
 
-Pace = Literal["none", "source"]
 DEFAULT_NETWORK = "mgdn-edge"
 
 

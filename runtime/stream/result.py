@@ -6,15 +6,32 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mgdn_edge.runtime.alignment.drift import DriftFigures
-from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
+from mgdn_edge.runtime.alignment.drift_figures import DriftFigures
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterImplementation
+from mgdn_edge.runtime.pairing.timed_options import PairPolicy
 from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane, VisibleFrame
+from mgdn_edge.runtime.stream.frame_times import Pace
 from mgdn_edge.runtime.stream.latency import Percentiles
 from mgdn_edge.runtime.stream.ledger import Ledger
-from mgdn_edge.runtime.stream.pairing_figures import PairingFigures
-from mgdn_edge.runtime.stream.request import Pace
 
 SCHEMA = "mgdn.fuse/1"
+
+
+class PairingFigures(msgspec.Struct, frozen=True):
+    """``skew`` is how far the frames of a pair lie apart, in milliseconds either way.
+
+    ``unpaired`` visible frames had no partner and were left out, ``overtaken`` ones of a live
+    camera were replaced by newer ones before they were paired; ``resets`` counts restarts of
+    either camera's clock.
+    """
+
+    policy: PairPolicy
+    offset_ms: float
+    skew_ppm: float
+    unpaired: int
+    overtaken: int
+    resets: int
+    skew: Percentiles | None
 
 
 class FrameCounts(msgspec.Struct, frozen=True, rename={"in_": "in"}):

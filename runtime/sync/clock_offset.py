@@ -23,7 +23,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
-from mgdn_edge.runtime.sync.motion import Energy, Motion
+from mgdn_edge.runtime.sync.motion import Motion, MotionEnergy
 
 STEP_S = 0.01  # of the lags; the parabola goes below it
 SLOW_S = 0.5  # slower changes than this (standing cars, clouds) say nothing about time
@@ -45,7 +45,7 @@ SKEW_SEGMENTS = 6
 SKEW_DEVIATIONS = 3.0
 SKEW_REACH_S = 0.06  # how far a segment's own peak may lie from the common one
 
-Floats = npt.NDArray[np.float64]
+Float64s = npt.NDArray[np.float64]
 AnyFloats = npt.NDArray[np.floating[Any]]
 HELP = (
     "record 10 s or more of people or cars moving in both pictures, or give the offset: "
@@ -55,9 +55,9 @@ HELP = (
 
 @dataclass(frozen=True, slots=True)
 class _Segments:
-    lags_s: Floats  # (L,)
-    middles_s: Floats  # (K,) on the visible clock
-    correlation: Floats  # (K, L)
+    lags_s: Float64s  # (L,)
+    middles_s: Float64s  # (K,) on the visible clock
+    correlation: Float64s  # (K, L)
 
 
 def measure_clock(visible: Motion, infrared: Motion, within_ms: float = 1000.0) -> ClockFit:
@@ -86,15 +86,16 @@ def measure_clock(visible: Motion, infrared: Motion, within_ms: float = 1000.0) 
 
 
 def _correlate(visible: Motion, infrared: Motion, origin_ns: int, within_s: float) -> _Segments:
-    ours, theirs = _active_cells(visible, infrared)
-    times = (visible.times_ns - origin_ns) / 1e9
-    other_times = (infrared.times_ns - origin_ns) / 1e9
+    visible_energy, infrared_energy = _active_cells(visible, infrared)
+    visible_s = (visible.times_ns - origin_ns) / 1e9
+    infrared_s = (infrared.times_ns - origin_ns) / 1e9
     count = int(np.ceil(within_s / STEP_S))
     lags = np.arange(-count, count + 1) * STEP_S
     # Outside its recording the infrared motion is zero: lags that need it lose by themselves.
-    grid = np.arange(0.0, times[-1], STEP_S)
+    grid = np.arange(0.0, visible_s[-1], STEP_S)
     wide = np.arange(-count, len(grid) + count) * STEP_S
-    x, y = _resampled(times, ours, grid), _resampled(other_times, theirs, wide)
+    x = _resampled(visible_s, visible_energy, grid)
+    y = _resampled(infrared_s, infrared_energy, wide)
     if not x.any() or not y.any():
         raise UserError(
             f"the recordings do not overlap within {within_s * 1e3:g} ms, or nothing moves in "
@@ -115,15 +116,18 @@ def _correlate(visible: Motion, infrared: Motion, origin_ns: int, within_s: floa
     )
 
 
-def _active_cells(visible: Motion, infrared: Motion) -> tuple[Energy, Energy]:
-    ours = visible.energy.reshape(len(visible.energy), -1)
-    theirs = infrared.energy.reshape(len(infrared.energy), -1)
-    activity = ours.std(0) * theirs.std(0)
+def _active_cells(visible: Motion, infrared: Motion) -> tuple[MotionEnergy, MotionEnergy]:
+    visible_cells, infrared_cells = (
+        motion.energy.reshape(len(motion.energy), -1) for motion in (visible, infrared)
+    )
+    activity = visible_cells.std(0) * infrared_cells.std(0)
     chosen = np.argsort(activity)[::-1][:CELLS]
-    return ours[:, chosen], theirs[:, chosen]
+    return visible_cells[:, chosen], infrared_cells[:, chosen]
 
 
-def _resampled(times: AnyFloats, energy: Energy, grid: AnyFloats, step_s: float = STEP_S) -> Energy:
+def _resampled(
+    times: AnyFloats, energy: MotionEnergy, grid: AnyFloats, step_s: float = STEP_S
+) -> MotionEnergy:
     """(N,) s, (N, C) -> (G, C) linear between frames, without slow changes, scaled by cell."""
     before = np.clip(np.searchsorted(times, grid, side="right") - 1, 0, len(times) - 2)
     share = (grid - times[before]) / (times[before + 1] - times[before])
@@ -136,7 +140,7 @@ def _resampled(times: AnyFloats, energy: Energy, grid: AnyFloats, step_s: float 
     return np.asarray(values / np.maximum(scale, np.float32(1e-12)), np.float32)
 
 
-def _peak(lags_s: Floats, correlation: Floats, near_s: float | None) -> float:
+def _peak(lags_s: Float64s, correlation: Float64s, near_s: float | None) -> float:
     """Lag of the highest value, of those around ``near_s`` if given, refined by a parabola."""
     allowed = correlation
     if near_s is not None:
@@ -152,7 +156,7 @@ def _peak(lags_s: Floats, correlation: Floats, near_s: float | None) -> float:
     return float(lags_s[top] + np.clip(-slope / (2 * bend), -PEAK_HALF_WIDTH_S, PEAK_HALF_WIDTH_S))
 
 
-def _check_significance(segments: _Segments, total: Floats, offset_s: float) -> None:
+def _check_significance(segments: _Segments, total: Float64s, offset_s: float) -> None:
     far = total[np.abs(segments.lags_s - offset_s) > FAR_S]
     if not len(far):
         raise UserError(f"--within must be more than {FAR_S * 1e3:g} ms; {HELP}")

@@ -25,7 +25,7 @@ NOISE_DEVIATIONS = 5.0
 LEAST_NOISE = 0.05  # levels: what 8-bit rounding leaves after averaging
 MEDIAN_TO_SIGMA = 1 / 0.6745
 
-Energy = npt.NDArray[np.float32]
+MotionEnergy = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Motion:
     """(N,) int64 nanoseconds, midway between two frames, and (N, rows, columns) float32 >= 0."""
 
     times_ns: npt.NDArray[np.int64]
-    energy: Energy
+    energy: MotionEnergy
 
 
 def measure_motion(
@@ -41,8 +41,8 @@ def measure_motion(
 ) -> Motion:
     """Frames in order of time -> Motion; frames that repeat a stamp are left out."""
     times: list[int] = []
-    energies: list[Energy] = []
-    before: Energy | None = None
+    energies: list[MotionEnergy] = []
+    before: MotionEnergy | None = None
     before_ns = 0
     for frame in frames:
         plane = frame.y if isinstance(frame, VisibleFrame) else frame.plane
@@ -56,14 +56,14 @@ def measure_motion(
     return Motion(np.array(times, np.int64), stacked)
 
 
-def _on_grid(plane: Plane | InfraredPlane) -> Energy:
+def _on_grid(plane: Plane | InfraredPlane) -> MotionEnergy:
     rows, columns = GRID
     shrinks = plane.shape[0] >= rows and plane.shape[1] >= columns
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(plane, (columns, rows), interpolation=method), np.float32)
 
 
-def _moved(difference: Energy) -> Energy:
+def _moved(difference: MotionEnergy) -> MotionEnergy:
     size = np.abs(difference)
     noise = np.median(size) * MEDIAN_TO_SIGMA + LEAST_NOISE
     # The root keeps one bright headlight from outweighing everything else.

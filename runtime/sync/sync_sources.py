@@ -46,9 +46,10 @@ def sync_sources(
         # Both at once: two cameras must be watched at the same time.
         alignment = open_alignment(rig, None, resize=False, realign=False)
         progress.begin("watching what moves")
-        other = pool.submit(_motion, infrared_source, seconds, progress, _infrared_view(alignment))
-        ours = _motion(visible_source, seconds, progress, _visible_view(alignment))
-        return measure_clock(ours, other.result(), within_ms)
+        view = _infrared_view(alignment)
+        infrared_motion = pool.submit(_motion, infrared_source, seconds, progress, view)
+        visible_motion = _motion(visible_source, seconds, progress, _visible_view(alignment))
+        return measure_clock(visible_motion, infrared_motion.result(), within_ms)
 
 
 def _motion(

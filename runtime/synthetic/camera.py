@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.synthetic.options import VISIBLE_FOV, RigOptions
+from mgdn_edge.runtime.picture.frame import Size
+from mgdn_edge.runtime.synthetic.rig_options import VISIBLE_FOV, RigOptions
 
 Matrix = npt.NDArray[np.float64]
 HEIGHT = 2.9  # metres above the ground: a camera on a pole or a van
@@ -23,7 +24,7 @@ TILT = -2.0  # degrees: a little downwards
 class Camera:
     """(height, width) in pixels, horizontal field of view and angles in degrees, x in metres."""
 
-    size: tuple[int, int]
+    size: Size
     fov: float = VISIBLE_FOV
     x: float = 0.0
     yaw: float = 0.0

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.synthetic.camera import Camera, Matrix
 from mgdn_edge.runtime.synthetic.sprite import (
     Sprite,
@@ -142,7 +143,7 @@ def _build_car(car: Car, look: Look) -> tuple[list[Face], list[Face], list[Face]
     return _faces(car, look), hidden, wheels, _lamps(car, look)
 
 
-def _sheen(size: tuple[int, int], x0: int, y0: int, metre: float) -> npt.NDArray[np.float32]:
+def _sheen(size: Size, x0: int, y0: int, metre: float) -> npt.NDArray[np.float32]:
     """Slow changes of shade over the body: curved sheets, not boards."""
     rows, columns = np.mgrid[: size[0], : size[1]].astype(np.float32)
     wave = np.sin((columns + 0.6 * rows) / (0.28 * metre)) + np.sin(rows / (0.16 * metre) + 1)

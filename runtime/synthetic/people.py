@@ -14,7 +14,7 @@ from mgdn_edge.runtime.synthetic.sprite import (
     heat_level,
 )
 from mgdn_edge.runtime.synthetic.street import Look, Walker
-from mgdn_edge.runtime.synthetic.texture import Floats
+from mgdn_edge.runtime.synthetic.texture import Float32s
 
 # The figure is drawn in a canvas of this many pixels a metre and laid into the picture.
 SCALE = 96
@@ -72,7 +72,7 @@ def draw_walker(walker: Walker, seconds: float, camera: Camera, look: Look) -> S
     matrix[:, 2] -= (x0, y0)
     matrix[:, :2] *= step
 
-    def place(plane: Floats) -> Floats:
+    def place(plane: Float32s) -> Float32s:
         shrunk = cv2.resize(plane, coarse, interpolation=cv2.INTER_AREA)
         placed = cv2.warpAffine(shrunk, matrix, (x1 - x0, y1 - y0), borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(placed, np.float32)
@@ -90,7 +90,7 @@ def draw_walker(walker: Walker, seconds: float, camera: Camera, look: Look) -> S
     )
 
 
-def _relief(cover: npt.NDArray[np.uint8]) -> Floats:
+def _relief(cover: npt.NDArray[np.uint8]) -> Float32s:
     """Rounded limbs: 1 in their middle, lower towards the outline."""
     distance = cv2.distanceTransform(cover, cv2.DIST_L2, 3)
     return np.asarray(np.sqrt(np.clip(distance / 9, 0.02, 1)), np.float32)

@@ -15,11 +15,11 @@ from mgdn_edge.runtime.picture.colour import JPEG_TAGS
 from mgdn_edge.runtime.picture.frame import InfraredFrame, InfraredPlane, Plane, VisibleFrame
 from mgdn_edge.runtime.synthetic import sensor
 from mgdn_edge.runtime.synthetic.camera import Camera, infrared_camera, visible_camera
-from mgdn_edge.runtime.synthetic.clock import Clocks, random_stream
-from mgdn_edge.runtime.synthetic.options import RigOptions, parse_rig
+from mgdn_edge.runtime.synthetic.camera_clocks import Clocks, random_stream
+from mgdn_edge.runtime.synthetic.moving_street import MovingStreet
+from mgdn_edge.runtime.synthetic.rig_options import RigOptions, parse_rig
 from mgdn_edge.runtime.synthetic.street import build_street
-from mgdn_edge.runtime.synthetic.truth import Truth, box_of, find_flat, outline
-from mgdn_edge.runtime.synthetic.view import View
+from mgdn_edge.runtime.synthetic.truth import Truth, box_of, find_flat, silhouette_band
 
 VISIBLE_NOISE, INFRARED_NOISE = 11, 12  # salts of the sensors' random streams
 NS = 1e9
@@ -56,7 +56,7 @@ class Rig:
         self.street = build_street(options)
         self.visible_camera: Camera = visible_camera(options)
         self.infrared_camera: Camera = infrared_camera(options)
-        self._views: dict[Camera, View] = {}
+        self._views: dict[Camera, MovingStreet] = {}
 
     @property
     def span(self) -> tuple[float, float]:
@@ -100,7 +100,7 @@ class Rig:
         silhouettes = person.copy()
         for mask in seen.people:
             person |= mask
-            silhouettes |= outline(mask)
+            silhouettes |= silhouette_band(mask)
         aligned = clean.infrared.shape == clean.visible.shape and options.ir_bits == 8
         infrared = np.asarray(clean.infrared, np.uint8) if aligned else None
         count, labels = cv2.connectedComponents(
@@ -133,11 +133,11 @@ class Rig:
         """(3, 3) infrared -> visible pixels for things ``metres`` ahead of the visible camera."""
         return self.infrared_camera.homography_to(self.visible_camera, metres)
 
-    def _view(self, camera: Camera) -> View:
+    def _view(self, camera: Camera) -> MovingStreet:
         if camera not in self._views:
             asked = self.options.smoke
             density = self.street.look.smoke if asked is None else asked
-            self._views[camera] = View(self.street, camera, density)
+            self._views[camera] = MovingStreet(self.street, camera, density)
         return self._views[camera]
 
     def _expose(self, number: int, noise: float) -> tuple[Plane, tuple[Plane, Plane]]:

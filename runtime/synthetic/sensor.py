@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane
-from mgdn_edge.runtime.synthetic.texture import Floats
+from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane, Size
+from mgdn_edge.runtime.synthetic.texture import Float32s
 
 READ_NOISE = 3.5  # electrons
 VIGNETTE = 0.28  # light lost in the corners
@@ -39,15 +39,15 @@ def _srgb_codes() -> Plane:
 
 
 @lru_cache(maxsize=4)
-def _corner_distance(size: tuple[int, int]) -> Floats:
+def _corner_distance(size: Size) -> Float32s:
     """(H, W) float32: square of the distance from the centre, 1 in the corners."""
     rows, columns = (np.linspace(-1, 1, side) ** 2 for side in size)
-    distance: Floats = ((rows[:, None] + columns[None]) / 2).astype(np.float32)
+    distance: Float32s = ((rows[:, None] + columns[None]) / 2).astype(np.float32)
     return distance
 
 
 @lru_cache(maxsize=4)
-def _noise_bank(shape: tuple[int, ...], seed: int) -> Floats:
+def _noise_bank(shape: tuple[int, ...], seed: int) -> Float32s:
     """Standard normal draws, BANK_MARGIN rows and columns more than ``shape``."""
     bank_shape = (shape[0] + BANK_MARGIN, shape[1] + BANK_MARGIN, *shape[2:])
     bank = np.random.default_rng([seed, 72]).standard_normal(bank_shape, np.float32)
@@ -55,7 +55,7 @@ def _noise_bank(shape: tuple[int, ...], seed: int) -> Floats:
     return bank
 
 
-def draw_noise(shape: tuple[int, ...], seed: int, random: np.random.Generator) -> Floats:
+def draw_noise(shape: tuple[int, ...], seed: int, random: np.random.Generator) -> Float32s:
     """Standard normal float32 noise of one frame.
 
     Cut at a random place from one bank: white within a frame and unrelated between frames;
@@ -67,7 +67,7 @@ def draw_noise(shape: tuple[int, ...], seed: int, random: np.random.Generator) -
 
 
 def expose_visible(
-    radiance: Floats, electrons: float, noise: float, seed: int, random: np.random.Generator
+    radiance: Float32s, electrons: float, noise: float, seed: int, random: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
     """(H, W, 3) float32 light, overwritten -> (H, W, 3) uint8 sRGB, BGR order.
 
@@ -88,23 +88,25 @@ def expose_visible(
     return _srgb_codes()[radiance.astype(np.uint16)]
 
 
-def blur_lens(heat: Floats) -> Floats:
+def blur_lens(heat: Float32s) -> Float32s:
     """(H, W) Celsius -> what the infrared lens passes on."""
     blurred = cv2.GaussianBlur(heat, (0, 0), INFRARED_BLUR, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(blurred + INFRARED_VIGNETTE * _corner_distance(_size(heat)), np.float32)
 
 
 @lru_cache(maxsize=4)
-def fixed_pattern(size: tuple[int, int], seed: int) -> Floats:
+def fixed_pattern(size: Size, seed: int) -> Float32s:
     """(H, W) float32 kelvin: columns and pixels that differ, the same in every frame."""
     random = np.random.default_rng([seed, 71])
     columns = random.standard_normal((1, size[1]), np.float32) * np.float32(COLUMN_NOISE)
     pixels = random.standard_normal(size, np.float32) * np.float32(PIXEL_NOISE)
-    pattern: Floats = columns + pixels
+    pattern: Float32s = columns + pixels
     return pattern
 
 
-def add_infrared_noise(heat: Floats, seed: int, noise: float, random: np.random.Generator) -> None:
+def add_infrared_noise(
+    heat: Float32s, seed: int, noise: float, random: np.random.Generator
+) -> None:
     """(H, W) Celsius, in place."""
     size = _size(heat)
     draws = draw_noise(size, seed, random)
@@ -117,7 +119,7 @@ def counts_span(span: tuple[float, float]) -> tuple[float, float]:
     return low, high
 
 
-def read_infrared(heat: Floats, span: tuple[float, float], bits: int) -> InfraredPlane:
+def read_infrared(heat: Float32s, span: tuple[float, float], bits: int) -> InfraredPlane:
     """(H, W) Celsius -> (H, W) uint16 counts, or uint8 levels of ``span`` (low, high)."""
     if bits == 16:
         counts = np.rint(COUNTS_AT_ZERO + COUNTS_PER_KELVIN * heat)
@@ -126,5 +128,5 @@ def read_infrared(heat: Floats, span: tuple[float, float], bits: int) -> Infrare
     return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
 
-def _size(plane: Floats) -> tuple[int, int]:
+def _size(plane: Float32s) -> Size:
     return plane.shape[0], plane.shape[1]

@@ -7,7 +7,7 @@ import numpy as np
 
 from mgdn_edge.runtime.synthetic.backdrop import Backdrop
 from mgdn_edge.runtime.synthetic.camera import Camera
-from mgdn_edge.runtime.synthetic.texture import SIDE, Floats, noise_tile, smooth_step
+from mgdn_edge.runtime.synthetic.texture import SIDE, Float32s, noise_tile, smooth_step
 
 SMOKE_Z = 7.5  # metres: the cloud begins here, before the people
 DENSEST = 4.5  # optical depth at smoke = 1: 1 % of the light passes
@@ -36,7 +36,7 @@ class Smoke:
         depth = cv2.resize(backdrop.depth, (columns, rows), interpolation=cv2.INTER_NEAREST)
         self._envelope *= smooth_step(SMOKE_Z, SMOKE_Z + 6, np.asarray(depth, np.float32))
 
-    def passes(self, seconds: float) -> Floats:
+    def passes(self, seconds: float) -> Float32s:
         """(H, W) float32 share of visible light that passes at ``seconds``."""
         drift = np.float32(seconds)
         billows = sum(
@@ -59,6 +59,6 @@ class Smoke:
         return np.asarray(grown, np.float32)
 
 
-def infrared_passes(passes: Floats) -> Floats:
+def infrared_passes(passes: Float32s) -> Float32s:
     """Share of visible light that passes -> share of infrared radiation that passes."""
     return np.asarray(np.power(passes, np.float32(INFRARED_SHARE)), np.float32)

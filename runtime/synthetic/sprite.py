@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.synthetic.texture import Floats
+from mgdn_edge.runtime.picture.frame import Size
+from mgdn_edge.runtime.synthetic.texture import Float32s
 
 # Heat is drawn in uint8 so that OpenCV smooths its edges: a quarter of a kelvin a level.
 COLDEST, LEVELS_PER_KELVIN = -15.0, 4.0
@@ -27,10 +28,10 @@ class Sprite:
     y: int
     depth: float
     place: tuple[float, float, float]
-    cover: Floats
-    reflectance: Floats
-    emission: Floats | None
-    heat: Floats
+    cover: Float32s
+    reflectance: Float32s
+    emission: Float32s | None
+    heat: Float32s
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -44,14 +45,14 @@ def heat_level(celsius: float) -> int:
     return min(255, max(0, round((celsius - COLDEST) * LEVELS_PER_KELVIN)))
 
 
-def heat_from_levels(levels: Floats) -> Floats:
+def heat_from_levels(levels: Float32s) -> Float32s:
     """float32 levels of a heat canvas -> Celsius."""
-    celsius: Floats = levels * np.float32(1 / LEVELS_PER_KELVIN) + np.float32(COLDEST)
+    celsius: Float32s = levels * np.float32(1 / LEVELS_PER_KELVIN) + np.float32(COLDEST)
     return celsius
 
 
 def clip_window(
-    corner: npt.NDArray[np.float64], opposite: npt.NDArray[np.float64], size: tuple[int, int]
+    corner: npt.NDArray[np.float64], opposite: npt.NDArray[np.float64], size: Size
 ) -> tuple[int, int, int, int] | None:
     """(x, y) smallest and largest -> whole x0, y0, x1, y1 inside ``size``; None if outside."""
     x0, y0 = (max(0, int(side)) for side in np.floor(corner))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.synthetic.options import RigOptions
+from mgdn_edge.runtime.synthetic.rig_options import RigOptions
 
 Colour = tuple[float, float, float]  # blue, green, red
 FACADE_X = 8.2  # metres from the road's middle to the houses

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.runtime.synthetic import trace
+from mgdn_edge.runtime.synthetic import traced_street
 from mgdn_edge.runtime.synthetic.street import KERB_X, House, Sign, Street
-from mgdn_edge.runtime.synthetic.texture import Floats, sample_noise, sample_plane, smooth_step
+from mgdn_edge.runtime.synthetic.texture import Float32s, sample_noise, sample_plane, smooth_step
 
 Mask = npt.NDArray[np.bool_]
 STOREY = 3.1  # metres
@@ -27,13 +27,13 @@ FINE_SEEN = 25.0  # metres at which a texture of centimetres has faded to its me
 class Materials:
     """(h, w, 3) BGR reflectance and emission, (h, w) Celsius, (h, w) share of letters."""
 
-    reflectance: Floats
-    emission: Floats
-    heat: Floats
-    letters: Floats
+    reflectance: Float32s
+    emission: Float32s
+    heat: Float32s
+    letters: Float32s
 
 
-def paint_street(traced: trace.Traced, positions: Floats, street: Street) -> Materials:
+def paint_street(traced: traced_street.Traced, positions: Float32s, street: Street) -> Materials:
     """Materials of every ray of ``traced``; (h, w) as there."""
     shape = traced.depth.shape
     materials = Materials(
@@ -47,30 +47,30 @@ def paint_street(traced: trace.Traced, positions: Floats, street: Street) -> Mat
     _paint_ground(materials, traced, positions, street)
     houses = [*street.houses[0], *street.houses[1]]
     for number, house in enumerate(houses):
-        mask = (traced.surface == trace.WALL) & (traced.index == number)
+        mask = (traced.surface == traced_street.WALL) & (traced.index == number)
         if mask.any():
             _paint_house(materials, positions, mask, house, street, number)
     for number, sign in enumerate(street.signs):
         _paint_sign(materials, traced, positions, sign, street, number)
     plain = (
-        (trace.SKYLINE, (0.05, 0.05, 0.055), look.wall - 1.5),
-        (trace.POST, (0.10, 0.10, 0.10), look.air - 0.5),
-        (trace.TRUNK, (0.06, 0.08, 0.10), look.air + 0.8),
-        (trace.LAMP, (0.2, 0.2, 0.2), look.air + 1.0),
-        (trace.CROWN, (0.035, 0.075, 0.05), look.air + 0.3),
+        (traced_street.SKYLINE, (0.05, 0.05, 0.055), look.wall - 1.5),
+        (traced_street.POST, (0.10, 0.10, 0.10), look.air - 0.5),
+        (traced_street.TRUNK, (0.06, 0.08, 0.10), look.air + 0.8),
+        (traced_street.LAMP, (0.2, 0.2, 0.2), look.air + 1.0),
+        (traced_street.CROWN, (0.035, 0.075, 0.05), look.air + 0.3),
     )
     for surface, reflectance, heat in plain:
         mask = traced.surface == surface
         materials.reflectance[mask] = reflectance
         materials.heat[mask] = heat
     _rustle_crowns(materials, traced, positions, street)
-    lamps = traced.surface == trace.LAMP
+    lamps = traced.surface == traced_street.LAMP
     materials.emission[lamps] = np.float32(0.28) * np.array(look.lamp, np.float32)
     return materials
 
 
-def _paint_sky(materials: Materials, traced: trace.Traced, street: Street) -> None:
-    mask = traced.surface == trace.SKY
+def _paint_sky(materials: Materials, traced: traced_street.Traced, street: Street) -> None:
+    mask = traced.surface == traced_street.SKY
     if not mask.any():
         return
     look = street.look
@@ -91,9 +91,9 @@ def _paint_sky(materials: Materials, traced: trace.Traced, street: Street) -> No
 
 
 def _paint_ground(
-    materials: Materials, traced: trace.Traced, positions: Floats, street: Street
+    materials: Materials, traced: traced_street.Traced, positions: Float32s, street: Street
 ) -> None:
-    mask = traced.surface == trace.GROUND
+    mask = traced.surface == traced_street.GROUND
     x, z = positions[:, :, 0][mask], positions[:, :, 2][mask]
     seed = street.seed
     coarse = sample_noise(x, z, 23.0, seed + 31)
@@ -123,7 +123,7 @@ def _paint_ground(
 
 def _paint_house(
     materials: Materials,
-    positions: Floats,
+    positions: Float32s,
     mask: Mask,
     house: House,
     street: Street,
@@ -169,19 +169,19 @@ def _paint_house(
 
 def _paint_sign(
     materials: Materials,
-    traced: trace.Traced,
-    positions: Floats,
+    traced: traced_street.Traced,
+    positions: Float32s,
     sign: Sign,
     street: Street,
     number: int,
 ) -> None:
     if sign.side == 0:
-        mask = (traced.surface == trace.SIGN) & (traced.index == number)
+        mask = (traced.surface == traced_street.SIGN) & (traced.index == number)
         across = positions[:, :, 0] - np.float32(sign.start)
     else:
         z = positions[:, :, 2] - np.float32(sign.start)
         y = positions[:, :, 1]
-        mask = (traced.surface == trace.WALL) & (positions[:, :, 0] * sign.side > 0)
+        mask = (traced.surface == traced_street.WALL) & (positions[:, :, 0] * sign.side > 0)
         mask &= (z > 0) & (z < sign.width) & (y > sign.bottom) & (y < sign.bottom + sign.height)
         across = z if sign.side < 0 else sign.width - z  # words are read from the street
     if not mask.any():
@@ -202,7 +202,7 @@ def _paint_sign(
     materials.heat[mask] = street.look.air - 1.0
 
 
-def draw_lettering(sign: Sign) -> Floats:
+def draw_lettering(sign: Sign) -> Float32s:
     """(96, W) float32 share of letters, 0..1, in the sign's proportions."""
     rows, columns = LETTER_ROWS, round(LETTER_ROWS * sign.width / sign.height)
     canvas = np.zeros((rows, columns), np.uint8)
@@ -216,9 +216,9 @@ def draw_lettering(sign: Sign) -> Floats:
 
 
 def _rustle_crowns(
-    materials: Materials, traced: trace.Traced, positions: Floats, street: Street
+    materials: Materials, traced: traced_street.Traced, positions: Float32s, street: Street
 ) -> None:
-    mask = traced.surface == trace.CROWN
+    mask = traced.surface == traced_street.CROWN
     leaves = sample_noise(
         positions[:, :, 0] + positions[:, :, 2], positions[:, :, 1], 3.0, street.seed + 51, 8
     )[mask]

@@ -67,7 +67,7 @@ def find_flat(visible: Plane, infrared: Plane | None) -> Mask:
     return flat
 
 
-def outline(mask: Mask) -> Mask:
+def silhouette_band(mask: Mask) -> Mask:
     """(H, W) bool -> the pixels within two of its boundary, on both sides."""
     pixels = mask.astype(np.uint8)
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * SILHOUETTE + 1,) * 2)

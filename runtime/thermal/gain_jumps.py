@@ -25,14 +25,14 @@ MOST_OFF_LINE = 0.25  # of the spread
 LEAST_ALIKE = 0.4  # correlation of two frames of one scene; jumps with movement kept 0.62
 USUAL_GAIN = (0.2, 5.0)
 
-Floats = npt.NDArray[np.float32]
+Float32s = npt.NDArray[np.float32]
 
 
 class GainJumps:
     """(H, W) uint8 frames of one camera in order -> the same without steps of gain."""
 
     def __init__(self) -> None:
-        self._before: Floats | None = None
+        self._before: Float32s | None = None
         self._last_ns = 0
         self._gain, self._level = 1.0, 0.0  # corrected = gain * plane + level
 
@@ -60,7 +60,7 @@ class GainJumps:
         return np.asarray(np.clip(levels, 0, 255).astype(np.uint8)[plane])
 
 
-def find_jump(before: Floats, after: Floats) -> tuple[float, float] | None:
+def find_jump(before: Float32s, after: Float32s) -> tuple[float, float] | None:
     """Two small float32 frames -> (gain, level) with after = gain * before + level, or None.
 
     From their quantiles, which movement leaves alone where a regression of pixel on pixel loses

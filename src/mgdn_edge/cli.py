@@ -34,7 +34,7 @@ COMMAND_MODULES = (
 )
 
 # click keeps the lines of a paragraph that begins with a backspace.
-EPILOG = "Exit codes:\n\n\b\n" + "\n".join(f"{code:5}  {told}" for code, told in EXIT_CODES.items())
+EPILOG = "Exit codes:\n\n\b\n" + "\n".join(f"{code:5}  {text}" for code, text in EXIT_CODES.items())
 
 # typer 0.26 and later carry their own copy of click, older ones import it: the class all usage
 # errors share is reached through one that every version exports.
@@ -77,7 +77,7 @@ def global_options(
         ),
     ] = False,
 ) -> None:
-    """What may stand before a command's name."""
+    """What may come before a command's name."""
 
 
 def main() -> None:
@@ -123,11 +123,11 @@ def open_standard_streams() -> None:
 def print_fault(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """An error nobody foresaw: its traceback, without the passwords its text may quote."""
+    """An unexpected error: its traceback, without the passwords its text may quote."""
     import traceback
 
-    told = "".join(traceback.format_exception(kind, error, trace))
-    print(redact(told), end="", file=sys.stderr)
+    text = "".join(traceback.format_exception(kind, error, trace))
+    print(redact(text), end="", file=sys.stderr)
 
 
 def usage_sentence(error: typer.BadParameter, words: Sequence[str], command: str) -> str:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from mgdn_edge.runtime.alignment.measure.automatic import LEAST, Found, find_alignment
-from mgdn_edge.runtime.alignment.measure.points import fit_points, read_points, transfer_errors
+from mgdn_edge.runtime.alignment.measure.point_pairs import fit_points, read_points, transfer_errors
 from mgdn_edge.runtime.synthetic import open_rig
 
 SHARED = Path(os.environ.get("MGDN_SHARED", Path(__file__).resolve().parents[3] / "shared"))

@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 from mgdn_edge.export.bench_published import draw_weights
-from mgdn_edge.export.catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.export_network import export_network
 from mgdn_edge.export.frame_network import FrameNetwork
-from mgdn_edge.export.published import published_formulation
+from mgdn_edge.export.network_catalogue import PACKAGED, LoadedNetwork, load_network
+from mgdn_edge.export.published_filter import published_formulation
 from mgdn_edge.runtime.commands.options import parse_size
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cuda import OnnxRuntimeCudaSession
 from mgdn_edge.runtime.machine.environment import describe_environment

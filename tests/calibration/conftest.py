@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mgdn_edge.calibration.candidate import dynamic_variant
-from mgdn_edge.calibration.observation import Observer
+from mgdn_edge.calibration.lowered_models import dynamic_variant
 from mgdn_edge.calibration.pairs import list_recordings, read_pairs
+from mgdn_edge.calibration.range_observer import RangeObserver
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.ranges import Ranges
 from mgdn_edge.runtime.bundle.reader import open_bundle
@@ -72,7 +72,7 @@ def edge_models(edge_bundle: Path) -> dict[str, bytes]:
 def edge_ranges(edge_bundle: Path, street_folder: Path) -> Ranges:
     """The default network's ranges on the drawn streets."""
     with open_bundle(edge_bundle) as bundle:
-        observer = Observer(bundle.read(dynamic_variant(bundle).file))
+        observer = RangeObserver(bundle.read(dynamic_variant(bundle).file))
     for pair in read_pairs(list_recordings(str(street_folder))):
         observer.add(pair)
     tensors = {name: found.finish() for name, found in observer.histograms.items()}

@@ -6,8 +6,8 @@ from scipy import optimize, stats
 
 from mgdn_edge.calibration.clip_points import (
     METHODS,
+    ClipMethod,
     ClipPoints,
-    Method,
     Scheme,
     choose_clip_points,
     clipped_share,
@@ -39,14 +39,14 @@ def one_sided():
 
 @pytest.mark.parametrize("scheme", Scheme)
 def test_minmax_clips_nothing(normal, scheme):
-    points = choose_clip_points(counted(normal), Method("minmax"), scheme)
+    points = choose_clip_points(counted(normal), ClipMethod("minmax"), scheme)
     assert (points.low, points.high) == (normal.min(), normal.max())
 
 
 @pytest.mark.parametrize("percentile", [50.0, 99.0, 99.9, 99.99])
 def test_percentile_equals_numpys_quantiles(normal, percentile):
     found = counted(normal)
-    points = choose_clip_points(found, Method("percentile", percentile), Scheme.AFFINE)
+    points = choose_clip_points(found, ClipMethod("percentile", percentile), Scheme.AFFINE)
     tail = (1 - percentile / 100) / 2
     wanted = np.quantile(normal, [tail, 1 - tail])
     assert np.allclose((points.low, points.high), wanted, atol=2 * found.span / 4096)
@@ -56,7 +56,7 @@ def test_percentile_equals_numpys_quantiles(normal, percentile):
 
 def test_percentile_of_one_sign_keeps_all_of_the_other_end(one_sided):
     found = counted(one_sided)
-    points = choose_clip_points(found, Method("percentile", 99.0), Scheme.AFFINE)
+    points = choose_clip_points(found, ClipMethod("percentile", 99.0), Scheme.AFFINE)
     assert points.low == 0
     assert points.high == pytest.approx(np.quantile(one_sided, 0.99), abs=found.span / 4096)
 
@@ -72,7 +72,7 @@ def expected_error(threshold, density, scale):
 @pytest.mark.parametrize("density", [stats.norm(0, 2), stats.laplace(0, 1)])
 def test_mse_finds_the_analytical_optimum(density):
     values = density.rvs(SAMPLES, random_state=3)
-    points = choose_clip_points(counted(values), Method("mse"), Scheme.SYMMETRIC)
+    points = choose_clip_points(counted(values), ClipMethod("mse"), Scheme.SYMMETRIC)
     best = optimize.minimize_scalar(
         lambda t: expected_error(t, density, lambda t: t / 127), bounds=(0.5, 40), method="bounded"
     )
@@ -88,7 +88,7 @@ def test_mse_is_the_best_of_the_methods_on_real_values(normal, one_sided):
         for scheme in Scheme:
             errors = {}
             for name in METHODS:
-                grid = make_grid(choose_clip_points(found, Method(name), scheme), scheme)
+                grid = make_grid(choose_clip_points(found, ClipMethod(name), scheme), scheme)
                 errors[name] = np.square(quantise(values.astype(np.float64), grid) - values).mean()
             assert errors["mse"] <= 1.01 * min(errors.values()), (scheme, errors)
 
@@ -115,14 +115,14 @@ def test_divergence_equals_scipys(bins):
 
 def test_entropy_clips_a_few_far_values(normal):
     values = np.append(normal, np.float32([300, -280]))
-    points = choose_clip_points(counted(values), Method("entropy"), Scheme.SYMMETRIC)
+    points = choose_clip_points(counted(values), ClipMethod("entropy"), Scheme.SYMMETRIC)
     assert 6 < points.high < 40
     assert points.high == pytest.approx(-points.low)
 
 
 def test_zeros_do_not_decide(one_sided):
     many = np.concatenate([one_sided, np.zeros(20 * SAMPLES, np.float32)])
-    method = Method("entropy")
+    method = ClipMethod("entropy")
     few_points, many_points = (
         choose_clip_points(counted(values), method, Scheme.AFFINE) for values in (one_sided, many)
     )
@@ -134,7 +134,7 @@ def test_zeros_do_not_decide(one_sided):
 @pytest.mark.parametrize("value", [0.0, 0.75, -2.5, 1e-30])
 def test_a_constant_tensor_keeps_its_value(name, scheme, value):
     values = np.full(100, value, np.float32)
-    grid = make_grid(choose_clip_points(counted(values), Method(name), scheme), scheme)
+    grid = make_grid(choose_clip_points(counted(values), ClipMethod(name), scheme), scheme)
     assert grid.scale > 0
     assert quantise(np.array([value]), grid)[0] == pytest.approx(value, rel=0.01, abs=1e-30)
     assert quantise(np.zeros(1), grid)[0] == 0

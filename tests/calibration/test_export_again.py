@@ -2,11 +2,11 @@
 
 import pytest
 
-from mgdn_edge.calibration.candidate import lower_model, read_model
-from mgdn_edge.calibration.clip_points import Method
-from mgdn_edge.calibration.observation import Observer
-from mgdn_edge.calibration.policy import decide_nodes
+from mgdn_edge.calibration.clip_points import ClipMethod
+from mgdn_edge.calibration.lowered_models import lower_model, read_model
+from mgdn_edge.calibration.node_precisions import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors
+from mgdn_edge.calibration.range_observer import RangeObserver
 
 pytestmark = [pytest.mark.export, pytest.mark.slow]
 
@@ -21,8 +21,10 @@ def test_a_new_export_is_quantised_with_old_ranges(edge_ranges, edge_models, tmp
     old = edge_models["models/dynamic.onnx"]
     decisions = decide_nodes(read_model(models["dynamic.onnx"]))
     assert decisions == decide_nodes(read_model(old))
-    seen = {name for each in Observer(models["dynamic.onnx"]).segments for name in each.counted}
+    seen = {
+        name for each in RangeObserver(models["dynamic.onnx"]).segments for name in each.counted
+    }
     assert seen == edge_ranges.tensors.keys()
-    clips = clip_tensors(edge_ranges, Method(), "cpu")
+    clips = clip_tensors(edge_ranges, ClipMethod(), "cpu")
     for name, model in models.items():
         assert b"QuantizeLinear" in lower_model(model, decisions, clips, "cpu"), name

@@ -81,7 +81,7 @@ def test_ranges_survive_their_file_and_say_what_is_wrong():
     assert ranges_digest(turned) == ranges_digest(ranges)
     more = Ranges("tiny", ranges.tensors, (PairDigest("x", "0" * 64, "1" * 64),), "all")
     assert ranges_digest(more) != ranges_digest(ranges)
-    with pytest.raises(UserError, match="no ranges"):
+    with pytest.raises(UserError, match="not ranges"):
         decode_ranges(encode_ranges(ranges)[:-20])
     with pytest.raises(UserError, match="schema 2"):
         decode_ranges(encode_ranges(ranges).replace(b'"schema":1', b'"schema":2'))

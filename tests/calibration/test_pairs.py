@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from mgdn_edge.calibration.exchange import looks_exchanged
-from mgdn_edge.calibration.held_out import HeldOut, hold_out, refuse_seen
-from mgdn_edge.calibration.pairs import FramePair, digest_pair, list_recordings, read_pairs
-from mgdn_edge.calibration.selection import (
+from mgdn_edge.calibration.exchanged_cameras import looks_exchanged
+from mgdn_edge.calibration.held_out_pairs import HeldOut, hold_out, refuse_seen
+from mgdn_edge.calibration.pair_selection import (
     describe_selection,
     look_at_pairs,
     only_chosen,
     select_pairs,
 )
+from mgdn_edge.calibration.pairs import FramePair, digest_pair, list_recordings, read_pairs
 from mgdn_edge.runtime.errors import UserError
 
 

@@ -7,16 +7,16 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mgdn_edge.calibration.candidate import lower_model, quantised_tensors, read_model
-from mgdn_edge.calibration.clip_points import ClipPoints, Method, Scheme, make_grid, quantise
-from mgdn_edge.calibration.policy import decide_nodes
+from mgdn_edge.calibration.clip_points import ClipMethod, ClipPoints, Scheme, make_grid, quantise
+from mgdn_edge.calibration.lowered_models import lower_model, quantised_tensors, read_model
+from mgdn_edge.calibration.node_precisions import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors, insert_qdq
-from mgdn_edge.calibration.rectified import cut_discarded
+from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.plugins.native import find_library
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
-from mgdn_edge.runtime.quality.gate import NodeDecision
 from mgdn_edge.runtime.quality.parity import psnr
+from mgdn_edge.runtime.quality.precision_verdict import NodeDecision
 
 FILES = ("models/640x480.onnx", "models/dynamic.onnx", "models/640x480.plugin.onnx")
 TARGETS = ("cpu", "tensorrt")
@@ -31,7 +31,7 @@ def quantised(edge_models, edge_ranges):
         (file, target): lower_model(
             edge_models[file],
             decide_nodes(base),
-            cut_discarded(base, clip_tensors(edge_ranges, Method(), target)),
+            cut_discarded(base, clip_tensors(edge_ranges, ClipMethod(), target)),
             target,
         )
         for file in FILES

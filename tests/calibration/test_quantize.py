@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from support.progress import Told
 
-from mgdn_edge.calibration.clip_points import Method
+from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
 from mgdn_edge.cli import main
-from mgdn_edge.runtime.bundle.description import print_manifest
+from mgdn_edge.runtime.bundle.print_manifest import print_manifest
 from mgdn_edge.runtime.bundle.ranges import decode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
@@ -19,7 +19,7 @@ from mgdn_edge.runtime.fusion.contract import variant_choice
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.fusion.open_session import open_session
-from mgdn_edge.runtime.machine.processor import processor_class
+from mgdn_edge.runtime.machine.processor_class import processor_class
 from mgdn_edge.runtime.machine.progress import SILENT
 from mgdn_edge.runtime.packing.verification import verify_bundle
 
@@ -140,7 +140,7 @@ def refuse(edge_bundle, folder, tmp_path, held, **changes):
 
 
 def test_a_far_too_tight_percentile_is_refused(edge_bundle, street_folder, held_folder, tmp_path):
-    method = Method("percentile", 90.0)
+    method = ClipMethod("percentile", 90.0)
     reasons = refuse(edge_bundle, street_folder, tmp_path, held_folder, method=method)
     assert "mean PSNR to float32 is" in reasons
     assert "method percentile 90 cuts off" in reasons and "try --method minmax" in reasons

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from mgdn_edge.calibration import quantize as quantizing
+from mgdn_edge.calibration import quantize
 from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
 from mgdn_edge.cli import main
 from mgdn_edge.runtime.errors import UserError
@@ -27,7 +27,7 @@ def run(monkeypatch, capfd, folder, pairs, held, *words):
 @pytest.fixture
 def no_work(monkeypatch):
     """Ends the test where a pair is looked at."""
-    monkeypatch.setattr(quantizing, "look_at_pairs", lambda *words: pytest.fail("it began"))
+    monkeypatch.setattr(quantize, "look_at_pairs", lambda *words: pytest.fail("it began"))
 
 
 def contents(folder):

@@ -9,11 +9,11 @@ import pytest
 from mgdn_edge.calibration.clip_points import ClipPoints
 from mgdn_edge.calibration.histogram import Histogram
 from mgdn_edge.calibration.plots import draw_losses, plot_pareto, plot_range
+from mgdn_edge.calibration.precision_search import SearchPoint, SearchResult
 from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
-from mgdn_edge.calibration.quantize_report import headline, write_quantize_report
-from mgdn_edge.calibration.search import Point, SearchResult
+from mgdn_edge.calibration.quantize_report import quantize_headline, write_quantize_report
 from mgdn_edge.calibration.sensitivity import UnitLoss
-from mgdn_edge.runtime.quality.gate import QualityFigures, SpeedFigures
+from mgdn_edge.runtime.quality.precision_verdict import QualityFigures, SpeedFigures
 from mgdn_edge.runtime.whole_file import Output
 
 
@@ -47,7 +47,7 @@ def test_the_clipped_share_is_said():
 def point(psnr, kept, p50=None):
     quality = QualityFigures(4, psnr, psnr, "x", 0.99, 0.98, 0.0, {})
     speed = p50 and SpeedFigures("x", "m", "640x480", 9, 20.0, p50, p50, p50 / 20)
-    return Point(f"{kept} kept", tuple("abc"[:kept]), quality, speed, ())
+    return SearchPoint(f"{kept} kept", tuple("abc"[:kept]), quality, speed, ())
 
 
 def test_the_front_leaves_dominated_points_out():
@@ -87,7 +87,7 @@ def test_the_page_has_every_part(edge_bundle, street_folder, held_folder, tmp_pa
     changed = result._replace(results=[first._replace(worst=kept), *result.results[1:]])
     write_quantize_report(Output(tmp_path / "page.html", "--report"), changed, "mgdn quantize x")
     page = (tmp_path / "page.html").read_text()
-    assert headline(result).startswith("Int8 for cpu accepted at ")
+    assert quantize_headline(result).startswith("Int8 for cpu accepted at ")
     assert "&lt;b&gt;frame&lt;/b&gt;" in page and "<b>frame" not in page
     assert page.count("data:image/jpeg") == 3 * 3
     for words in ("Layers on cpu", "Ranges, int8 for cpu",

@@ -14,7 +14,7 @@ from mgdn_edge.export.filter_contenders import (
     prepare_copy,
     prepare_native,
 )
-from mgdn_edge.export.published import published_filter, published_formulation
+from mgdn_edge.export.published_filter import published_filter, published_formulation
 from mgdn_edge.runtime.errors import UserError
 
 pytestmark = [pytest.mark.export, pytest.mark.native]

@@ -3,8 +3,8 @@
 import pytest
 
 from mgdn_edge.cli import build_app
-from mgdn_edge.export import check, check_frames
-from mgdn_edge.export.catalogue import EDGE_WEIGHTS
+from mgdn_edge.export import check_export, check_frames
+from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
@@ -20,7 +20,9 @@ def run(*words):
 @pytest.fixture
 def no_work(monkeypatch):
     """Ends the test where graphs are compared."""
-    monkeypatch.setattr(check, "check_export", lambda *words, **more: pytest.fail("it began"))
+    monkeypatch.setattr(
+        check_export, "check_export", lambda *words, **more: pytest.fail("it began")
+    )
 
 
 @pytest.fixture

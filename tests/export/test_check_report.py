@@ -3,11 +3,11 @@ import re
 import numpy as np
 import pytest
 
-from mgdn_edge.export.check import CheckReport, CheckRow
+from mgdn_edge.export.check_export import CheckReport, CheckRow
 from mgdn_edge.export.check_report import (
     WorstFrame,
+    check_verdict,
     draw_worst,
-    verdict,
     write_check_report,
 )
 from mgdn_edge.export.node_parity import NodeParity
@@ -68,4 +68,6 @@ def test_the_page_has_rows_nodes_and_the_worst_frame(tmp_path):
 
 def test_a_passing_check_says_so():
     row = CheckRow("f", "core.onnx", "x", Parity(0.0, 0.0, np.inf, 1.0, 1e-5, True))
-    assert "2 comparisons within tolerance" in verdict(CheckReport((row, row), (), None, True))
+    assert "2 comparisons within tolerance" in check_verdict(
+        CheckReport((row, row), (), None, True)
+    )

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from safetensors.numpy import load_file
 
 from mgdn_edge.export.dynamic_filter import dynamic_filter
-from mgdn_edge.export.function_body import make_function
+from mgdn_edge.export.dynamic_filter_body import make_function
 from mgdn_edge.plugins import reference
 
 pytestmark = pytest.mark.export

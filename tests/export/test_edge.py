@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from mgdn_edge.export.catalogue import EDGE_WEIGHTS, load_network
+from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS, load_network
 from mgdn_edge.export.networks.edge import FILTER_SIZE, UPSCALE, MGDNEdge
 from mgdn_edge.export.train import count_parameters
-from mgdn_edge.export.training_record import read_record
+from mgdn_edge.export.training_record import read_training_record
 
 pytestmark = pytest.mark.export
 
@@ -92,7 +92,7 @@ def test_noise_is_not_amplified(trained: torch.nn.Module) -> None:
 
 
 def test_the_packaged_weights_say_where_they_come_from() -> None:
-    record = read_record(EDGE_WEIGHTS)
+    record = read_training_record(EDGE_WEIGHTS)
     assert EDGE_WEIGHTS.stat().st_size < 400_000
     assert record.parameters == count_parameters(MGDNEdge())
     assert record.licences["roadscene"].startswith("RoadScene states no licence")
@@ -126,7 +126,7 @@ def test_training_saw_no_pair_outside_the_train_split(shared) -> None:  # type: 
             if row["split"] == "train"
             for stream in ("vi", "ir")
         }
-    assert set(read_record(EDGE_WEIGHTS).digests) == allowed
+    assert set(read_training_record(EDGE_WEIGHTS).digests) == allowed
 
 
 @pytest.mark.data

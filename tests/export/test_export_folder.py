@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mgdn_edge.export import export_network as exporting
+from mgdn_edge.export import export_network
 from mgdn_edge.export.export_folder import claim_export, staged_export
-from mgdn_edge.export.export_network import export_network
 from mgdn_edge.runtime.bundle.export_record import list_export_files, read_export_record
 from mgdn_edge.runtime.errors import UserError
 
@@ -50,11 +49,11 @@ def test_the_listed_files_are_those_of_an_export(edge_export: Path) -> None:
 def test_an_export_is_replaced_only_when_told_so(former: Path, monkeypatch) -> None:
     before = contents(former)
     with monkeypatch.context() as patch:
-        patch.setattr(exporting, "load_network", lambda *words: pytest.fail("work has begun"))
+        patch.setattr(export_network, "load_network", lambda *words: pytest.fail("work has begun"))
         with pytest.raises(UserError, match=r"OUT .*edge is not empty; pass --overwrite"):
-            export_network("edge", former)
+            export_network.export_network("edge", former)
     assert contents(former) == before
-    export_network("edge", former, sizes=[(64, 80)], overwrite=True)
+    export_network.export_network("edge", former, sizes=[(64, 80)], overwrite=True)
     assert (former / "core.onnx").read_bytes() != b"former"
     assert sorted(path.name for path in (former / "models").iterdir())[:2] == [
         "80x64.onnx", "80x64.plugin.onnx",
@@ -72,7 +71,7 @@ def test_what_others_put_there_is_never_removed(former: Path, name: str) -> None
         other.write_text("mine")
     before = contents(former)
     with pytest.raises(UserError, match=f"holds {name}, which is not of the export in it; move"):
-        export_network("edge", former, overwrite=True)
+        export_network.export_network("edge", former, overwrite=True)
     assert contents(former) == before
 
 
@@ -84,18 +83,18 @@ def test_a_folder_that_is_no_export_is_never_replaced(tmp_path: Path, record: st
         (tmp_path / "work" / "export.json").write_text(record)
     before = contents(tmp_path)
     with pytest.raises(UserError, match="neither empty nor an export"):
-        export_network("edge", tmp_path / "work", overwrite=True)
+        export_network.export_network("edge", tmp_path / "work", overwrite=True)
     assert contents(tmp_path) == before
 
 
 def test_a_checkpoint_is_not_exported_over(former: Path, tmp_path: Path) -> None:
     weights = former / "graph.json"
     with pytest.raises(UserError, match="would overwrite the input"):
-        export_network("edge", former, checkpoint=weights, overwrite=True)
+        export_network.export_network("edge", former, checkpoint=weights, overwrite=True)
     (tmp_path / "out").symlink_to(tmp_path / "w.safetensors")
     (tmp_path / "w.safetensors").write_text("mine")
     with pytest.raises(UserError, match="is a file; name a folder"):
-        export_network(
+        export_network.export_network(
             "edge", tmp_path / "out", checkpoint=tmp_path / "w.safetensors", overwrite=True
         )
     assert (tmp_path / "w.safetensors").read_text() == "mine"
@@ -118,7 +117,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_former_one(former: Path, fil
     before = contents(former)
     fill_disk(".onnx")
     with pytest.raises(UserError, match=r"cannot write .*edge \(No space left on device\)"):
-        export_network("edge", former, overwrite=True)
+        export_network.export_network("edge", former, overwrite=True)
     assert contents(former) == before
     assert [path.name for path in former.parent.iterdir()] == ["edge"]
 

@@ -8,12 +8,12 @@ import onnxruntime
 import pytest
 import torch
 
-from mgdn_edge.export.catalogue import load_edge, load_network
 from mgdn_edge.export.export_network import export_network
 from mgdn_edge.export.frame_network import FrameNetwork
+from mgdn_edge.export.network_catalogue import load_edge, load_network
 from mgdn_edge.runtime.bundle.export_record import read_export_record
+from mgdn_edge.runtime.bundle.fusion_spec import METADATA_KEY, decode_spec
 from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
-from mgdn_edge.runtime.bundle.spec import METADATA_KEY, decode_spec
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 

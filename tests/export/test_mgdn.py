@@ -11,9 +11,9 @@ from support import mgdn_golden
 from support.mgdn_golden import CROPS, HASHED
 
 from mgdn_edge.export import dynamic_filter
-from mgdn_edge.export.catalogue import CORE_INPUTS, load_network
 from mgdn_edge.export.checkpoint import load_mgdn, read_tensors
 from mgdn_edge.export.frame_network import PaddedNetwork
+from mgdn_edge.export.network_catalogue import CORE_INPUTS, load_network
 from mgdn_edge.export.networks import mgdn, window_attention
 from mgdn_edge.export.onnx_graph import Signature, to_proto, trace_graph
 from mgdn_edge.export.padding import pad_to

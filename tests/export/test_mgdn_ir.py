@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import save_file
 
 from mgdn_edge import cli
-from mgdn_edge.export.catalogue import EDGE_WEIGHTS, IR_WEIGHTS, build_network, load_network
 from mgdn_edge.export.export_network import export_network
+from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS, IR_WEIGHTS, build_network, load_network
 from mgdn_edge.export.networks.mgdn import VARIANTS
 from mgdn_edge.export.networks.mgdn_ir import MGDN_IR, build_mgdn_ir
-from mgdn_edge.export.recipes import RECIPES, Recipe
 from mgdn_edge.export.train import count_parameters
-from mgdn_edge.export.training_record import read_record
+from mgdn_edge.export.training_recipes import RECIPES, Recipe
+from mgdn_edge.export.training_record import read_training_record
 from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.errors import UserError
 
@@ -74,10 +74,10 @@ def test_it_has_no_release_padding() -> None:
 
 
 def test_its_packaged_weights_are_those_of_its_recipe() -> None:
-    record = read_record(IR_WEIGHTS)
+    record = read_training_record(IR_WEIGHTS)
     assert (record.network, record.steps) == ("mgdn-ir", RECIPES["mgdn-ir"].steps)
     assert msgspec.convert(record.recipe, Recipe) == RECIPES["mgdn-ir"]
-    assert record.digests == read_record(EDGE_WEIGHTS).digests
+    assert record.digests == read_training_record(EDGE_WEIGHTS).digests
     assert record.licences["roadscene"].startswith("RoadScene states no licence")
     assert load_network("ir", None, release_padding=False).fuses
 

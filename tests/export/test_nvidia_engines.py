@@ -13,7 +13,7 @@ from mgdn_edge.export.export_network import export_network
 from mgdn_edge.runtime.errors import DeviceError, printable
 from mgdn_edge.runtime.fusion.engines.build_process import Construction, run_build
 from mgdn_edge.runtime.fusion.engines.build_progress import BuildProgress
-from mgdn_edge.runtime.fusion.engines.build_protocol import BuildRequest, Event
+from mgdn_edge.runtime.fusion.engines.build_protocol import BuildEvent, BuildRequest
 from mgdn_edge.runtime.fusion.engines.memory_need import MIB
 
 pytestmark = [pytest.mark.export, pytest.mark.rtx]
@@ -31,7 +31,7 @@ class Watcher:
         self.shares: list[float] = []
         self.phases: set[str] = set()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: BuildEvent) -> None:
         self.progress.add(event)
         self.shares.append(self.progress.share)
         self.phases.add(self.progress.phase)
@@ -121,7 +121,7 @@ def wrong_type(model: bytes) -> bytes:
 
 REFUSED = {
     "cut": (lambda model: model[:5000], "the parser refused the model"),
-    "emptied": (lambda model: b"", "the model is no frame graph; it has no tensors"),
+    "emptied": (lambda model: b"", "the model is not a frame graph; it has no tensors"),
     "no protobuf": (lambda model: b"\xff" * 4000, "the parser refused the model"),
     "types": (wrong_type, "the parser refused the model at node core.stem/Conv (Conv): "),
 }

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgdn_edge.export.padding import pad_to
-from mgdn_edge.runtime.bundle.spec import FusionSpec, InputSpec, padded_size
+from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec, InputSpec, padded_size
 
 pytestmark = pytest.mark.export
 

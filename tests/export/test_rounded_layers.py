@@ -10,25 +10,23 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from mgdn_edge.calibration.candidate import (
+from mgdn_edge.calibration.candidate_measurements import open_graph
+from mgdn_edge.calibration.clip_points import ClipMethod
+from mgdn_edge.calibration.lowered_models import (
     dynamic_variant,
     lower_model,
     quantised_tensors,
     read_model,
 )
-from mgdn_edge.calibration.clip_points import Method
-from mgdn_edge.calibration.judging import open_graph
-from mgdn_edge.calibration.observation import Observer
+from mgdn_edge.calibration.node_precisions import decide_nodes
 from mgdn_edge.calibration.pairs import FramePair
-from mgdn_edge.calibration.policy import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors
-from mgdn_edge.calibration.rectified import cut_discarded
+from mgdn_edge.calibration.range_observer import RangeObserver
+from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.cli import build_app
-from mgdn_edge.export.catalogue import EDGE_WEIGHTS, load_edge
 from mgdn_edge.export.checkpoint import file_digest
+from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS, load_edge
 from mgdn_edge.export.networks.edge import MGDNEdge
-from mgdn_edge.export.provenance import describe_record
-from mgdn_edge.export.recipes import FINE_TUNING, Recipe, find_recipe
 from mgdn_edge.export.rounded_layers import (
     LAYERS,
     TENSORS,
@@ -37,10 +35,12 @@ from mgdn_edge.export.rounded_layers import (
     round_layers,
     round_weight,
 )
-from mgdn_edge.export.run_options import RunOptions
 from mgdn_edge.export.train import TrainingStoppedError, train
 from mgdn_edge.export.training_data import DataOptions
-from mgdn_edge.export.training_record import TrainingRecord, read_record
+from mgdn_edge.export.training_options import RunOptions
+from mgdn_edge.export.training_provenance import describe_record
+from mgdn_edge.export.training_recipes import FINE_TUNING, Recipe, find_recipe
+from mgdn_edge.export.training_record import TrainingRecord, read_training_record
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import open_bundle
@@ -64,7 +64,7 @@ def model() -> bytes:
 @pytest.fixture(scope="module")
 def ranges(model: bytes) -> Ranges:
     """Calibration's ranges on one drawn scene."""
-    observer = Observer(model)
+    observer = RangeObserver(model)
     observer.add(FramePair("scene", *SCENE))
     tensors = {name: found.finish() for name, found in observer.histograms.items()}
     return Ranges(NAME, tensors, (), "one scene")
@@ -88,7 +88,7 @@ def fuse(network: nn.Module) -> np.ndarray:
 def lower(model: bytes, ranges: Ranges) -> bytes:
     """The graph as `mgdn quantize --method minmax --target cpu` makes it."""
     graph = read_model(model)
-    clips = cut_discarded(graph, clip_tensors(ranges, Method("minmax"), "cpu"))
+    clips = cut_discarded(graph, clip_tensors(ranges, ClipMethod("minmax"), "cpu"))
     return lower_model(model, decide_nodes(graph), clips, "cpu")
 
 
@@ -169,7 +169,9 @@ def test_a_run_begins_with_trained_weights_repeats_and_resumes(
     tuning = FineTuning(ranges_file)
     record = run(data_root, whole, tuning)
     assert record.tuning == {"qat": ranges_digest(ranges), "start": file_digest(EDGE_WEIGHTS)}
-    assert describe_record(read_record(whole)).command.endswith("--seed 0 --qat ranges.json")
+    assert describe_record(read_training_record(whole)).command.endswith(
+        "--seed 0 --qat ranges.json"
+    )
     with pytest.raises(TrainingStoppedError):
         run(data_root, parts, tuning, stop=True)
     other = tmp_path / "other.json"
@@ -197,7 +199,7 @@ def test_what_cannot_be_fine_tuned_is_refused(
             begin_fine_tuning(MGDNEdge(), network, FineTuning(path))
 
     refused("unzip OUT.mgdn ranges.json", None)
-    refused("these are no ranges", b"{")
+    refused("these are not ranges", b"{")
     refused("--qat cannot fine-tune mgdn-ir, only mgdn-edge", ranges, "mgdn-ir")
     refused("holds mgdn-ir's", msgspec.structs.replace(ranges, network="mgdn-ir"))
     fewer = {name: each for name, each in ranges.tensors.items() if "blocks.1" not in name}

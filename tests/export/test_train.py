@@ -12,12 +12,12 @@ from support.progress import Told
 
 from mgdn_edge.export.losses import LossWeights
 from mgdn_edge.export.networks.edge import MGDNEdge
-from mgdn_edge.export.provenance import describe_record
-from mgdn_edge.export.recipes import RECIPES, Recipe, find_recipe, learning_rate
-from mgdn_edge.export.run_options import RunOptions
 from mgdn_edge.export.train import train
 from mgdn_edge.export.training_data import DataOptions
-from mgdn_edge.export.training_record import TrainingRecord, read_record
+from mgdn_edge.export.training_options import RunOptions
+from mgdn_edge.export.training_provenance import describe_record
+from mgdn_edge.export.training_recipes import RECIPES, Recipe, find_recipe, learning_rate
+from mgdn_edge.export.training_record import TrainingRecord, read_training_record
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
 
@@ -51,7 +51,7 @@ def test_the_loss_falls_and_the_checkpoint_loads(data_root: Path, tmp_path: Path
     assert told.steps == [("training", 1.0)] and told.parts == pytest.approx(0.995)
     network = MGDNEdge()
     network.load_state_dict(safetensors.torch.load_file(output))
-    assert read_record(output) == record
+    assert read_training_record(output) == record
     assert record.steps == 200
     assert sorted(record.digests) == ["a_ir.png", "a_vi.png", "b_ir.png", "b_vi.png"]
     assert record.recipe["weights"] == {"intensity": 1.0, "gradient": 2.0, "structure": 0.25}
@@ -160,10 +160,10 @@ def test_a_checkpoint_without_a_record_is_named(tmp_path: Path) -> None:
     bare = tmp_path / "bare.safetensors"
     safetensors.torch.save_file({"a": torch.zeros(1)}, bare)
     with pytest.raises(UserError, match="no training record"):
-        read_record(bare)
+        read_training_record(bare)
     bare.write_bytes(b"nonsense")
     with pytest.raises(UserError, match="not a readable"):
-        read_record(bare)
+        read_training_record(bare)
 
 
 def test_a_recipe_takes_other_steps_and_another_seed() -> None:

@@ -5,14 +5,14 @@ import safetensors.torch
 from support.progress import Told
 
 from mgdn_edge.cli import build_app
-from mgdn_edge.export import train as training
-from mgdn_edge.export.catalogue import EDGE_WEIGHTS
-from mgdn_edge.export.recipes import Recipe
+from mgdn_edge.export import train
+from mgdn_edge.export.network_catalogue import EDGE_WEIGHTS
 from mgdn_edge.export.rounded_layers import FineTuning
-from mgdn_edge.export.run_options import RunOptions
-from mgdn_edge.export.train import TrainingStoppedError, train
+from mgdn_edge.export.train import TrainingStoppedError
 from mgdn_edge.export.training_data import DataOptions
-from mgdn_edge.export.training_record import read_record
+from mgdn_edge.export.training_options import RunOptions
+from mgdn_edge.export.training_recipes import Recipe
+from mgdn_edge.export.training_record import read_training_record
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.machine.progress import SILENT
 
@@ -38,7 +38,7 @@ class StopAfter:
 
 def run(data_root, output, options=RunOptions(), *, progress=SILENT, **words):  # noqa: B008 - frozen
     data = DataOptions((str(data_root),))
-    return train(data, output, SMALL, options, progress=progress, **words)
+    return train.train(data, output, SMALL, options, progress=progress, **words)
 
 
 def stop(data_root, output, **words):
@@ -53,7 +53,7 @@ def files(folder):
 @pytest.fixture
 def no_work(monkeypatch):
     """Ends the test where data are read."""
-    monkeypatch.setattr(training, "read_training_data", lambda options: pytest.fail("it began"))
+    monkeypatch.setattr(train, "read_training_data", lambda options: pytest.fail("it began"))
 
 
 @pytest.mark.parametrize("name", ["out.safetensors", "out.png"])
@@ -85,7 +85,7 @@ def test_weights_and_picture_are_replaced_when_told_so(data_root, tmp_path):
     for name in ("out.safetensors", "out.png"):
         (tmp_path / name).write_text("theirs")
     record = run(data_root, tmp_path / "out.safetensors", overwrite=True)
-    assert read_record(tmp_path / "out.safetensors") == record
+    assert read_training_record(tmp_path / "out.safetensors") == record
     assert files(tmp_path)["out.png"].startswith(b"\x89PNG")
 
 
@@ -137,7 +137,7 @@ def test_a_run_that_goes_on_does_not_replace_weights_unasked(data_root, tmp_path
         run(data_root, tmp_path / "out.safetensors", RESUME)
     run(data_root, tmp_path / "out.safetensors", RESUME, overwrite=True)
     assert sorted(files(tmp_path)) == ["out.png", "out.safetensors"]
-    read_record(tmp_path / "out.safetensors")
+    read_training_record(tmp_path / "out.safetensors")
 
 
 def test_a_state_that_appears_meanwhile_stays_and_this_runs_is_beside_it(data_root, tmp_path):
@@ -174,7 +174,7 @@ def test_a_failed_picture_costs_no_training_and_is_told(data_root, tmp_path, fil
         run(data_root, tmp_path / "out.safetensors", ALWAYS)
     assert error.value.figures.steps == 4
     assert sorted(files(tmp_path)) == ["out.safetensors"]
-    assert read_record(tmp_path / "out.safetensors").steps == 4
+    assert read_training_record(tmp_path / "out.safetensors").steps == 4
 
 
 def test_a_failed_state_costs_no_training_and_is_noted(data_root, tmp_path, fill_disk):
@@ -197,7 +197,7 @@ def test_weights_that_cannot_be_written_leave_the_former_ones_and_the_state(
     assert files(tmp_path)["out.safetensors"] == b"theirs"
     fill_disk()
     run(data_root, tmp_path / "out.safetensors", RESUME, overwrite=True)
-    assert read_record(tmp_path / "out.safetensors").resumed == 1
+    assert read_training_record(tmp_path / "out.safetensors").resumed == 1
 
 
 def test_the_command_takes_the_option(data_root, tmp_path, no_work):

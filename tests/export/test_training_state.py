@@ -14,11 +14,11 @@ import safetensors
 import safetensors.torch
 import torch
 
-from mgdn_edge.export.recipes import Recipe
-from mgdn_edge.export.run_options import RunOptions
 from mgdn_edge.export.train import TrainingStoppedError, train
 from mgdn_edge.export.training_data import DataOptions
-from mgdn_edge.export.training_record import TrainingRecord, read_record
+from mgdn_edge.export.training_options import RunOptions
+from mgdn_edge.export.training_recipes import Recipe
+from mgdn_edge.export.training_record import TrainingRecord, read_training_record
 from mgdn_edge.export.training_state import STATE_KEY
 from mgdn_edge.runtime.errors import UserError
 
@@ -71,7 +71,7 @@ def assert_same_result(first: Path, second: Path) -> None:
     ours, theirs = (safetensors.torch.load_file(path) for path in (first, second))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    records = [msgspec.to_builtins(read_record(path)) for path in (first, second)]
+    records = [msgspec.to_builtins(read_training_record(path)) for path in (first, second)]
     for record in records:
         del record["cpu_seconds"], record["resumed"]
     assert records[0] == records[1]

@@ -133,7 +133,7 @@ def filter_with_onnxruntime(feature, kernel, kernel_size, upscale=1):
 def body_model(kernel_size, upscale, dtype):
     """ONNX bytes of one DynamicFilter node with its function body."""
     pytest.importorskip("onnx", reason="needs onnx: pip install onnx")
-    from mgdn_edge.export.function_body import single_filter
+    from mgdn_edge.export.dynamic_filter_body import single_filter
 
     return single_filter(kernel_size, upscale, dtype).SerializeToString()
 

@@ -7,8 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from mgdn_edge.plugins import native as native_library
-from mgdn_edge.plugins import reference
+from mgdn_edge.plugins import native, reference
 
 pytestmark = pytest.mark.native
 
@@ -24,9 +23,9 @@ def test_the_registered_operation_is_taken_over_the_function_body(
     build_filter_model, open_filter_model, case
 ):
     model = build_filter_model(3, 2, body="Neg")  # a body that would give the wrong result
-    (native,) = open_filter_model(model).run(None, case)
+    (fused,) = open_filter_model(model).run(None, case)
     expected = reference.dynamic_filter(case["feature"], case["kernel"], 3, 2)
-    np.testing.assert_allclose(native, expected, atol=1e-5)
+    np.testing.assert_allclose(fused, expected, atol=1e-5)
     (body,) = open_filter_model(model, registered=False).run(None, case)
     np.testing.assert_array_equal(body, -case["feature"])
 
@@ -119,7 +118,7 @@ def test_a_session_may_ask_for_the_filter_only(build_attention_model, build_filt
         options.log_severity_level = 4
         for entry in entries:
             options.add_session_config_entry(entry, "1")
-        options.register_custom_ops_library(str(native_library.find_library()))
+        options.register_custom_ops_library(str(native.find_library()))
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     bare = build_attention_model(2, 4, True)
@@ -212,7 +211,7 @@ def test_a_table_in_another_order_is_refused(
 def test_the_cuda_provider_runs_the_cuda_kernel(build_filter_model, k, s, dtype):
     onnxruntime = pytest.importorskip("onnxruntime")
     options = onnxruntime.SessionOptions()
-    options.register_custom_ops_library(str(native_library.find_library()))
+    options.register_custom_ops_library(str(native.find_library()))
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     model = build_filter_model(k, s, dtype is np.float16)
     session = onnxruntime.InferenceSession(model, options, ["CUDAExecutionProvider"])

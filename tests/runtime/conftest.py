@@ -17,13 +17,13 @@ from mgdn_edge.runtime.bundle.export_record import (
     WeightsProvenance,
     encode_export_record,
 )
+from mgdn_edge.runtime.bundle.fusion_spec import METADATA_KEY, FusionSpec, InputSpec, encode_spec
 from mgdn_edge.runtime.bundle.graph_facts import (
     GraphFacts,
     NodeFacts,
     TensorFacts,
     encode_graph_facts,
 )
-from mgdn_edge.runtime.bundle.spec import METADATA_KEY, FusionSpec, InputSpec, encode_spec
 
 TINY_SPEC = FusionSpec(
     network="tiny",

@@ -14,9 +14,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from mgdn_edge.runtime.doctor import examine_machine as doctor
+from mgdn_edge.runtime.doctor import examine_machine
 
-VARIABLE = doctor.TELEMETRY
+VARIABLE = examine_machine.TELEMETRY
 WHERE_THINGS_ARE = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
 UPLOAD_SECONDS = 12  # ONNX Runtime 1.32 looks its upload host up after nine
 
@@ -136,7 +136,7 @@ def test_what_the_user_chose_stands(images, value):
 @pytest.mark.parametrize("value", ["1", "true", " Yes", "on"])
 def test_doctor_says_it_is_off(monkeypatch, value):
     monkeypatch.setenv(VARIABLE, value)
-    (finding,) = doctor._telemetry()
+    (finding,) = examine_machine._telemetry()
     assert finding.state == "ok"
     assert finding.found == f"ONNX Runtime's telemetry off ({VARIABLE}={value})"
 

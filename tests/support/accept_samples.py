@@ -2,22 +2,24 @@
 
 import numpy as np
 
-from mgdn_edge.runtime.doctor.finding import Finding
+from mgdn_edge.runtime.doctor.doctor_report import Finding
 from mgdn_edge.runtime.machine.conditions import Conditions
-from mgdn_edge.runtime.measure.acceptance.clause import Clause
-from mgdn_edge.runtime.measure.acceptance.fidelity import Example, Fidelity
-from mgdn_edge.runtime.measure.acceptance.report import (
+from mgdn_edge.runtime.measure.acceptance.accept_result import (
     SCHEMA,
     AcceptReport,
-    Kept,
+    AcceptResult,
+    Example,
+    Fidelity,
+    Soak,
     SubjectParity,
+    Timing,
+    Window,
     judge,
 )
-from mgdn_edge.runtime.measure.acceptance.soak import Soak, Window
-from mgdn_edge.runtime.measure.acceptance.timing import Timing
-from mgdn_edge.runtime.measure.truth import TruthQuality
-from mgdn_edge.runtime.quality.gate import QualityFigures
+from mgdn_edge.runtime.measure.acceptance.verdict import Clause
+from mgdn_edge.runtime.measure.truth_quality import TruthQuality
 from mgdn_edge.runtime.quality.parity import Parity
+from mgdn_edge.runtime.quality.precision_verdict import QualityFigures
 from mgdn_edge.runtime.stream.latency import Percentiles
 
 BEFORE = Conditions("2 (MAXN)", (), {"gpu-thermal": 48.0}, {"oc1": 0}, {}, (), (0.2, 0.1, 0.1))
@@ -27,7 +29,7 @@ QUALITY = QualityFigures(4, 44.1, 41.0, "night 1", 0.998, 0.997, 0.001, {"en": 0
 LONG = "/home/someone/a-very-long-folder-name" + "/deeper" * 12
 
 
-def sample_acceptance() -> Kept:
+def sample_acceptance() -> AcceptResult:
     generator = np.random.default_rng(3)
     times = Percentiles(4.2, 4.9, 5.6, 9.1, 200, 10)
     parity = [
@@ -84,7 +86,7 @@ def sample_acceptance() -> Kept:
         soak=soak,
         versions={"mgdn-edge": "0.1.0", "tensorrt": "10.3.0"},
     )  # fmt: skip
-    return Kept(
+    return AcceptResult(
         judge(report),
         Example("int8", *planes),
         generator.integers(4_000_000, 6_000_000, 900, np.int64),

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 
 from mgdn_edge.runtime.alignment.measure.align import RigRequest, make_rig
-from mgdn_edge.runtime.alignment.measure.frames import FramePair
-from mgdn_edge.runtime.alignment.measure.measured import Measured, rows_of
+from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair
+from mgdn_edge.runtime.alignment.measure.measured_geometry import MeasuredGeometry, rows_of
 from mgdn_edge.runtime.picture.colour import JPEG_TAGS
 from mgdn_edge.runtime.picture.frame import VisibleFrame
 
@@ -15,14 +15,16 @@ def visible_frame(y, chroma=None, subsampling=(1, 1)):
 
 
 def frame_pair(visible_size, infrared_size, seed=0):
-    """Random pictures of (width, height) sizes."""
+    """Random pictures of (height, width) sizes."""
     draw = np.random.default_rng(seed)
-    visible = draw.integers(0, 256, visible_size[::-1], np.uint8)
-    return FramePair(visible_frame(visible), draw.integers(0, 256, infrared_size[::-1], np.uint8))
+    visible = draw.integers(0, 256, visible_size, np.uint8)
+    return AlignmentPair(visible_frame(visible), draw.integers(0, 256, infrared_size, np.uint8))
 
 
 def rig_for(homography, visible_size, infrared_size, **request):
-    measured = Measured("points", rows_of(np.asarray(homography, float)), 0.5, "4 points", 4)
+    measured = MeasuredGeometry(
+        "points", rows_of(np.asarray(homography, float)), 0.5, "4 points", 4
+    )
     return make_rig(measured, frame_pair(visible_size, infrared_size), RigRequest(**request))
 
 

@@ -10,9 +10,9 @@ import cv2
 from rich.console import Console
 
 from mgdn_edge.runtime.bundle.archive import encode_archive
-from mgdn_edge.runtime.bundle.description import print_manifest
 from mgdn_edge.runtime.bundle.manifest import encode_manifest, listed_files
 from mgdn_edge.runtime.bundle.onnx_file import rewrite_model
+from mgdn_edge.runtime.bundle.print_manifest import print_manifest
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession

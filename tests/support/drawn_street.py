@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from mgdn_edge.runtime.synthetic.options import parse_rig
 from mgdn_edge.runtime.synthetic.rig import Rig
+from mgdn_edge.runtime.synthetic.rig_options import parse_rig
 
 FRAMES = 150
 

@@ -10,7 +10,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from mgdn_edge.export.function_body import OPERATOR
+from mgdn_edge.export.dynamic_filter_body import OPERATOR
 from mgdn_edge.runtime.measure.timing_loop import draw_pair
 
 # Exponentials and sums over a frame need float32, Resize's scales are float32 in any graph.

@@ -1,1 +1,1 @@
-"""What a rig file says, and the remapping of frames by it."""
+"""A rig file, and the remapping of frames by it."""

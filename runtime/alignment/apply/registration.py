@@ -15,12 +15,12 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from mgdn_edge.runtime.alignment.apply.remap import Alignment, Size
+from mgdn_edge.runtime.alignment.apply.remap import Alignment
 from mgdn_edge.runtime.alignment.apply.rig_file import read_rig
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.pairing.pairs import Pair
-from mgdn_edge.runtime.picture.frame import InfraredFrame, Plane, VisibleFrame
+from mgdn_edge.runtime.picture.frame import InfraredFrame, Plane, Size, VisibleFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ class RigGrid:
 
     def size_of(self, pair: Pair) -> Size:
         """The rig's working (height, width); UserError unless the rig is of these cameras."""
-        alignment, felt = self._newest(), pair.infrared.plane.shape
-        alignment.check_sizes(pair.size, (felt[0], felt[1]))
+        alignment, (height, width) = self._newest(), pair.infrared.plane.shape
+        alignment.check_sizes(pair.size, (height, width))
         return alignment.size
 
     def register(self, pair: Pair, visible: Plane, infrared: Plane) -> RegisteredPair:

@@ -15,10 +15,9 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.alignment.apply.rig_file import CameraModel, CameraRig, Matrix
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane, VisibleFrame
+from mgdn_edge.runtime.picture.frame import InfraredPlane, Plane, Size, VisibleFrame
 
 Maps = tuple[cv2.typing.MatLike, cv2.typing.MatLike]  # OpenCV's fixed-point form
-Size = tuple[int, int]
 
 
 class Alignment:
@@ -36,19 +35,19 @@ class Alignment:
     ) -> None:
         self.rig = rig
         self.homography = rig.homography(distance_m) if homography is None else homography
-        self.size = (rig.working_size[1], rig.working_size[0])
+        self.size = rig.working_size
         left, top, width, height = rig.view
         self._rows, self._columns = slice(top, top + height), slice(left, left + width)
         self._to_working = working_from_visible(rig)
         self._visible_maps: dict[tuple[int, int], Maps] = {}
         # A plain remap reads 4 pixels a sample: a larger picture is averaged down first.
         self._shrink = shrink_factor(rig, self.homography)
-        shrunk = tuple(-(-side // self._shrink) for side in rig.infrared.size)
+        height, width = (-(-side // self._shrink) for side in rig.infrared.size)
+        self._shrunk: Size = (height, width)
         infrared_maps = lens_maps(
             rig.infrared, self._to_working @ self.homography, self.size, 1 / self._shrink
         )
         self._infrared_maps = cv2.convertMaps(*infrared_maps, cv2.CV_16SC2)
-        self._shrunk: Size = (shrunk[0], shrunk[1])
         outside = _outside(*infrared_maps, self._shrunk)
         self._outside = outside if outside.any() else None
 
@@ -63,11 +62,11 @@ class Alignment:
             ("visible", visible, self.rig.visible),
             ("infrared", infrared, self.rig.infrared),
         ):
-            wanted = (camera.size[1], camera.size[0])
-            if got != wanted:
+            if got != camera.size:
+                height, width = camera.size
                 raise UserError(
                     f"{name} is {got[1]}x{got[0]}, the rig was measured with "
-                    f"{wanted[1]}x{wanted[0]}; give the recordings it belongs to, or measure "
+                    f"{width}x{height}; give the recordings it belongs to, or measure "
                     "this pair: mgdn align VISIBLE INFRARED RIG.toml"
                 )
 
@@ -88,7 +87,7 @@ class Alignment:
         source = np.asarray(plane, np.uint8)
         if self._shrink > 1:
             source = np.asarray(
-                cv2.resize(source, self._shrunk, interpolation=cv2.INTER_AREA), np.uint8
+                cv2.resize(source, self._shrunk[::-1], interpolation=cv2.INTER_AREA), np.uint8
             )
         mapped = cv2.remap(
             source,
@@ -140,7 +139,7 @@ class Alignment:
 def working_from_visible(rig: CameraRig) -> Matrix:
     """(3, 3): visible pixels -> working pixels. Pixel edges map to pixel edges."""
     left, top, width, height = rig.view
-    across, down = rig.working_size[0] / width, rig.working_size[1] / height
+    across, down = rig.working_size[1] / width, rig.working_size[0] / height
     return np.array(
         [
             [across, 0, (0.5 - left) * across - 0.5],
@@ -152,7 +151,8 @@ def working_from_visible(rig: CameraRig) -> Matrix:
 
 def shrink_factor(rig: CameraRig, homography: Matrix) -> int:
     """Infrared pixels a working pixel spans at the picture's middle, whole, at least 1."""
-    middle = np.array([rig.infrared.size[0] / 2, rig.infrared.size[1] / 2, 1])
+    height, width = rig.infrared.size
+    middle = np.array([width / 2, height / 2, 1])
     matrix = working_from_visible(rig) @ homography
     x, y, w = matrix @ middle
     slope = (matrix[:2, :2] * w - np.outer([x, y], matrix[2, :2])) / w**2
@@ -199,7 +199,7 @@ def lens_maps(
 def _outside(
     columns: npt.NDArray[np.float32], rows: npt.NDArray[np.float32], size: Size
 ) -> npt.NDArray[np.bool_]:
-    """Where the maps leave a picture of (width, height) ``size``, to half a pixel."""
-    width, height = size
+    """Where the maps leave a picture of ``size``, to half a pixel."""
+    height, width = size
     inside = (columns >= -0.5) & (columns <= width - 0.5) & (rows >= -0.5) & (rows <= height - 0.5)
     return ~inside

@@ -1,7 +1,7 @@
-"""The rig file: how two cameras lie to each other, as TOML a person can read and edit.
+"""The rig file: how infrared lies on the visible picture, as TOML a person can read and edit.
 
-Pixels are counted from 0 at the centre of the first one; sizes are (width, height) as in the
-file. A homography takes infrared pixels to visible pixels, both free of lens distortion where
+Pixels are counted from 0 at the centre of the first one. The file has widths before heights. A
+homography takes infrared pixels to visible pixels, both free of lens distortion where
 the rig states any. See ``runtime/alignment/apply/rig_text.py`` for the file as written.
 """
 
@@ -16,25 +16,31 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.picture.frame import Size
 
 SCHEMA = "mgdn.rig/1"
 LARGEST_SIDE = 16384
 
 Matrix = npt.NDArray[np.float64]
-Method = Literal["points", "target", "automatic"]
+AlignmentMethod = Literal["points", "target", "automatic"]
 Area = Literal["fill", "crop"]
 Rows = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 
 
 class CameraModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """(width, height) in pixels; optionally the pinhole matrix and lens distortion.
+    """Pixels, the file's ``size``; optionally the pinhole matrix and lens distortion.
 
     ``distortion`` is k1, k2, p1, p2, k3 of OpenCV's model and needs ``matrix``.
     """
 
-    size: tuple[int, int]
+    width_height: tuple[int, int] = msgspec.field(name="size")
     matrix: Rows | None = None
     distortion: tuple[float, float, float, float, float] | None = None
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of the camera's picture."""
+        return self.width_height[::-1]
 
 
 class PlaneHomography(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -70,15 +76,15 @@ class CameraRig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     """Two cameras and the picture made of them.
 
     ``view`` is the part of the visible picture shown, (left, top, width, height) in whole
-    visible pixels; ``working_size`` the (width, height) it becomes. ``area`` says what the view
-    was chosen for: "fill" shows all and leaves visible alone where infrared does not reach,
-    "crop" shows only where both see.
+    visible pixels; ``working_width_height`` what it becomes, the file's ``working_size``. ``area``
+    says what the view was chosen for: "fill" shows all and leaves visible alone where infrared does
+    not reach, "crop" shows only where both see.
     """
 
     schema: str
-    method: Method
+    method: AlignmentMethod
     area: Area
-    working_size: tuple[int, int]
+    working_width_height: tuple[int, int] = msgspec.field(name="working_size")
     view: tuple[int, int, int, int]
     visible: CameraModel
     infrared: CameraModel
@@ -86,6 +92,11 @@ class CameraRig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     quality: Quality
     clock_offset_ms: float = 0.0
     pose: Pose | None = None
+
+    @property
+    def working_size(self) -> Size:
+        """(height, width) of the fused picture."""
+        return self.working_width_height[::-1]
 
     def homography(self, distance_m: float | None = None) -> Matrix:
         """(3, 3) float64 infrared -> visible pixels for things ``distance_m`` metres away.
@@ -152,13 +163,15 @@ def find_fault(rig: CameraRig) -> str | None:
     """What makes a rig unusable, or None."""
     if rig.schema != SCHEMA:
         return f"schema is {rig.schema!r}, this version reads {SCHEMA!r}"
-    named = {"working_size": rig.working_size, "visible.size": rig.visible.size}
-    named["infrared.size"] = rig.infrared.size
-    for name, size in named.items():
-        if not all(1 <= side <= LARGEST_SIDE for side in size):
-            return f"{name} {list(size)} is no picture size"
+    for name, width_height in (
+        ("working_size", rig.working_width_height),
+        ("visible.size", rig.visible.width_height),
+        ("infrared.size", rig.infrared.width_height),
+    ):
+        if not all(1 <= side <= LARGEST_SIDE for side in width_height):
+            return f"{name} {list(width_height)} is not the size of a picture"
     left, top, width, height = rig.view
-    within = left + width <= rig.visible.size[0] and top + height <= rig.visible.size[1]
+    within = left + width <= rig.visible.size[1] and top + height <= rig.visible.size[0]
     if min(left, top) < 0 or min(width, height) < 1 or not within:
         return f"view {list(rig.view)} is not inside the visible picture"
     if not rig.plane:
@@ -177,11 +190,11 @@ def find_fault(rig: CameraRig) -> str | None:
     return None
 
 
-def is_usable(homography: Matrix, size: tuple[int, int]) -> bool:
-    """Whether it maps the whole picture of ``size`` (width, height) to the near side."""
+def is_usable(homography: Matrix, size: Size) -> bool:
+    """Whether it maps the whole picture of ``size`` to the near side."""
     if homography.shape != (3, 3) or not np.isfinite(homography).all():
         return False
-    width, height = size
+    height, width = size
     corners = np.array([[-0.5, -0.5, 1], [width, -0.5, 1], [-0.5, height, 1], [width, height, 1]])
     depth = corners @ homography[2]
     positive = bool((depth > 1e-6).all()) or bool((depth < -1e-6).all())

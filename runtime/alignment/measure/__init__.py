@@ -1,1 +1,1 @@
-"""How two cameras lie to each other, measured: scene, points, clicks, targets."""
+"""How infrared lies on visible, measured: scene, points, clicks, targets."""

@@ -8,38 +8,39 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from mgdn_edge.runtime.alignment.apply.choose_view import choose_view, covered_share
 from mgdn_edge.runtime.alignment.apply.rig_file import (
     SCHEMA,
+    AlignmentMethod,
     Area,
     CameraModel,
     CameraRig,
     Matrix,
-    Method,
     PlaneHomography,
     Quality,
     find_fault,
     read_rig,
 )
 from mgdn_edge.runtime.alignment.apply.rig_text import rig_text
-from mgdn_edge.runtime.alignment.apply.view import choose_view, covered_share
-from mgdn_edge.runtime.alignment.measure.frames import FramePair, read_pairs
-from mgdn_edge.runtime.alignment.measure.measured import Measured, homography_rows
+from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair, read_alignment_pairs
+from mgdn_edge.runtime.alignment.measure.measured_geometry import MeasuredGeometry, homography_rows
 from mgdn_edge.runtime.alignment.measure.overlay import encode_overlay
-from mgdn_edge.runtime.alignment.measure.points import fit_points, read_points
+from mgdn_edge.runtime.alignment.measure.point_pairs import fit_points, read_points
 from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
+from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.whole_file import Outputs, Overwrite, RunFile, beside
 
 
 class RigRequest(msgspec.Struct, frozen=True):
-    """What the rig is wanted for: area, working (width, height), distance in metres.
+    """What the rig is for: area, size of the fused picture, distance in metres.
 
     ``add`` keeps the rig there is and adds the homography of this distance.
     """
 
     area: Area = "fill"
-    working_size: tuple[int, int] | None = None
+    working_size: Size | None = None
     distance_m: float | None = None
     add: bool = False
 
@@ -56,8 +57,8 @@ class AlignReport(msgspec.Struct, frozen=True):
     schema: str
     rig: str
     overlay: str
-    method: Method
-    working_size: tuple[int, int]
+    method: AlignmentMethod
+    working_width_height: tuple[int, int] = msgspec.field(name="working_size")
     view: tuple[int, int, int, int]
     error_px: float
     error_from: str
@@ -84,7 +85,7 @@ def align_by_points(
 ) -> AlignReport:
     """Recordings, rig file to write, file of point pairs -> what was written."""
     files = RigFiles(output, [*source_files(visible, infrared), points], request, overwrite)
-    pairs = read_pairs(visible, infrared, infrared_options, 1)
+    pairs = read_alignment_pairs(visible, infrared, infrared_options, 1)
     return finish(files, pairs, measure_points(*read_points(points)), request)
 
 
@@ -106,7 +107,7 @@ def align_by_scene(
     """
     files = RigFiles(output, source_files(visible, infrared), request, overwrite)
     progress.begin("comparing the two pictures")
-    pairs = read_pairs(visible, infrared, infrared_options, frames)
+    pairs = read_alignment_pairs(visible, infrared, infrared_options, frames)
     return finish(files, pairs, measure_scene(pairs), request)
 
 
@@ -128,17 +129,17 @@ def align_by_target(
     parsed = parse_target(target)
     files = RigFiles(output, source_files(visible, infrared), request, overwrite)
     progress.begin("looking for the target")
-    pairs = read_pairs(visible, infrared, infrared_options, frames)
+    pairs = read_alignment_pairs(visible, infrared, infrared_options, frames)
     return finish(files, pairs, measure_target(pairs, parsed), request)
 
 
-def measure_scene(pairs: list[FramePair]) -> Measured:
-    """Frames over time -> Measured; raises UserError "not aligned: ..."."""
+def measure_scene(pairs: list[AlignmentPair]) -> MeasuredGeometry:
+    """Frames over time -> MeasuredGeometry; raises UserError "not aligned: ..."."""
     from mgdn_edge.runtime.alignment.measure.automatic import align_frames
 
     found = align_frames([(pair.visible.y, pair.infrared) for pair in pairs])
     evidence = found.evidence
-    return Measured(
+    return MeasuredGeometry(
         method="automatic",
         homography=homography_rows(found.homography),
         error_px=found.error_px,
@@ -148,13 +149,13 @@ def measure_scene(pairs: list[FramePair]) -> Measured:
     )
 
 
-def measure_points(visible: Matrix, infrared: Matrix) -> Measured:
-    """(N, 2) visible, (N, 2) infrared pixels -> Measured; raises UserError."""
+def measure_points(visible: Matrix, infrared: Matrix) -> MeasuredGeometry:
+    """(N, 2) visible, (N, 2) infrared pixels -> MeasuredGeometry; raises UserError."""
     fit = fit_points(visible, infrared)
     notes = [
         f"point {index + 1} does not fit the others and was left out" for index in fit.outliers
     ]
-    return Measured(
+    return MeasuredGeometry(
         method="points",
         homography=homography_rows(fit.homography),
         error_px=fit.error_px,
@@ -178,7 +179,7 @@ class RigFiles:
     ) -> None:
         """Claim them; UserError where one cannot be written, or there is no rig to add to."""
         outputs = Outputs(inputs, overwrite)
-        # The picture of the rig that is added to was made with it; points are somebody's work.
+        # The picture of the rig that is added to was made with it; the points are a person's work.
         self.rig = RunFile(outputs.claim(output, "RIG", ".toml", updates=request.add))
         self.overlay = RunFile(outputs.claim(output.with_suffix(".png"), "RIG", ours=request.add))
         self.points: RunFile | None = None
@@ -189,7 +190,7 @@ class RigFiles:
 
 
 def finish(
-    files: RigFiles, pairs: list[FramePair], measured: Measured, request: RigRequest
+    files: RigFiles, pairs: list[AlignmentPair], measured: MeasuredGeometry, request: RigRequest
 ) -> AlignReport:
     """Choose the view, write the rig and its overlay, report."""
     rig = make_rig(measured, pairs[0], request)
@@ -205,7 +206,7 @@ def finish(
         rig=str(output),
         overlay=str(overlay),
         method=rig.method,
-        working_size=rig.working_size,
+        working_width_height=rig.working_width_height,
         view=rig.view,
         error_px=rig.quality.error_px,
         error_from=rig.quality.error_from,
@@ -219,7 +220,9 @@ def finish(
 def with_plane(rig: CameraRig, new: CameraRig) -> CameraRig:
     """``rig`` with the plane of ``new``, instead of its own for that distance."""
     if (rig.visible.size, rig.infrared.size) != (new.visible.size, new.infrared.size):
-        raise UserError("--add needs the rig of these cameras, whose picture sizes it was made for")
+        raise UserError(
+            "--add needs a rig of these cameras; this one is for pictures of other sizes"
+        )
     if rig.pose is not None:
         raise UserError("this rig has a pose, which serves every distance; leave --add out")
     (plane,) = new.plane
@@ -227,10 +230,10 @@ def with_plane(rig: CameraRig, new: CameraRig) -> CameraRig:
     return msgspec.structs.replace(rig, plane=(*kept, plane))
 
 
-def make_rig(measured: Measured, pair: FramePair, request: RigRequest) -> CameraRig:
+def make_rig(measured: MeasuredGeometry, pair: AlignmentPair, request: RigRequest) -> CameraRig:
     """A measurement of cameras that take frames like ``pair`` -> the rig; raises UserError."""
-    visible_size = (pair.visible.y.shape[1], pair.visible.y.shape[0])
-    infrared_size = (pair.infrared.shape[1], pair.infrared.shape[0])
+    (height, width), (infrared_height, infrared_width) = pair.visible.y.shape, pair.infrared.shape
+    visible_size, infrared_size = (height, width), (infrared_height, infrared_width)
     homography = np.array(measured.homography)
     view, working = choose_view(
         homography, visible_size, infrared_size, request.area, request.working_size
@@ -240,10 +243,10 @@ def make_rig(measured: Measured, pair: FramePair, request: RigRequest) -> Camera
         schema=SCHEMA,
         method=measured.method,
         area=request.area,
-        working_size=working,
+        working_width_height=working[::-1],
         view=view,
-        visible=measured.visible or CameraModel(visible_size),
-        infrared=measured.infrared or CameraModel(infrared_size),
+        visible=measured.visible or CameraModel(visible_size[::-1]),
+        infrared=measured.infrared or CameraModel(infrared_size[::-1]),
         plane=(PlaneHomography(measured.homography, request.distance_m),),
         pose=measured.pose,
         quality=Quality(

@@ -1,6 +1,6 @@
 """Automatic alignment from what both cameras happen to see, or an honest refusal.
 
-1. Coarse candidates over zoom, turn and shift (coarse.py), refined a little (refine.py) and
+1. Coarse candidates over zoom, turn and shift (coarse_search.py), refined a little (refine.py) and
    ranked by their correlation.
 2. The best is refined at two resolutions.
 3. Four observations say whether to believe it (``Evidence``); a logistic model fitted on pairs
@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.alignment.apply.rig_file import Matrix
-from mgdn_edge.runtime.alignment.measure.coarse import (
-    Candidate,
+from mgdn_edge.runtime.alignment.measure.coarse_search import (
+    CoarsePlacement,
     Images,
     corner_distance,
     search_candidates,
 )
-from mgdn_edge.runtime.alignment.measure.features import direction_field, real_part_mask
+from mgdn_edge.runtime.alignment.measure.edge_directions import direction_field, real_part_mask
 from mgdn_edge.runtime.alignment.measure.refine import Answer, Level, answer_votes
 from mgdn_edge.runtime.errors import UserError
 
@@ -112,7 +112,7 @@ def align_frames(frames: Images) -> Found:
     return found
 
 
-OR_POINTS = "or show points yourself: --points FILE or --click"
+OR_POINTS = "or give points yourself: --points FILE or --click"
 
 
 def find_alignment(frames: Images) -> Found | None:
@@ -162,7 +162,7 @@ def field_strength(picture: npt.NDArray[np.uint8]) -> float:
     return float(np.sqrt((field**2).sum(2)).mean())
 
 
-def _rank(level: Level, candidates: list[Candidate]) -> list[tuple[float, Matrix]]:
+def _rank(level: Level, candidates: list[CoarsePlacement]) -> list[tuple[float, Matrix]]:
     ranked = []
     for candidate in candidates:
         homography = candidate.homography

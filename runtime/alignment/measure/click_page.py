@@ -1,6 +1,6 @@
 """A local page to click point pairs on: both pictures beside each other, a fit after each pair.
 
-The server listens on this machine only, under a path nobody else knows, until the rig is saved
+The server listens on this machine only, under a path that cannot be guessed, until the rig is saved
 or Ctrl-C. What is served is one page with everything inside it.
 """
 
@@ -26,9 +26,9 @@ from mgdn_edge.runtime.alignment.measure.align import (
     make_rig,
     measure_points,
 )
-from mgdn_edge.runtime.alignment.measure.frames import FramePair, read_pairs
+from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair, read_alignment_pairs
 from mgdn_edge.runtime.alignment.measure.overlay import draw_overlay
-from mgdn_edge.runtime.alignment.measure.points import COLUMNS
+from mgdn_edge.runtime.alignment.measure.point_pairs import COLUMNS
 from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.extras import require_extra
@@ -44,7 +44,7 @@ TEMPLATE = Path(__file__).parent / "templates" / "click.html"
 MOST_BYTES = 100_000  # of a request: a thousand points
 MOST_POINTS = 1000
 
-Point = tuple[float, float, float, float]
+PointPair = tuple[float, float, float, float]
 
 
 class ClickSession:
@@ -53,7 +53,7 @@ class ClickSession:
     ``failure`` is why the rig was saved without its overlay or points.
     """
 
-    def __init__(self, pair: FramePair, files: RigFiles, request: RigRequest) -> None:
+    def __init__(self, pair: AlignmentPair, files: RigFiles, request: RigRequest) -> None:
         self._pair, self._files, self._request = pair, files, request
         self.report: AlignReport | None = None
         self.failure: UserError | None = None
@@ -69,7 +69,7 @@ class ClickSession:
         # In a script element "</" would end it; base64 and numbers hold none.
         return page.replace("/*PICTURES*/", json.dumps(values))
 
-    def fit(self, points: list[Point]) -> dict[str, Any]:
+    def fit(self, points: list[PointPair]) -> dict[str, Any]:
         """Points -> homography, error, outliers, overlay; raises UserError."""
         visible, infrared = _columns(points)
         measured = measure_points(visible, infrared)
@@ -83,7 +83,7 @@ class ClickSession:
             "overlay": _data_url(draw_overlay(rig, self._pair)),
         }
 
-    def save(self, points: list[Point]) -> AlignReport:
+    def save(self, points: list[PointPair]) -> AlignReport:
         """Write the rig, its overlay and the points beside it; raises UserError."""
         try:
             self.report = self._save(points)
@@ -93,7 +93,7 @@ class ClickSession:
         self.failure = None
         return self.report
 
-    def _save(self, points: list[Point]) -> AlignReport:
+    def _save(self, points: list[PointPair]) -> AlignReport:
         visible, infrared = _columns(points)
         measured = measure_points(visible, infrared)
         report = finish(self._files, [self._pair], measured, self._request)
@@ -104,7 +104,7 @@ class ClickSession:
         return report
 
 
-def build_app(session: ClickSession, path: str) -> Starlette:
+def build_click_app(session: ClickSession, path: str) -> Starlette:
     """The application of one session, everything under ``/path``."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
@@ -114,7 +114,7 @@ def build_app(session: ClickSession, path: str) -> Starlette:
     async def page(request: Request) -> Response:
         return HTMLResponse(session.page())
 
-    def answering(work: Callable[[list[Point]], Any], *, last: bool) -> Any:  # noqa: ANN401
+    def answering(work: Callable[[list[PointPair]], Any], *, last: bool) -> Any:  # noqa: ANN401
         async def answer(request: Request) -> Response:
             body = b""
             async for part in request.stream():
@@ -122,7 +122,7 @@ def build_app(session: ClickSession, path: str) -> Starlette:
                 if len(body) > MOST_BYTES:
                     return JSONResponse({"error": "too many points"}, 413)
             try:
-                points = msgspec.json.decode(body, type=list[Point])[:MOST_POINTS]
+                points = msgspec.json.decode(body, type=list[PointPair])[:MOST_POINTS]
                 done = await run_in_threadpool(work, points)
             except (msgspec.DecodeError, UserError) as error:
                 return JSONResponse({"error": str(error)}, 422)
@@ -160,9 +160,11 @@ def align_by_clicks(
     import uvicorn
 
     files = RigFiles(output, source_files(visible, infrared), request, overwrite, clicks=True)
-    session = ClickSession(read_pairs(visible, infrared, infrared_options, 1)[0], files, request)
+    session = ClickSession(
+        read_alignment_pairs(visible, infrared, infrared_options, 1)[0], files, request
+    )
     path = secrets.token_urlsafe(12)
-    config = uvicorn.Config(build_app(session, path), log_level="warning", lifespan="off")
+    config = uvicorn.Config(build_click_app(session, path), log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
 
     def stop() -> None:
@@ -186,14 +188,14 @@ def align_by_clicks(
     return session.report
 
 
-def _columns(points: list[Point]) -> tuple[Any, Any]:
+def _columns(points: list[PointPair]) -> tuple[Any, Any]:
     values = np.array(points, np.float64).reshape(-1, 4)
     if not np.isfinite(values).all():
         raise UserError("a point is not a number; click it again")
     return values[:, :2], values[:, 2:]
 
 
-def _colour(pair: FramePair) -> Pixels:
+def _colour(pair: AlignmentPair) -> Pixels:
     visible = pair.visible
     planes = np.empty((*visible.y.shape, 3), np.uint8)
     planes[:, :, 0] = visible.y

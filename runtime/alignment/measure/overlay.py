@@ -7,13 +7,13 @@ import numpy as np
 
 from mgdn_edge.runtime.alignment.apply.remap import Alignment
 from mgdn_edge.runtime.alignment.apply.rig_file import CameraRig
-from mgdn_edge.runtime.alignment.measure.frames import FramePair
+from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair
 from mgdn_edge.runtime.picture.colour import Pixels
 
 SQUARES = 8  # across the wider side
 
 
-def draw_overlay(rig: CameraRig, pair: FramePair) -> Pixels:
+def draw_overlay(rig: CameraRig, pair: AlignmentPair) -> Pixels:
     """(H, 2 W, 3) uint8 BGR: infrared red over visible cyan, and both as a checkerboard.
 
     Edges that meet are grey on the left and unbroken on the right.
@@ -31,6 +31,6 @@ def draw_overlay(rig: CameraRig, pair: FramePair) -> Pixels:
     return np.asarray(both, np.uint8)
 
 
-def encode_overlay(rig: CameraRig, pair: FramePair) -> bytes:
+def encode_overlay(rig: CameraRig, pair: AlignmentPair) -> bytes:
     """The overlay as a PNG file."""
     return cv2.imencode(".png", draw_overlay(rig, pair))[1].tobytes()

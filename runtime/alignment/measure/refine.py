@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.alignment.apply.rig_file import Matrix
-from mgdn_edge.runtime.alignment.measure.coarse import CELL, Images, scaling
-from mgdn_edge.runtime.alignment.measure.features import (
+from mgdn_edge.runtime.alignment.measure.coarse_search import CELL, Images, scaling
+from mgdn_edge.runtime.alignment.measure.edge_directions import (
     Field,
-    Mask,
+    SoftMask,
     direction_field,
     real_part_mask,
 )
 
-Floats = npt.NDArray[np.float64]
+Float64s = npt.NDArray[np.float64]
 
 PARTS = 14  # along the longer side of the shared area
 PART_SIZE = 0.22  # of that side
@@ -42,9 +42,9 @@ class Votes:
     square pixels, ``radius`` how far was looked.
     """
 
-    centres: Floats
-    shifts: Floats
-    information: Floats
+    centres: Float64s
+    shifts: Float64s
+    information: Float64s
     radius: float
 
 
@@ -57,7 +57,7 @@ class Level:
         self.size = tuple(max(8, round(side * self.scale)) for side in visible.shape)
         self.to_level = scaling(self.scale)
         self._frames = frames
-        self._fields: list[tuple[Field, Mask]] = []
+        self._fields: list[tuple[Field, SoftMask]] = []
         for picture, _ in frames:
             small = cv2.resize(picture, self.size[::-1], interpolation=cv2.INTER_AREA)
             mask = cv2.resize(
@@ -66,7 +66,7 @@ class Level:
             known = (np.asarray(mask) > 0.99).astype(np.float32)
             self._fields.append((direction_field(np.asarray(small, np.float32), known), known))
 
-    def warped(self, homography: Matrix) -> list[tuple[Field, Mask]]:
+    def warped(self, homography: Matrix) -> list[tuple[Field, SoftMask]]:
         """Infrared fields of every frame on this level's visible grid."""
         matrix = self.to_level @ homography
         fields = []
@@ -88,14 +88,16 @@ class Level:
     def score(self, homography: Matrix) -> float:
         """Correlation over the shared area, in standard deviations from chance."""
         total = 0.0
-        for (ours, known), (theirs, covered) in zip(
+        for (visible, known), (infrared, covered) in zip(
             self._fields, self.warped(homography), strict=True
         ):
             shared = known * covered
             overlap = float(shared.sum())
-            energy = float(((ours**2).sum(2) * shared).sum() * ((theirs**2).sum(2) * shared).sum())
+            energy = float(
+                ((visible**2).sum(2) * shared).sum() * ((infrared**2).sum(2) * shared).sum()
+            )
             if overlap > 0 and energy > 0:
-                product = float(((ours * theirs).sum(2) * shared).sum())
+                product = float(((visible * infrared).sum(2) * shared).sum())
                 total += product / np.sqrt(energy) * np.sqrt(overlap / CELL)
         return total / float(np.sqrt(len(self._fields)))
 
@@ -138,12 +140,12 @@ class Level:
 
     def _vote(
         self,
-        warped: list[tuple[Field, Mask]],
+        warped: list[tuple[Field, SoftMask]],
         top: int,
         left: int,
         side: int,
         radius: int,
-    ) -> tuple[list[float], Floats] | None:
+    ) -> tuple[list[float], Float64s] | None:
         total = None
         height, width = self.size
         y0, y1 = max(0, top - radius), min(height, top + side + radius)
@@ -159,12 +161,12 @@ class Level:
                     np.ascontiguousarray(template[:, :, channel]),
                     cv2.TM_CCORR,
                 )
-            ours = cv2.integral((window**2).sum(2))
+            sums = cv2.integral((window**2).sum(2))
             energy = (
-                ours[side:, side:]
-                - ours[:-side, side:]
-                - ours[side:, :-side]
-                + ours[:-side, :-side]
+                sums[side:, side:]
+                - sums[:-side, side:]
+                - sums[side:, :-side]
+                + sums[:-side, :-side]
             )
             floor = 0.002 * side * side
             surface /= np.sqrt((energy + floor) * (float((template**2).sum()) + floor))
@@ -180,7 +182,7 @@ class Level:
         return [column + x0 - left, row + y0 - top], curvature * min(contrast / 4, 1.0)
 
 
-def _peak(surface: Floats) -> tuple[float, float, Floats, float] | None:
+def _peak(surface: Float64s) -> tuple[float, float, Float64s, float] | None:
     """Correlations -> (column, row) of the best to a fraction, its negative curvature (2, 2) and
     its height; None where it is on the border or nothing correlates.
     """
@@ -217,7 +219,7 @@ class Answer:
     """A homography that answers the votes; Tukey's ``weights`` (N,) 0..1 say which it heeds."""
 
     homography: Matrix
-    weights: Floats
+    weights: Float64s
 
 
 def answer_votes(
@@ -250,7 +252,7 @@ def answer_votes(
     prior += np.eye(8) * 1e-6
     norms = np.trace(votes.information, axis1=1, axis2=2)
     information = votes.information / max(float(np.median(norms[use])), 1e-9)
-    weights: Floats = use.astype(np.float64)
+    weights: Float64s = use.astype(np.float64)
     solution = np.zeros(8)
     # From generous to strict: the start is only a similarity near the truth.
     for spread in np.geomspace(max(votes.radius, limit), limit, 10):
@@ -269,7 +271,9 @@ def answer_votes(
     return Answer(np.asarray(updated / updated[2, 2]), weights)
 
 
-def _residuals(design: Floats, solution: Floats, shifts: Floats, information: Floats) -> Floats:
+def _residuals(
+    design: Float64s, solution: Float64s, shifts: Float64s, information: Float64s
+) -> Float64s:
     off = shifts - design @ solution
     # Along an edge a part knows nothing; its error there is not its fault.
     strength = np.maximum(np.trace(information, axis1=1, axis2=2) / 2, 1e-9)
@@ -277,7 +281,7 @@ def _residuals(design: Floats, solution: Floats, shifts: Floats, information: Fl
     return np.asarray(np.sqrt(np.maximum(square, 0)))
 
 
-def _design(places: Floats) -> Floats:
+def _design(places: Float64s) -> Float64s:
     """(N, 2) in half widths -> (N, 2, 8)."""
     u, v = places.T
     design = np.zeros((len(places), 2, 8))

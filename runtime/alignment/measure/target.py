@@ -23,9 +23,13 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
     is_usable,
     plane_homography,
 )
-from mgdn_edge.runtime.alignment.measure.frames import FramePair
-from mgdn_edge.runtime.alignment.measure.measured import Measured, homography_rows, rows_of
-from mgdn_edge.runtime.alignment.measure.points import Points, fit_points, transfer_errors
+from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair
+from mgdn_edge.runtime.alignment.measure.measured_geometry import (
+    MeasuredGeometry,
+    homography_rows,
+    rows_of,
+)
+from mgdn_edge.runtime.alignment.measure.point_pairs import Points, fit_points, transfer_errors
 from mgdn_edge.runtime.errors import UserError
 
 FEWEST_VIEWS = 6  # for lenses and pose; fewer leave distortion and focal length undecided
@@ -36,11 +40,11 @@ WORST_REPROJECTION = 3.0  # pixels
 
 MOST_CORNERS = 300  # in one fit of a homography, which tries each without the others
 
-Floats = npt.NDArray[np.float32]
+Float32s = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Target:
+class AlignmentTarget:
     """Inner corners (board) or circles, columns before rows, ``pitch_m`` metres apart if known."""
 
     kind: Literal["board", "circles"]
@@ -49,24 +53,24 @@ class Target:
     pitch_m: float | None
 
     @property
-    def places(self) -> Floats:
+    def places(self) -> Float32s:
         """(N, 3) float32 metres on the target, row by row."""
         rows, columns = np.mgrid[: self.rows, : self.columns]
         flat = np.stack([columns.ravel(), rows.ravel(), np.zeros(rows.size)], 1)
         return (flat * (self.pitch_m or 1.0)).astype(np.float32)
 
 
-def parse_target(text: str) -> Target:
-    """KIND:COLUMNSxROWS[:MILLIMETRES] -> Target; raises UserError for anything else."""
+def parse_target(text: str) -> AlignmentTarget:
+    """KIND:COLUMNSxROWS[:MILLIMETRES] -> AlignmentTarget; raises UserError for anything else."""
     found = re.fullmatch(r"(board|circles):(\d{1,2})x(\d{1,2})(?::(\d+(?:\.\d+)?))?", text)
     if found is None or min(int(found[2]), int(found[3])) < 3 or float(found[4] or 1) <= 0:
-        raise UserError(f"--target {text} is no target with 3 or more a side; {WANTED}")
+        raise UserError(f"--target {text} is not a target with 3 or more points a side; {WANTED}")
     kind: Literal["board", "circles"] = "board" if found[1] == "board" else "circles"
     pitch = float(found[4]) / 1000 if found[4] else None
-    return Target(kind, int(found[2]), int(found[3]), pitch)
+    return AlignmentTarget(kind, int(found[2]), int(found[3]), pitch)
 
 
-def find_target(image: npt.NDArray[np.uint8], target: Target) -> Points | None:
+def find_target(image: npt.NDArray[np.uint8], target: AlignmentTarget) -> Points | None:
     """(H, W) uint8 -> (N, 2) pixels of the target's corners or centres, or None."""
     factor = max(1, -(-SMALL // max(min(image.shape), 1))) if min(image.shape) < SMALL else 1
     factor = min(factor, 8)
@@ -80,7 +84,7 @@ def find_target(image: npt.NDArray[np.uint8], target: Target) -> Points | None:
     return None
 
 
-def _find(picture: npt.NDArray[np.uint8], target: Target) -> Points | None:
+def _find(picture: npt.NDArray[np.uint8], target: AlignmentTarget) -> Points | None:
     shape = (target.columns, target.rows)
     if target.kind == "board":
         flags = cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_ACCURACY
@@ -92,8 +96,8 @@ def _find(picture: npt.NDArray[np.uint8], target: Target) -> Points | None:
     return np.asarray(corners, np.float64).reshape(-1, 2)
 
 
-def measure_target(pairs: list[FramePair], target: Target) -> Measured:
-    """Frames of a target held at several places -> Measured; raises UserError."""
+def measure_target(pairs: list[AlignmentPair], target: AlignmentTarget) -> MeasuredGeometry:
+    """Frames of a target held at several places -> MeasuredGeometry; raises UserError."""
     views = []
     for pair in pairs:
         visible = find_target(pair.visible.y, target)
@@ -104,12 +108,12 @@ def measure_target(pairs: list[FramePair], target: Target) -> Measured:
         raise UserError(
             f"not aligned: no frame of {len(pairs)} shows the whole {target.kind} of "
             f"{target.columns}x{target.rows} to both cameras; heat it, hold it larger and still, "
-            "count inner corners, or show points: --points FILE"
+            "count inner corners, or give points: --points FILE"
         )
-    seen = np.concatenate([visible for visible, _ in views])
-    there = np.concatenate([infrared for _, infrared in views])
-    some = slice(None, None, -(-len(seen) // MOST_CORNERS))
-    fit = fit_points(seen[some], there[some])
+    visible = np.concatenate([points for points, _ in views])
+    infrared = np.concatenate([points for _, points in views])
+    some = slice(None, None, -(-len(visible) // MOST_CORNERS))
+    fit = fit_points(visible[some], infrared[some])
     notes = [f"the target was found by both cameras in {len(views)} of {len(pairs)} frames"]
     if target.pitch_m is None or len(views) < FEWEST_VIEWS:
         if target.pitch_m is not None:
@@ -117,19 +121,19 @@ def measure_target(pairs: list[FramePair], target: Target) -> Measured:
                 f"lenses and pose need {FEWEST_VIEWS} views of it, tilted and all over the "
                 "picture: this is the homography of its distance alone"
             )
-        errors = transfer_errors(fit.homography, seen, there)
-        return Measured(
+        errors = transfer_errors(fit.homography, visible, infrared)
+        return MeasuredGeometry(
             method="target",
             homography=homography_rows(fit.homography),
             error_px=float(np.mean(errors)),
-            error_from=f"{len(seen)} corners in {len(views)} frames",
-            evidence=len(seen),
+            error_from=f"{len(visible)} corners in {len(views)} frames",
+            evidence=len(visible),
             notes=notes,
         )
     return _calibrate(pairs[0], views, target, notes)
 
 
-def same_order(visible: Points, infrared: Points, target: Target) -> Points:
+def same_order(visible: Points, infrared: Points, target: AlignmentTarget) -> Points:
     """The infrared points in the visible ones' order: a board turned by 180 degrees looks alike.
 
     Cameras of one rig are turned against each other by less than a quarter.
@@ -141,8 +145,11 @@ def same_order(visible: Points, infrared: Points, target: Target) -> Points:
 
 
 def _calibrate(
-    pair: FramePair, views: list[tuple[Points, Points]], target: Target, notes: list[str]
-) -> Measured:
+    pair: AlignmentPair,
+    views: list[tuple[Points, Points]],
+    target: AlignmentTarget,
+    notes: list[str],
+) -> MeasuredGeometry:
     places = [target.places for _ in views]
     shapes = (pair.visible.y.shape, pair.infrared.shape)
     models: list[tuple[Matrix, Matrix]] = []
@@ -157,14 +164,14 @@ def _calibrate(
         lens = np.asarray(distortion, np.float64).ravel()[:5]
         models.append((np.asarray(matrix, np.float64), lens))
         errors.append(float(error))
-    seen, there = (
+    visible_corners, infrared_corners = (
         [view[camera].astype(np.float32).reshape(-1, 1, 2) for view in views] for camera in (0, 1)
     )
     # From infrared to visible: X_v = R X_i + T.
     found = cv2.stereoCalibrate(
         places,
-        there,
-        seen,
+        infrared_corners,
+        visible_corners,
         models[1][0],
         models[1][1],
         models[0][0],
@@ -176,10 +183,10 @@ def _calibrate(
     pose = Pose(
         rows_of(np.asarray(turn, np.float64)), (float(shift[0]), float(shift[1]), float(shift[2]))
     )
-    distance = _mean_distance(there, places, models[1])
+    distance = _mean_distance(infrared_corners, places, models[1])
     visible, infrared = (
-        CameraModel((int(size[1]), int(size[0])), rows_of(matrix), _coefficients(lens))
-        for size, (matrix, lens) in zip(shapes, models, strict=True)
+        CameraModel((int(width), int(height)), rows_of(matrix), _coefficients(lens))
+        for (height, width), (matrix, lens) in zip(shapes, models, strict=True)
     )
     assert visible.matrix is not None and infrared.matrix is not None
     homography = plane_homography(visible.matrix, infrared.matrix, pose, distance)
@@ -192,7 +199,7 @@ def _calibrate(
         f"lenses and pose calibrated to {errors[0]:.2f} and {errors[1]:.2f} px; the rig is set "
         f"for {distance:.2f} m, the target's mean distance: mgdn fuse --distance METRES changes it"
     )
-    return Measured(
+    return MeasuredGeometry(
         method="target",
         homography=homography_rows(homography),
         error_px=error,
@@ -211,12 +218,12 @@ def _coefficients(lens: Matrix) -> tuple[float, float, float, float, float]:
 
 
 def _mean_distance(
-    corners: list[Floats], places: list[Floats], model: tuple[Matrix, Matrix]
+    corners: list[Float32s], places: list[Float32s], model: tuple[Matrix, Matrix]
 ) -> float:
     """Mean distance in metres of the target from the infrared camera, along its axis."""
     distances = []
-    for seen, flat in zip(corners, places, strict=True):
-        _, turn, shift = cv2.solvePnP(flat, seen, *model)
+    for found, flat in zip(corners, places, strict=True):
+        _, turn, shift = cv2.solvePnP(flat, found, *model)
         middle = cv2.Rodrigues(turn)[0] @ flat.mean(0) + shift.ravel()
         distances.append(float(middle[2]))
     return float(np.mean(distances))

@@ -1,6 +1,6 @@
 """with_password: a camera's password, from a file or the environment, into its address.
 
-Arguments stand in the process list for everybody; the file and the environment do not.
+Everyone can read arguments in the process list; the file and the environment do not.
 """
 
 from __future__ import annotations

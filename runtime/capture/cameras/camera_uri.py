@@ -8,13 +8,14 @@ from fractions import Fraction
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.picture.frame import Size
 
 
 @dataclass(frozen=True)
 class CameraOptions:
     """``size`` (height, width), ``fps`` and ``format`` asked of a camera; None: its own choice."""
 
-    size: tuple[int, int] | None = None
+    size: Size | None = None
     fps: Fraction | None = None
     format: str | None = None
     loop: bool = False
@@ -39,10 +40,10 @@ def parse_options(uri: str, query: str, known: tuple[str, ...]) -> CameraOptions
     return CameraOptions(**values)  # type: ignore[arg-type]
 
 
-def _size(uri: str, text: str) -> tuple[int, int]:
+def _size(uri: str, text: str) -> Size:
     found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
     if found is None:
-        raise UserError(f"{uri}: size={text} is not WIDTHxHEIGHT; such as size=640x480")
+        raise UserError(f"{uri}: size={text} is not WIDTHxHEIGHT, such as size=640x480")
     return int(found[2]), int(found[1])
 
 
@@ -52,7 +53,7 @@ def _fps(uri: str, text: str) -> Fraction:
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not 0 < rate <= 1000:
-        raise UserError(f"{uri}: fps={text} is no frame rate; such as fps=25 or fps=30000/1001")
+        raise UserError(f"{uri}: fps={text} is not a frame rate, such as fps=25 or fps=30000/1001")
     return rate.limit_denominator(10_000)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from mgdn_edge.runtime.capture.cameras.camera_uri import parse_options, split_uri
 from mgdn_edge.runtime.capture.cameras.pixel_buffers import FOURCC, BufferDecoder
 from mgdn_edge.runtime.capture.clocks import live_clock
-from mgdn_edge.runtime.capture.frames.raw import RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw_frame import RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo
 from mgdn_edge.runtime.secrets.redaction import redact
@@ -59,9 +59,9 @@ class GstreamerReader(Reader):
             )
         except self._error as error:
             reason = str(getattr(error, "message", error))
-        if reason:  # raised out here, so that GStreamer's own error, with its text, is no context
+        if reason:  # raised out here, so that GStreamer's own error is not shown as its context
             raise UserError(
-                f"{uri} is no pipeline ({reason}); try it: gst-launch-1.0 {pipeline} ! fakesink"
+                f"{uri} is not a pipeline ({reason}); try it: gst-launch-1.0 {pipeline} ! fakesink"
             )
         self._sink = self._pipeline.get_by_name("mgdn")
         self._pipeline.set_state(gst.State.PLAYING)

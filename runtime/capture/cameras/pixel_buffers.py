@@ -9,7 +9,7 @@ import numpy.typing as npt
 from mgdn_edge.runtime.capture.frames.planes import Planes, frame_planes
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.colour import MATRIX_BT470BG
-from mgdn_edge.runtime.picture.frame import ColourTags
+from mgdn_edge.runtime.picture.frame import ColourTags, Size
 
 # V4L2 fourcc and GStreamer's name of each layout that is read, the cheapest for us first.
 FOURCC = {
@@ -32,7 +32,7 @@ class BufferDecoder:
     luma (0: no padding). Raises UserError for a format that is not read.
     """
 
-    def __init__(self, name: str, size: tuple[int, int], stride: int = 0) -> None:
+    def __init__(self, name: str, size: Size, stride: int = 0) -> None:
         if name not in FOURCC:
             raise UserError(
                 f"camera format {name} is not read; choose one of {', '.join(sorted(set(FOURCC)))} "

@@ -15,7 +15,7 @@ from mgdn_edge.runtime.capture.clocks import live_clock
 from mgdn_edge.runtime.capture.clocks.arrival_clock import ArrivalClock
 from mgdn_edge.runtime.capture.files.video import ns_from_ticks
 from mgdn_edge.runtime.capture.frames.planes import frame_planes
-from mgdn_edge.runtime.capture.frames.raw import RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw_frame import RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo
 from mgdn_edge.runtime.secrets.redaction import redact
@@ -31,7 +31,7 @@ SENDER_CLOCK: Literal["prft"] = "prft"  # FFmpeg: AVProducerReferenceTime, from 
 
 
 class RtspReader(Reader):
-    """One RTSP stream. Connects when made; raises UserError where nobody answers.
+    """One RTSP stream. Connects when made; raises UserError where no camera answers.
 
     A stream that ends or stalls is connected again, with pauses of up to five seconds, until it
     is interrupted. Frames are stamped by the camera's sender reports where it sends them and its

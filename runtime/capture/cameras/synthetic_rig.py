@@ -11,7 +11,7 @@ from collections.abc import Generator
 from fractions import Fraction
 from typing import Literal
 
-from mgdn_edge.runtime.capture.frames.raw import RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw_frame import RawFrame, Reader
 from mgdn_edge.runtime.picture.frame import ColourTags, SourceInfo
 from mgdn_edge.runtime.synthetic.rig import open_rig
 

@@ -12,14 +12,14 @@ from typing import Any, Protocol
 from mgdn_edge.runtime.capture.cameras.camera_uri import CameraOptions, parse_options, split_uri
 from mgdn_edge.runtime.capture.cameras.pixel_buffers import FOURCC, BufferDecoder
 from mgdn_edge.runtime.capture.clocks import live_clock
-from mgdn_edge.runtime.capture.frames.raw import Camera, RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw_frame import Band, RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.picture.frame import SourceInfo
+from mgdn_edge.runtime.picture.frame import Size, SourceInfo
 
 MICROSECOND = Fraction(1, 1_000_000)
 NS = 1_000_000_000
 # What a camera is asked for, best first: no decompression, then what keeps most of the picture.
-PREFERRED: dict[Camera, tuple[str, ...]] = {
+PREFERRED: dict[Band, tuple[str, ...]] = {
     "visible": ("NV12", "YUYV", "I420", "MJPG", "GREY"),
     "infrared": ("Y16", "GREY", "YUYV", "NV12", "I420", "MJPG"),
 }
@@ -39,7 +39,7 @@ class Capture(Protocol):
     """An open camera, its format set. ``formats`` are V4L2 names it offers."""
 
     format: str
-    size: tuple[int, int]
+    size: Size
     stride: int
     fps: Fraction | None
 
@@ -109,7 +109,7 @@ def choose_format(
         if name in offered:
             return name
     raise UserError(
-        f"{path} offers {', '.join(sorted(offered)) or 'no format that is read'}, "
+        f"{path} offers {', '.join(sorted(offered)) or 'no format that mgdn reads'}, "
         f"wanted {' or '.join(wanted)}; choose with ?format="
     )
 
@@ -117,9 +117,7 @@ def choose_format(
 class V4l2Reader(Reader):
     """``v4l2:///dev/videoN?size=640x480&fps=30&format=Y16``, opened when made."""
 
-    def __init__(
-        self, uri: str, camera: Camera, open_capture: OpenCapture = LinuxpyCapture
-    ) -> None:
+    def __init__(self, uri: str, camera: Band, open_capture: OpenCapture = LinuxpyCapture) -> None:
         parts = split_uri(uri)
         options = parse_options(uri, parts.query, ("size", "fps", "format"))
         if parts.netloc or not parts.path.startswith("/"):

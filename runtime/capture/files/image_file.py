@@ -14,7 +14,7 @@ from mgdn_edge.runtime.capture.files.radiometric import is_radiometric, read_rad
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.png_chunks import PNG_SIGNATURE, walk_chunks
 
-Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+DecodedImage = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 READ_SUFFIXES = (*IMAGE_SUFFIXES, ".pgm", ".npy")
@@ -36,7 +36,7 @@ def is_image(path: Path) -> bool:
         return file.read(8).startswith(SIGNATURES)
 
 
-def read_image(path: Path, *, thermal: bool = False) -> Image:
+def read_image(path: Path, *, thermal: bool = False) -> DecodedImage:
     """Image file -> (H, W) or (H, W, 3) BGR, uint8 or uint16; alpha dropped.
 
     ``thermal`` takes the temperatures of a FLIR radiometric JPEG, (H, W) uint16 hundredths of a
@@ -65,18 +65,20 @@ def read_image(path: Path, *, thermal: bool = False) -> Image:
     return pixels
 
 
-def _decode_npy(data: bytes) -> Image | None:
+def _decode_npy(data: bytes) -> DecodedImage | None:
     try:
         stored = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError):
         return None
     if not isinstance(stored, np.ndarray) or stored.ndim not in (2, 3) or stored.size == 0:
         return None
-    native: Image = np.ascontiguousarray(stored.astype(stored.dtype.newbyteorder("="), copy=False))
+    native: DecodedImage = np.ascontiguousarray(
+        stored.astype(stored.dtype.newbyteorder("="), copy=False)
+    )
     return native
 
 
-def _decode(data: bytes) -> Image | None:
+def _decode(data: bytes) -> DecodedImage | None:
     if not data:
         return None
     # Our error says what is wrong; OpenCV's own lines on stderr would only repeat it.
@@ -84,7 +86,7 @@ def _decode(data: bytes) -> Image | None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         flags = cv2.IMREAD_UNCHANGED
-        decoded: Image | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)  # type: ignore[assignment]
+        decoded: DecodedImage | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)  # type: ignore[assignment]
     except cv2.error:
         return None
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mgdn_edge.runtime.capture.files.image_file import READ_SUFFIXES, read_image
-from mgdn_edge.runtime.capture.frames.raw import RawFrame, Reader, Samples
+from mgdn_edge.runtime.capture.frames.raw_frame import RawFrame, Reader, Samples
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.colour import JPEG_TAGS, ycbcr_from_bgr
 from mgdn_edge.runtime.picture.frame import SourceInfo

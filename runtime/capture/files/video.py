@@ -10,7 +10,7 @@ import av
 
 from mgdn_edge.runtime.capture.files.local_media import open_media
 from mgdn_edge.runtime.capture.frames.planes import frame_planes
-from mgdn_edge.runtime.capture.frames.raw import RawFrame, Reader
+from mgdn_edge.runtime.capture.frames.raw_frame import RawFrame, Reader
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.frame import SourceInfo
 

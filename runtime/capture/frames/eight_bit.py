@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mgdn_edge.runtime.capture.frames.raw import RawFrame, Samples
+from mgdn_edge.runtime.capture.frames.raw_frame import RawFrame, Samples
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.picture.colour import NEUTRAL
 from mgdn_edge.runtime.picture.frame import InfraredFrame, Plane, VisibleFrame

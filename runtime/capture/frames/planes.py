@@ -7,7 +7,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from mgdn_edge.runtime.capture.frames.raw import Samples
+from mgdn_edge.runtime.capture.frames.raw_frame import Samples
 from mgdn_edge.runtime.picture.colour import MATRIX_BT470BG
 from mgdn_edge.runtime.picture.frame import ColourTags
 

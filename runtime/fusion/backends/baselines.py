@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, Session, Size, Slot
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, Session, Slot
+from mgdn_edge.runtime.picture.frame import Plane, Size
 
 FloatPlane = npt.NDArray[np.float32]
 FuseInto = Callable[[Plane, Plane, Plane], object]
@@ -52,10 +52,14 @@ def fuse_laplacian(visible: Plane, infrared: Plane, fused: Plane) -> None:
     visible_levels, visible_base = _laplacian_pyramid(visible, level_count)
     infrared_levels, infrared_base = _laplacian_pyramid(infrared, level_count)
     result = np.asarray(cv2.max(visible_base, infrared_base), dtype=np.int16)
-    for ours, theirs in zip(reversed(visible_levels), reversed(infrared_levels), strict=True):
-        result = _pyramid_up(result, ours.shape)
-        np.copyto(ours, theirs, where=np.abs(theirs) > np.abs(ours))
-        cv2.add(result, ours, dst=result)
+    for visible_level, infrared_level in zip(
+        reversed(visible_levels), reversed(infrared_levels), strict=True
+    ):
+        result = _pyramid_up(result, visible_level.shape)
+        np.copyto(
+            visible_level, infrared_level, where=np.abs(infrared_level) > np.abs(visible_level)
+        )
+        cv2.add(result, visible_level, dst=result)
     np.clip(result, 0, 255, out=fused, casting="unsafe")
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import onnxruntime
 
-MOST_NAMED = 6  # operators on the CPU; more would be a list nobody reads
+MOST_NAMED = 6  # operators on the CPU; more would be too long to read
 COPIES = ("MemcpyToHost", "MemcpyFromHost")
 KERNEL = "_kernel_time"  # the event of a node's work, beside those of its preparation
 CUDA_PROVIDER = "CUDAExecutionProvider"
@@ -46,9 +46,9 @@ def describe_placement(events: Iterable[Mapping[str, Any]]) -> str:
     copies = sum(node["op_name"] in COPIES for node in nodes)
     work = [node for node in nodes if node["op_name"] not in COPIES]
     elsewhere = Counter(node["op_name"] for node in work if node["provider"] != CUDA_PROVIDER)
-    told = f"{len(work) - elsewhere.total()} on the GPU"
+    text = f"{len(work) - elsewhere.total()} on the GPU"
     if elsewhere:
         named = [f"{count} {name}" for name, count in elsewhere.most_common(MOST_NAMED)]
         more = ["…"] * (len(elsewhere) > MOST_NAMED)
-        told += f", {elsewhere.total()} on the CPU ({', '.join(named + more)})"
-    return f"{told}, {copies} copies between them" if copies else told
+        text += f", {elsewhere.total()} on the CPU ({', '.join(named + more)})"
+    return f"{text}, {copies} copies between them" if copies else text

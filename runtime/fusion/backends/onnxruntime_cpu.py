@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mgdn_edge.plugins.native import NativeLibraryError, find_library, load_library
+from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.bundle.spec import FusionSpec
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
     FILTER_OPERATION,
@@ -29,16 +29,10 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
     load_graph,
     runtime_errors,
 )
-from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
-from mgdn_edge.runtime.fusion.contract.session import (
-    MIN_SLOTS,
-    FilterImplementation,
-    Session,
-    Size,
-    Slot,
-)
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice, FilterImplementation
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, Session, Slot
 from mgdn_edge.runtime.fusion.contract.variant_choice import static_size
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane, Size
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -76,7 +70,7 @@ class OnnxRuntimeSession(Session):
         filter: FilterChoice | None = None,
         trace: Path | None = None,
     ) -> None:
-        """Open verified ONNX bytes; UserError where they are no frame graph of ``spec``.
+        """Open verified ONNX bytes; UserError where they are not a frame graph of ``spec``.
 
         ``threads`` is the number of CPU threads one frame is spread over; None takes every CPU
         this process may use. ``filter`` "native" needs the native DynamicFilter, "body" runs the
@@ -109,7 +103,7 @@ class OnnxRuntimeSession(Session):
         if bound is None:
             bound = self._bound[slot] = self._bind(slot)
         planes = (slot.visible, slot.infrared, slot.fused)
-        if any(ours is not theirs for ours, theirs in zip(bound.planes, planes, strict=True)):
+        if any(known is not plane for known, plane in zip(bound.planes, planes, strict=True)):
             raise RuntimeError("a slot's views were replaced; write into them: slot.visible[:] = y")
         slot.pending = self._worker.submit(self._run, slot, bound.binding)
 

@@ -23,9 +23,9 @@ from mgdn_edge.plugins.native import (
     cuda_architectures,
     find_library,
 )
+from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
-from mgdn_edge.runtime.bundle.spec import FusionSpec
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.backends.node_placement import (
     CUDA_PROVIDER,
@@ -43,13 +43,14 @@ from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import (
     load_graph,
     runtime_errors,
 )
-from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
-from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, FilterImplementation, Size
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice, FilterImplementation
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS
 from mgdn_edge.runtime.fusion.contract.variant_choice import static_size
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
 from mgdn_edge.runtime.fusion.cuda.memory import MemoryKind
 from mgdn_edge.runtime.fusion.cuda.session import MEASURED_SIZE, CudaSession
 from mgdn_edge.runtime.fusion.cuda.slot_work import Addresses
+from mgdn_edge.runtime.picture.frame import Size
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -88,7 +89,7 @@ class OnnxRuntimeCudaSession(CudaSession):
         slots: int = MIN_SLOTS,
         memory: MemoryKind | None = None,
     ) -> None:
-        """Open verified ONNX bytes; UserError where they are no frame graph of ``spec``.
+        """Open verified ONNX bytes; UserError where they are not a frame graph of ``spec``.
 
         DeviceError where the CUDA provider is not there or does not start. ``filter``
         "native" needs the CUDA kernel of DynamicFilter, "body" runs the function body, None takes

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mgdn_edge.runtime.bundle.fusion_spec import METADATA_KEY, FusionSpec, decode_spec
 from mgdn_edge.runtime.bundle.onnx_file import rewrite_model
-from mgdn_edge.runtime.bundle.spec import METADATA_KEY, FusionSpec, decode_spec
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.contract.session import Size
+from mgdn_edge.runtime.picture.frame import Size
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -1,7 +1,7 @@
 """TensorRT: a serialized engine -> a session. Engines are built elsewhere, on this device.
 
 An engine takes and returns the frame graph's planes, (1, 1, H, W) uint8 of one size. An engine is
-code: whoever calls this has built it here or verified it.
+code: callers have built it here or verified it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, FilterImplementation, Size
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterImplementation
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
 from mgdn_edge.runtime.fusion.cuda.memory import MemoryKind
 from mgdn_edge.runtime.fusion.cuda.session import CudaSession
 from mgdn_edge.runtime.fusion.cuda.slot_work import Addresses
+from mgdn_edge.runtime.picture.frame import Size
 
 BACKEND = "tensorrt"
 OLDEST = (10, 3)  # JetPack 6.1's
@@ -178,13 +180,13 @@ def start_runtime(tensorrt: ModuleType, log: ErrorLog) -> Any:  # noqa: ANN401 -
 
 def tensorrt_error(log: ErrorLog, what: str, advice: str) -> DeviceError:
     """One sentence with what TensorRT said first, which is then forgotten."""
-    said = f" ({log.errors[0]})" if log.errors else ""
+    message = f" ({log.errors[0]})" if log.errors else ""
     log.errors.clear()
-    return DeviceError(f"{what}{said}; {advice}")
+    return DeviceError(f"{what}{message}; {advice}")
 
 
 def read_size(tensorrt: ModuleType, engine: DeserializedEngine) -> Size:
-    """(height, width) of an engine's planes; DeviceError where it is no frame graph's engine."""
+    """(height, width) of an engine's planes; DeviceError where it is not a frame graph's engine."""
     inputs = {"visible", "infrared"}
     found = {}
     for index in range(engine.num_io_tensors):
@@ -203,8 +205,8 @@ def read_size(tensorrt: ModuleType, engine: DeserializedEngine) -> Size:
         (shape,) = shapes
         if len(shape) == 4 and shape[:2] == (1, 1) and min(shape) > 0:
             return shape[2], shape[3]
-    told = ", ".join(f"{name} {list(shape)}" for name, (_, shape) in sorted(found.items()))
+    text = ", ".join(f"{name} {list(shape)}" for name, (_, shape) in sorted(found.items()))
     raise DeviceError(
-        f"the engine takes and returns {told or 'nothing'}; visible, infrared and fused "
+        f"the engine takes and returns {text or 'nothing'}; visible, infrared and fused "
         f"are needed, uint8 (1, 1, H, W) of one size in device memory; {REBUILD}"
     )

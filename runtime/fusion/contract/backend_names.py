@@ -14,6 +14,7 @@ BACKENDS = (DEFAULT_BACKEND, CUDA_BACKEND, TENSORRT_BACKEND)
 
 # What computes DynamicFilter: our own operation, or the standard operators of its function body.
 FilterChoice = Literal["native", "body"]
+FilterImplementation = Literal["native", "function body"]  # what was found to compute it
 
 
 def check_backends(backend: str, fallback: str | None, threads: int | None) -> None:

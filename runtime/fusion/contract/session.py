@@ -18,15 +18,14 @@ import queue
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterImplementation
+from mgdn_edge.runtime.picture.frame import Plane, Size
 
-Size = tuple[int, int]
-FilterImplementation = Literal["native", "function body"]
 MIN_SLOTS = 2  # one being filled or read while the other is being computed
 
 
@@ -87,6 +86,8 @@ class Session(ABC):
     backend: str
     variant: str
     precision: str
+    # True where every picture gets its own brightness scale, so that a clip would flicker.
+    stills_only = False
     # What computes DynamicFilter, None where the network has none.
     filter_implementation: FilterImplementation | None = None
 

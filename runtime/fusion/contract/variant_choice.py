@@ -6,8 +6,8 @@ from mgdn_edge.runtime.bundle.export_record import ExportedModel
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.backend_names import DEFAULT_BACKEND
-from mgdn_edge.runtime.fusion.contract.session import Size
-from mgdn_edge.runtime.machine.processor import processor_class
+from mgdn_edge.runtime.machine.processor_class import processor_class
+from mgdn_edge.runtime.picture.frame import Size
 
 
 def choose_variant(

@@ -142,7 +142,7 @@ class Cuda:
         return int(self._call("map memory", self._api.cudaHostGetDevicePointer(host_address, 0)))
 
     def pointer_facts(self, address: int) -> PointerFacts:
-        """What kind of memory an address of somebody else's is."""
+        """What kind of memory a foreign address is."""
         facts = self._call("look at a pointer", self._api.cudaPointerGetAttributes(address))
         types = self._api.cudaMemoryType
         kinds: dict[Any, PointerKind] = {

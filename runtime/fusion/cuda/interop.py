@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple, SupportsInt
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.cuda.calls import LEGACY_STREAM, Cuda
+from mgdn_edge.runtime.picture.frame import Size
 
 STREAM_ATTRIBUTES = ("cuda_stream", "ptr", "handle")  # torch; CuPy; PyCUDA and numba
 READABLE = ("device", "managed", "host")  # host memory the GPU sees has a device address
@@ -90,7 +90,7 @@ def stream_handle(stream: object) -> int:
 
 
 def _reach(cuda: Cuda, name: str, address: int) -> int:
-    """The address by which our GPU reaches somebody's memory."""
+    """The address by which our GPU reaches a caller's memory."""
     if not address:
         raise UserError(f"{name} has no memory (its address is 0)")
     facts = cuda.pointer_facts(address)

@@ -15,9 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane, Size
 
 MemoryKind = Literal["pinned", "mapped"]
 

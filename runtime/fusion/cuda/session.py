@@ -22,12 +22,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from mgdn_edge.runtime.errors import DeviceError, UserError
-from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, Session, Size, Slot
+from mgdn_edge.runtime.fusion.contract.session import MIN_SLOTS, Session, Slot
 from mgdn_edge.runtime.fusion.cuda.calls import Cuda, CudaError
 from mgdn_edge.runtime.fusion.cuda.interop import read_device_plane, stream_handle
 from mgdn_edge.runtime.fusion.cuda.memory import MemoryKind, allocate_plane
 from mgdn_edge.runtime.fusion.cuda.slot_work import Addresses, DeviceTimes, PendingFrame, SlotWork
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.picture.frame import Plane, Size
 
 WARMUP_FRAMES, MEASURED_FRAMES = 3, 10
 MEASURED_SIZE = (480, 640)  # of networks that take any size
@@ -186,14 +186,14 @@ class CudaSession(Session):
                         f"{size[1]}x{size[0]}; all three must have one size"
                     )
             self.check_size(size)
-            theirs = None if stream is None else stream_handle(stream)
-            streams = (theirs, *(plane.stream for plane in planes))
+            callers = None if stream is None else stream_handle(stream)
+            streams = (callers, *(plane.stream for plane in planes))
             before = {each for each in streams if each is not None}
             addresses = Addresses(*(plane.address for plane in planes))
-            entered = self.run_soon(lambda: self._exchange_frame(size, addresses, before, theirs))
+            entered = self.run_soon(lambda: self._exchange_frame(size, addresses, before, callers))
             if entered is not None:
                 entered.result()
-            if theirs is None:
+            if callers is None:
                 self._cuda.wait_on_host(self._exchange[1])
 
     def close(self) -> None:
@@ -209,7 +209,7 @@ class CudaSession(Session):
                 for stream in self._streams:
                     self._cuda.synchronize(stream)
             except CudaError:
-                # Whoever collects the frame that was lost is told.
+                # The error is raised where the lost frame is collected.
                 if not self._cuda.lost:
                     raise
             self.release_network()
@@ -246,7 +246,7 @@ class CudaSession(Session):
                 cuda.record(work.done, self._copy_out)
 
     def _exchange_frame(
-        self, size: Size, addresses: Addresses, before: set[int], theirs: int | None
+        self, size: Size, addresses: Addresses, before: set[int], callers: int | None
     ) -> None:
         cuda, (entry, exit_) = self._cuda, self._exchange
         with cuda.current():
@@ -255,8 +255,8 @@ class CudaSession(Session):
                 cuda.wait(self.stream, entry)
             self.enqueue(size, addresses)
             cuda.record(exit_, self.stream)
-            if theirs is not None:
-                cuda.wait(theirs, exit_)
+            if callers is not None:
+                cuda.wait(callers, exit_)
 
     def _warm_up(self, work: SlotWork) -> None:
         """Run the network once, as it sets up lazily; then capture it, or say why it cannot be."""

@@ -74,7 +74,7 @@ class SlotWork:
     def holds(self, slot: Slot) -> bool:
         """Whether the slot's views are still those that were handed out."""
         views = (slot.visible, slot.infrared, slot.fused)
-        return all(ours is theirs for ours, theirs in zip(self.planes, views, strict=True))
+        return all(plane is view for plane, view in zip(self.planes, views, strict=True))
 
     def times(self) -> DeviceTimes:
         """Of the last frame, which must be complete."""

@@ -20,8 +20,8 @@ import msgspec
 from mgdn_edge.runtime.fusion.engines.build_network import BuildError, build_engine
 from mgdn_edge.runtime.fusion.engines.build_protocol import (
     REQUEST_FILE,
+    BuildEvent,
     BuildRequest,
-    Event,
     Failed,
     StageBegun,
     encode_event,
@@ -38,7 +38,7 @@ def main() -> int:
     _die_before_others()
     lock = threading.Lock()
 
-    def report(event: Event) -> None:
+    def report(event: BuildEvent) -> None:
         with lock:
             os.write(descriptor, encode_event(event))
 

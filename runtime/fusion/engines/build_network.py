@@ -7,7 +7,7 @@ Rules:
    nothing else and ignores the flag (TensorRT 11.0 documentation, NetworkDefinitionCreationFlag).
 3. An engine takes frames of one size: the file's own, or a profile that allows only that one.
 4. float32 is computed as float32: TF32, on by default, is off unless asked for.
-5. Nothing is decided from a version number: what a module lacks is left out and said.
+5. Nothing is decided from a version number: what a module lacks is left out and noted.
 6. Parser, model, logger and monitor live until the engine is made: the network uses the parser's
    weights, the builder calls the others, and neither keeps them alive.
 """
@@ -25,9 +25,9 @@ from mgdn_edge.runtime.fusion.engines.build_protocol import (
     KNOWN_TIMINGS_FILE,
     MODEL_FILE,
     NEW_TIMINGS_FILE,
+    BuildEvent,
     BuildRequest,
     Built,
-    Event,
     Logged,
     PhaseBegun,
     PhaseEnded,
@@ -37,14 +37,14 @@ from mgdn_edge.runtime.fusion.engines.build_protocol import (
 
 INPUTS = ("visible", "infrared")
 OUTPUT = "fused"
-Report = Callable[[Event], None]
+TellEvent = Callable[[BuildEvent], None]
 
 
 class BuildError(Exception):
     """Why there is no engine, as one clause without an end."""
 
 
-def build_engine(trt: ModuleType, request: BuildRequest, folder: Path, report: Report) -> None:
+def build_engine(trt: ModuleType, request: BuildRequest, folder: Path, report: TellEvent) -> None:
     """Build what ``request`` asks for from and into ``folder``; BuildError where that fails.
 
     ``trt`` is the imported builder module; build_protocol names the files. ``report`` may be
@@ -68,7 +68,7 @@ def build_engine(trt: ModuleType, request: BuildRequest, folder: Path, report: R
         monitor = _make_monitor(trt, report)
         config.progress_monitor = monitor
     else:
-        notes.append("this builder tells no progress")
+        notes.append("this builder reports no progress")
     notes += _set_timings(config, (folder / KNOWN_TIMINGS_FILE).read_bytes())
     report(StageBegun("building"))
     engine = builder.build_serialized_network(network, config)
@@ -104,8 +104,8 @@ def _parse(parser: Any, model: bytes) -> None:  # noqa: ANN401
     first = errors[0]
     where = f" at node {first.node_name()} ({first.node_operator()})" if first.node_name() else ""
     # What follows a line break are the same words from deeper inside.
-    said = first.desc().strip().partition("\n")[0]
-    raise BuildError(f"the parser refused the model{where}: {said}")
+    message = first.desc().strip().partition("\n")[0]
+    raise BuildError(f"the parser refused the model{where}: {message}")
 
 
 def _check_interface(trt: ModuleType, network: Any) -> None:  # noqa: ANN401
@@ -116,7 +116,7 @@ def _check_interface(trt: ModuleType, network: Any) -> None:  # noqa: ANN401
     wanted = [(name, trt.DataType.UINT8, (1, 1)) for name in (*INPUTS, OUTPUT)]
     if sorted(found, key=str) != sorted(wanted, key=str):
         shown = ", ".join(f"{name} {kind} {list(sides)}" for name, kind, sides in found)
-        raise BuildError(f"the model is no frame graph; it has {shown or 'no tensors'}")
+        raise BuildError(f"the model is not a frame graph; it has {shown or 'no tensors'}")
 
 
 def _configure(trt: ModuleType, builder: Any, network: Any, request: BuildRequest) -> Any:  # noqa: ANN401
@@ -143,7 +143,7 @@ def _configure(trt: ModuleType, builder: Any, network: Any, request: BuildReques
 
 
 def _set_timings(config: Any, known: bytes) -> list[str]:  # noqa: ANN401
-    """Times of another build are taken where they fit; unfit ones are no error."""
+    """Times of another build are taken where they fit; others are not an error."""
     timings = config.create_timing_cache(known)
     if timings is not None and config.set_timing_cache(timings, ignore_mismatch=False):
         return []
@@ -151,7 +151,7 @@ def _set_timings(config: Any, known: bytes) -> list[str]:  # noqa: ANN401
     return ["the timing cache is of another device or version: every tactic is timed again"]
 
 
-def _make_logger(trt: ModuleType, report: Report) -> Any:  # noqa: ANN401
+def _make_logger(trt: ModuleType, report: TellEvent) -> Any:  # noqa: ANN401
     base: Any = trt.ILogger
 
     class ReportingLogger(base):  # type: ignore[misc]
@@ -170,7 +170,7 @@ def _make_logger(trt: ModuleType, report: Report) -> Any:  # noqa: ANN401
     return ReportingLogger()
 
 
-def _make_monitor(trt: ModuleType, report: Report) -> Any:  # noqa: ANN401
+def _make_monitor(trt: ModuleType, report: TellEvent) -> Any:  # noqa: ANN401
     base: Any = trt.IProgressMonitor
 
     class ReportingMonitor(base):  # type: ignore[misc]

@@ -25,9 +25,9 @@ from mgdn_edge.runtime.fusion.engines.build_protocol import (
     MODEL_FILE,
     NEW_TIMINGS_FILE,
     REQUEST_FILE,
+    BuildEvent,
     BuildRequest,
     Built,
-    Event,
     Failed,
     Logged,
     PhaseBegun,
@@ -58,7 +58,7 @@ def run_build(
     request: BuildRequest,
     model: bytes,
     known_timings: bytes,
-    show: Callable[[Event], None],
+    show: Callable[[BuildEvent], None],
     memory: str,
 ) -> Construction:
     """Build in a subprocess; DeviceError with one sentence where there is no engine.
@@ -74,7 +74,7 @@ def run_build(
         (folder / REQUEST_FILE).write_bytes(msgspec.json.encode(request))
         trail = _Trail()
 
-        def follow(event: Event) -> None:
+        def follow(event: BuildEvent) -> None:
             trail.add(event)
             show(event)
 
@@ -104,7 +104,7 @@ class _Trail:
         self.reason = ""
         self.built: Built | None = None
 
-    def add(self, event: Event) -> None:
+    def add(self, event: BuildEvent) -> None:
         if isinstance(event, (StageBegun, PhaseBegun)):
             self.place = event.name
         elif isinstance(event, Logged) and event.severity in ("ERROR", "INTERNAL_ERROR"):
@@ -115,10 +115,10 @@ class _Trail:
             self.built = event
 
 
-def _run(folder: Path, output: IO[bytes], follow: Callable[[Event], None]) -> int:
+def _run(folder: Path, output: IO[bytes], follow: Callable[[BuildEvent], None]) -> int:
     """The child's exit code, negative for a signal; its events go to ``follow`` as they come."""
     reading, writing = os.pipe()
-    # NVIDIA's own deprecations are no news to a user. The working folder is private, because
+    # NVIDIA's own deprecations do not concern a user. The working folder is private, because
     # Python looks there for modules first.
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-m", CHILD, str(writing)]
     with os.fdopen(reading, "rb") as events:
@@ -149,7 +149,7 @@ def _run(folder: Path, output: IO[bytes], follow: Callable[[Event], None]) -> in
 def _explain(code: int, trail: _Trail, printed: str, memory: str) -> DeviceError:
     """What ended the build, where, and what to type."""
     last_printed = printed.strip().rpartition("\n")[2]
-    said = trail.reason or (trail.errors or [""])[0] or last_printed
+    message = trail.reason or (trail.errors or [""])[0] or last_printed
     everything = " ".join([trail.reason, *trail.errors, printed]).lower()
     place = f"{trail.place[:1].lower()}{trail.place[1:]}"
     if -code == MEMORY_SIGNAL:
@@ -166,6 +166,6 @@ def _explain(code: int, trail: _Trail, printed: str, memory: str) -> DeviceError
     if code < 0:
         name = signal.Signals(-code).name
         return DeviceError(
-            f"the builder crashed ({name}) while {place}; its last words: {said or 'none'}"
+            f"the builder crashed ({name}) while {place}; its last words: {message or 'none'}"
         )
-    return DeviceError(f"no engine: {said or f'the build process ended with code {code}'}")
+    return DeviceError(f"no engine: {message or f'the build process ended with code {code}'}")

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from mgdn_edge.runtime.fusion.engines.build_protocol import (
+    BuildEvent,
     Built,
-    Event,
     PhaseBegun,
     PhaseEnded,
     StageBegun,
@@ -35,7 +35,7 @@ class BuildProgress:
         self.share = 0.0
         self._stack: list[_Phase] = []
 
-    def add(self, event: Event) -> None:
+    def add(self, event: BuildEvent) -> None:
         """Take one event into account."""
         if isinstance(event, StageBegun):
             self.phase = event.name
@@ -68,7 +68,9 @@ class BuildProgress:
         return share
 
 
-def follow_build(progress: Progress, title: str, seconds: float | None) -> Callable[[Event], None]:
+def follow_build(
+    progress: Progress, title: str, seconds: float | None
+) -> Callable[[BuildEvent], None]:
     """Begin a step; what is returned takes each event and says how far it is.
 
     ``seconds`` is how long an earlier build like this took, None where there was none.
@@ -76,7 +78,7 @@ def follow_build(progress: Progress, title: str, seconds: float | None) -> Calla
     state = BuildProgress()
     progress.begin(title, 1.0, seconds)
 
-    def follow(event: Event) -> None:
+    def follow(event: BuildEvent) -> None:
         before = state.share
         state.add(event)
         progress.advance(state.share - before, state.phase)

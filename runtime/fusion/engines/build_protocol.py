@@ -77,15 +77,15 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-Event = StageBegun | PhaseBegun | StepDone | PhaseEnded | Logged | Built | Failed
+BuildEvent = StageBegun | PhaseBegun | StepDone | PhaseEnded | Logged | Built | Failed
 
 
-def encode_event(event: Event) -> bytes:
+def encode_event(event: BuildEvent) -> bytes:
     """One line, newline included."""
     return msgspec.json.encode(event) + b"\n"
 
 
-def decode_event(line: bytes) -> Event:
+def decode_event(line: bytes) -> BuildEvent:
     """One line -> event; raises msgspec.DecodeError, as where a dying process cut it short."""
-    decoded: Event = msgspec.json.decode(line, type=Event)
+    decoded: BuildEvent = msgspec.json.decode(line, type=BuildEvent)
     return decoded

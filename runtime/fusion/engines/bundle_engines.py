@@ -12,7 +12,6 @@ from mgdn_edge.runtime.bundle.network_names import find_bundle
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.backend_names import TENSORRT_BACKEND, FilterChoice
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant, default_precisions
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, Miss, Verification
 from mgdn_edge.runtime.fusion.engines.engine_key import DEFAULT_OPTIONS, BuildOptions, EngineKey
@@ -31,9 +30,10 @@ from mgdn_edge.runtime.fusion.engines.obtain_engine import (
 )
 from mgdn_edge.runtime.machine.device import Device
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
+from mgdn_edge.runtime.picture.frame import Size
 
 
-class EngineWish(msgspec.Struct, frozen=True):
+class EngineRequest(msgspec.Struct, frozen=True):
     """What to build: ``bundle`` is a path or a packaged network's name.
 
     Without ``variant`` and ``size`` ((height, width)) every variant with a size of its own.
@@ -74,15 +74,15 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def build_engines(
-    wish: EngineWish,
+    request: EngineRequest,
     cache: EngineCache,
     *,
     cached_only: bool = False,
     ignore_memory: bool = False,
     progress: Progress = SILENT,
 ) -> Iterator[EngineSummary]:
-    """Obtain every engine wished for, one after the other; UserError or DeviceError."""
-    plans, device = plan_bundle(wish)
+    """Obtain every engine asked for, one after the other; UserError or DeviceError."""
+    plans, device = plan_bundle(request)
     free = free_memory(device.integrated or not device.gpu)
     for plan in plans:
         yield _summarise(
@@ -97,10 +97,10 @@ def build_engines(
         )
 
 
-def explain_engines(wish: EngineWish, cache: EngineCache) -> list[Explanation]:
-    """Whether each engine wished for is cached, and where not, which field differs."""
+def explain_engines(request: EngineRequest, cache: EngineCache) -> list[Explanation]:
+    """Whether each engine asked for is cached, and where not, which field differs."""
     explanations = []
-    for plan in plan_bundle(wish)[0]:
+    for plan in plan_bundle(request)[0]:
         found = cache.find(plan.network, plan.variant, plan.key)
         explanations.append(
             Explanation(
@@ -115,11 +115,11 @@ def explain_engines(wish: EngineWish, cache: EngineCache) -> list[Explanation]:
     return explanations
 
 
-def plan_bundle(wish: EngineWish) -> tuple[list[EnginePlan], Device]:
-    """The plans of a wish and the device they are for. UserError or DeviceError."""
-    builder = find_builder(wish.builder)
-    with open_bundle(find_bundle(wish.bundle)) as bundle:
-        variants = _choose_variants(bundle.manifest, wish)
+def plan_bundle(request: EngineRequest) -> tuple[list[EnginePlan], Device]:
+    """The plans of a request and the device they are for. UserError or DeviceError."""
+    builder = find_builder(request.builder)
+    with open_bundle(find_bundle(request.bundle)) as bundle:
+        variants = _choose_variants(bundle.manifest, request)
         device = target_device(builder)
         plans = [
             plan_engine(
@@ -127,22 +127,22 @@ def plan_bundle(wish: EngineWish) -> tuple[list[EnginePlan], Device]:
                 variant,
                 builder=builder,
                 device=device,
-                size=wish.size,
-                options=wish.options,
-                filter=wish.filter,
+                size=request.size,
+                options=request.options,
+                filter=request.filter,
             )
             for variant in variants
         ]
     return plans, device
 
 
-def _choose_variants(manifest: Manifest, wish: EngineWish) -> list[Variant]:
-    if wish.variant is not None or wish.size is not None:
-        asked = {"variant": wish.variant, "precision": wish.precision}
-        size = wish.size if wish.variant is None else None
+def _choose_variants(manifest: Manifest, request: EngineRequest) -> list[Variant]:
+    if request.variant is not None or request.size is not None:
+        asked = {"variant": request.variant, "precision": request.precision}
+        size = request.size if request.variant is None else None
         return [choose_variant(manifest, **asked, size=size, backend=TENSORRT_BACKEND)]
     precisions = (
-        [wish.precision] if wish.precision else default_precisions(manifest, TENSORRT_BACKEND)
+        [request.precision] if request.precision else default_precisions(manifest, TENSORRT_BACKEND)
     )
     chosen = [
         variant
@@ -153,7 +153,7 @@ def _choose_variants(manifest: Manifest, wish: EngineWish) -> list[Variant]:
         offered = ", ".join(f"{each.name} ({each.precision})" for each in manifest.variants)
         raise UserError(
             f"{manifest.name} has no variant for {TENSORRT_BACKEND} with a size of its own"
-            f"{f' in {wish.precision}' if wish.precision else ''}; it has: {offered}; "
+            f"{f' in {request.precision}' if request.precision else ''}; it has: {offered}; "
             "pass --size WIDTHxHEIGHT for the dynamic one"
         )
     return chosen

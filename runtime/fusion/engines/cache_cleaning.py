@@ -14,13 +14,13 @@ from mgdn_edge.runtime.fusion.engines.engine_cache import (
     RECORD_SUFFIX,
     EngineCache,
     EngineRecord,
-    read_record,
+    read_engine_record,
 )
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
 
 DAY_SECONDS = 86400.0
 # Names that the cache gives: NETWORK-VARIANT-KEY.engine with its .json, KEY.timing, and what a
-# crash leaves of writing one, in this version and in earlier ones. All else is somebody's own.
+# crash leaves of writing one, in this version and in earlier ones. All else belongs to the user.
 ENGINE_NAME = re.compile(r".+-.+-[0-9a-f]{16}\.(engine|json)")
 TIMING_NAME = re.compile(r"[0-9a-f]{16}\.timing")
 PARTIAL_NAME = re.compile(r"\.(mgdn-[0-9a-f]{16}|.+\.(engine|json|timing)\.\d+)\.part")
@@ -51,7 +51,7 @@ def clean_cache(
 ) -> list[Removal]:
     """Remove, or with ``dry_run`` only list, in this order:
 
-    1. files of ours that are no engine with a readable sidecar;
+    1. files of ours that are not an engine with a readable sidecar;
     2. every engine and all timings, with ``everything``;
     3. engines not used for ``older_than_days``;
     4. the longest unused, until ``max_bytes`` are not exceeded.
@@ -82,12 +82,12 @@ def _choose(
     for path in _own_files(cache.engines, ENGINE_NAME):
         if path.suffix == RECORD_SUFFIX and path.with_suffix(ENGINE_SUFFIX).exists():
             continue
-        record = read_record(path) if path.suffix == ENGINE_SUFFIX else ""
+        record = read_engine_record(path) if path.suffix == ENGINE_SUFFIX else ""
         status = path.stat()
         if isinstance(record, EngineRecord):
             kept.append(_Kept(path, status.st_size, status.st_mtime))
         else:
-            removals.append(Removal(path, status.st_size, record or "no engine with its record"))
+            removals.append(Removal(path, status.st_size, record or "not an engine with a record"))
     if everything:
         timings = [
             Removal(path, path.stat().st_size, "everything goes")

@@ -113,7 +113,7 @@ class EngineCache:
     def find(self, network: str, variant: str, key: EngineKey) -> CachedEngine | Miss:
         """The engine of exactly that key with its digest checked, or why there is none."""
         path = self.path_of(network, variant, key)
-        record = read_record(path)
+        record = read_engine_record(path)
         if isinstance(record, EngineRecord):
             return self._check(path, record, key)
         if record or path.exists():
@@ -128,20 +128,20 @@ class EngineCache:
         path = self.path_of(record.network, record.variant, record.key)
         self._make_folders()
         write_whole(path, data)
-        write_record(path, record)
+        write_engine_record(path, record)
         return path
 
     def mark_verified(self, path: Path, verified: Verification) -> None:
         """State an engine's parity in its sidecar, where that can be written."""
-        record = read_record(path)
+        record = read_engine_record(path)
         if isinstance(record, EngineRecord):
             with suppress(OSError):
-                write_record(path, msgspec.structs.replace(record, verified=verified))
+                write_engine_record(path, msgspec.structs.replace(record, verified=verified))
 
     def records(self) -> list[tuple[Path, EngineRecord | str]]:
         """Each engine's path with its record, or with what is wrong with it; sorted by name."""
         return [
-            (path, read_record(path) or "its record is missing")
+            (path, read_engine_record(path) or "its record is missing")
             for path in sorted(self.engines.glob(f"*{ENGINE_SUFFIX}"))
         ]
 
@@ -207,7 +207,7 @@ def new_record(
     return EngineRecord(1, network, variant, key, digest, len(data), time.time(), seconds, layers)
 
 
-def read_record(path: Path) -> EngineRecord | str:
+def read_engine_record(path: Path) -> EngineRecord | str:
     """The sidecar of the engine at ``path``; a clause saying what is wrong, "" where none is."""
     sidecar = path.with_suffix(RECORD_SUFFIX)
     try:
@@ -220,7 +220,7 @@ def read_record(path: Path) -> EngineRecord | str:
         return f"{sidecar.name} is damaged or of another version ({error})"
 
 
-def write_record(path: Path, record: EngineRecord) -> None:
+def write_engine_record(path: Path, record: EngineRecord) -> None:
     """Write the sidecar of the engine at ``path``. Raises OSError."""
     text = msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
     write_whole(path.with_suffix(RECORD_SUFFIX), text)

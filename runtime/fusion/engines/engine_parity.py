@@ -15,7 +15,7 @@ from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.contract.golden_check import GOLDEN, measure_golden
-from mgdn_edge.runtime.fusion.contract.opened import Opened
+from mgdn_edge.runtime.fusion.contract.opened_session import OpenedSession
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, Verification
 from mgdn_edge.runtime.fusion.engines.memory_need import MIB
@@ -32,11 +32,11 @@ def open_compared(
     bundle: Bundle,
     variant: Variant,
     open_session: Callable[[Engine], Session],
-) -> Opened:
+) -> OpenedSession:
     """Deserialise ``engine`` with ``open_session`` and see its parity, which is not judged.
 
     Where it is within the bundle's tolerance it goes into the engine's sidecar, else a
-    DeviceError becomes the refusal. ``execution`` of the session tells of the engine.
+    DeviceError becomes the refusal. ``execution`` of the session describes the engine.
     """
     session = open_session(engine)
     try:
@@ -60,19 +60,19 @@ def open_compared(
         )
     session.execution["engine"] = describe_engine(engine)
     notes = "".join(f"; {note}" for note in engine.notes)
-    told = f"{describe_engine(engine)}, key {engine.key.builder_version}{notes}"
-    return Opened(session, reference, parity, told, refusal)
+    text = f"{describe_engine(engine)}, key {engine.key.builder_version}{notes}"
+    return OpenedSession(session, reference, parity, text, refusal)
 
 
 def describe_engine(engine: Engine) -> str:
     """Where an engine came from and how near it is to the bundle's picture, for reports."""
-    told = (
+    text = (
         f"{engine.origin}, {len(engine.data) / MIB:.1f} MiB, made in {engine.build_seconds:.0f} s"
     )
     if engine.verified is None:
-        return told
+        return text
     error, tolerance = engine.verified.max_error, engine.verified.tolerance
-    return f"{told}, {error:.0f} of {tolerance:.0f} levels off its {engine.verified.reference}"
+    return f"{text}, {error:.0f} of {tolerance:.0f} levels off its {engine.verified.reference}"
 
 
 def measure_engine(

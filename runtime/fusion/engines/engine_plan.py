@@ -17,7 +17,6 @@ from mgdn_edge.runtime.bundle.onnx_file import rewrite_model
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.engines.engine_key import (
     DEFAULT_OPTIONS,
     RECIPE,
@@ -26,6 +25,7 @@ from mgdn_edge.runtime.fusion.engines.engine_key import (
     FilterMode,
 )
 from mgdn_edge.runtime.machine.device import NO_DEVICE, Device, read_device
+from mgdn_edge.runtime.picture.frame import Size
 
 # Name on the command line -> Python module. TensorRT-RTX makes engines without seeing a GPU.
 BUILDERS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx_bindings"}

@@ -12,8 +12,8 @@ from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
-from mgdn_edge.runtime.fusion.contract.opened import Opened
-from mgdn_edge.runtime.fusion.contract.session import Session, Size
+from mgdn_edge.runtime.fusion.contract.opened_session import OpenedSession
+from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache
 from mgdn_edge.runtime.fusion.engines.engine_parity import open_compared
 from mgdn_edge.runtime.fusion.engines.engine_plan import (
@@ -24,6 +24,7 @@ from mgdn_edge.runtime.fusion.engines.engine_plan import (
 )
 from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine, free_memory, obtain_engine
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
+from mgdn_edge.runtime.picture.frame import Size
 
 StartSession = Callable[[Engine, ModuleType], Session]
 
@@ -38,7 +39,7 @@ def open_engine_session(
     filter: FilterChoice | None = None,
     cached_only: bool = False,
     progress: Progress = SILENT,
-) -> Opened:
+) -> OpenedSession:
     """A session on the device whose first picture was compared with the bundle's.
 
     ``start(engine, tensorrt)`` deserialises; the rest as for prepare_engine.

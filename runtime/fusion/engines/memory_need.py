@@ -1,4 +1,4 @@
-"""What a build needs and what is free: said in numbers before the board is killed.
+"""What a build needs and what is free, in numbers, before the build is killed.
 
 A bound, not a forecast: the sum of what may be alive at once. The figures marked so were not
 measured on a board.
@@ -13,8 +13,8 @@ import msgspec
 
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts
 from mgdn_edge.runtime.errors import DeviceError
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.engines.engine_key import FilterMode
+from mgdn_edge.runtime.picture.frame import Size
 
 MIB = 1 << 20
 # CUDA context, TensorRT's libraries and its kernels: not measured on a board.
@@ -70,7 +70,7 @@ def estimate_need(
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
-    """Bytes the kernel says can be had without swapping; None where it does not say."""
+    """Bytes available without swapping, as the kernel states; None where it does not."""
     try:
         text = (root / "proc/meminfo").read_text()
     except OSError:

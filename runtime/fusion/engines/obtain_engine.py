@@ -11,7 +11,6 @@ from typing import Literal
 import msgspec
 
 from mgdn_edge.runtime.errors import DeviceError
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.engines.build_process import Construction, run_build
 from mgdn_edge.runtime.fusion.engines.build_progress import follow_build
 from mgdn_edge.runtime.fusion.engines.build_protocol import BuildRequest
@@ -34,6 +33,7 @@ from mgdn_edge.runtime.fusion.engines.memory_need import (
 from mgdn_edge.runtime.fusion.engines.timing_cache import read_timings, timing_path, write_timings
 from mgdn_edge.runtime.machine.device import free_gpu_memory
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
+from mgdn_edge.runtime.picture.frame import Size
 
 Origin = Literal["cached", "built"]
 

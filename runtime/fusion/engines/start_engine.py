@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from mgdn_edge.runtime.fusion.backends.tensorrt import TensorrtSession
-from mgdn_edge.runtime.fusion.contract.session import FilterImplementation
+from mgdn_edge.runtime.fusion.contract.backend_names import FilterImplementation
 from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine
 
 

@@ -1,7 +1,7 @@
 """Measured times of tactics, kept between builds: FOLDER/timing/DIGEST.timing.
 
 A file is the SHA-256 of the rest, then TensorRT's own bytes: TensorRT trusts what it is given, so
-a damaged file must be told before. One file a device and version, for times hold nowhere else.
+a damaged file must be found before. One file a device and version, for times hold nowhere else.
 """
 
 import hashlib

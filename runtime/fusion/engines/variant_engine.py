@@ -6,12 +6,12 @@ from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.backend_names import FilterChoice
-from mgdn_edge.runtime.fusion.contract.opened import Opened
-from mgdn_edge.runtime.fusion.contract.session import Size
+from mgdn_edge.runtime.fusion.contract.opened_session import OpenedSession
 from mgdn_edge.runtime.fusion.engines import engine_session
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
 from mgdn_edge.runtime.fusion.engines.start_engine import start_engine
 from mgdn_edge.runtime.machine.progress import Progress
+from mgdn_edge.runtime.picture.frame import Size
 
 
 def open_variant_engine(
@@ -21,7 +21,7 @@ def open_variant_engine(
     size: Size | None,
     filter: FilterChoice | None,
     progress: Progress,
-) -> Opened:
+) -> OpenedSession:
     """A session whose ``execution`` says where its engine came from; the caller closes it.
 
     ``size`` (height, width) is what an engine of the dynamic variant takes; ``filter`` "body"

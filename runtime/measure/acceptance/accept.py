@@ -20,35 +20,37 @@ from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.doctor.examine_machine import examine_machine
 from mgdn_edge.runtime.errors import DeviceError, UserError, printable
 from mgdn_edge.runtime.fusion.contract.backend_names import TENSORRT_BACKEND
-from mgdn_edge.runtime.fusion.contract.opened import Opened
+from mgdn_edge.runtime.fusion.contract.opened_session import OpenedSession
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.acceptance import soak as soaking
-from mgdn_edge.runtime.measure.acceptance.clause import (
-    INTERRUPTED,
-    Clause,
-    ClauseFailed,
-    NotMeasured,
-    State,
+from mgdn_edge.runtime.measure.acceptance.accept_request import (
+    AcceptRequest,
+    choose_backend,
+)
+from mgdn_edge.runtime.measure.acceptance.accept_result import (
+    SCHEMA,
+    AcceptReport,
+    AcceptResult,
+    Example,
+    Soak,
+    SubjectParity,
+    judge,
 )
 from mgdn_edge.runtime.measure.acceptance.fidelity import (
     STEPS,
-    Example,
     describe_fidelity,
     measure_fidelity,
     open_reference,
 )
-from mgdn_edge.runtime.measure.acceptance.plugin import check_operations, has_filter
-from mgdn_edge.runtime.measure.acceptance.report import (
-    SCHEMA,
-    AcceptReport,
-    Kept,
-    SubjectParity,
-    judge,
+from mgdn_edge.runtime.measure.acceptance.filter_library import check_operations, has_filter
+from mgdn_edge.runtime.measure.acceptance.soak import (
+    judge_latency,
+    judge_memory,
+    judge_throttling,
+    run_soak,
 )
-from mgdn_edge.runtime.measure.acceptance.request import AcceptRequest, choose_backend
 from mgdn_edge.runtime.measure.acceptance.subjects import (
     BASE_SIZE,
     Subject,
@@ -56,7 +58,14 @@ from mgdn_edge.runtime.measure.acceptance.subjects import (
     open_subject,
 )
 from mgdn_edge.runtime.measure.acceptance.timing import measure_timing
-from mgdn_edge.runtime.quality.gate import describe_verdict
+from mgdn_edge.runtime.measure.acceptance.verdict import (
+    INTERRUPTED,
+    Clause,
+    ClauseFailed,
+    ClauseState,
+    NotMeasured,
+)
+from mgdn_edge.runtime.quality.precision_verdict import describe_verdict
 from mgdn_edge.runtime.secrets.redaction import redact
 
 SOAK = ("soak latency", "soak memory", "soak throttling")
@@ -64,7 +73,7 @@ SOAK = ("soak latency", "soak memory", "soak throttling")
 
 def accept_bundle(
     request: AcceptRequest,
-    keep: Callable[[Kept], None],
+    keep: Callable[[AcceptResult], None],
     *,
     progress: Progress = SILENT,
 ) -> AcceptReport:
@@ -90,7 +99,7 @@ class _Acceptance:
         path: Path,
         request: AcceptRequest,
         backend: str,
-        keep: Callable[[Kept], None],
+        keep: Callable[[AcceptResult], None],
         progress: Progress,
     ) -> None:
         self.bundle, self.request, self.backend = bundle, request, backend
@@ -174,8 +183,8 @@ class _Acceptance:
             if finding.state == "blocks":
                 raise ClauseFailed(f"{finding.name}: {finding.found}; fix: {finding.fix}")
         warnings = [finding.name for finding in findings if finding.state == "warning"]
-        told = f"{len(warnings)} to look at ({', '.join(warnings)})" if warnings else "all well"
-        return f"{len(findings)} findings of mgdn doctor, {told}"
+        text = f"{len(warnings)} to look at ({', '.join(warnings)})" if warnings else "all well"
+        return f"{len(findings)} findings of mgdn doctor, {text}"
 
     def accept(self, subject: Subject) -> None:
         """All clauses of one subject; the last one's session also has the soak."""
@@ -199,18 +208,18 @@ class _Acceptance:
         except DeviceError as error:  # of closing: all its clauses are there
             self.progress.tell(f"    closing {subject.label}: {error}")
 
-    def open(self, subject: Subject) -> Opened | None:
+    def open(self, subject: Subject) -> OpenedSession | None:
         """The opened subject; None where that failed, which its clause says."""
-        opened: list[Opened] = []
+        opened: list[OpenedSession] = []
 
         def work() -> str:
             opened.append(open_subject(self.bundle, subject, self.choice, self.progress))
-            return opened[0].told
+            return opened[0].description
 
         self.measure(self.opening(subject), work)
         return opened[0] if opened else None
 
-    def judge_parity(self, subject: Subject, opened: Opened) -> str:
+    def judge_parity(self, subject: Subject, opened: OpenedSession) -> str:
         """The figures; ClauseFailed beyond the bundle's tolerance."""
         parity = opened.parity
         row = SubjectParity(
@@ -223,13 +232,13 @@ class _Acceptance:
         )
         self.update(parity=(*self.report.parity, row))
         decibels = "equal" if math.isinf(parity.psnr) else f"{parity.psnr:.1f} dB"
-        told = (
+        text = (
             f"up to {parity.max_error:.0f} levels off the {opened.reference}, "
             f"{parity.tolerance:.0f} allowed; {decibels}"
         )
         if not parity.passed:
-            raise ClauseFailed(told)
-        return told
+            raise ClauseFailed(text)
+        return text
 
     def time(self, subject: Subject, session: Session) -> str:
         """The figures; there is no limit to fail."""
@@ -258,19 +267,19 @@ class _Acceptance:
     def soak(self, subject: Subject, session: Session) -> None:
         """Frames without pause, then its three clauses."""
         seconds = self.request.soak_seconds
-        soaks: list[soaking.Soak] = []
+        soaks: list[Soak] = []
 
         def work() -> str:
             self.progress.begin("soak", float(seconds))
-            soak, self.soak_ns = soaking.run_soak(session, subject, seconds, self.progress)
+            soak, self.soak_ns = run_soak(session, subject, seconds, self.progress)
             soaks.append(soak)
             self.update(soak=soak)
-            return soaking.judge_latency(soak)
+            return judge_latency(soak)
 
         self.measure(SOAK[0], work)
         for name, judge_soak in (
-            (SOAK[1], soaking.judge_memory),
-            (SOAK[2], soaking.judge_throttling),
+            (SOAK[1], judge_memory),
+            (SOAK[2], judge_throttling),
         ):
             if soaks:
                 self.measure(name, partial(judge_soak, soaks[0]))
@@ -283,33 +292,33 @@ class _Acceptance:
         """Do ``work`` and add its clause, whatever comes of it; only Ctrl-C goes on up."""
         begin = time.monotonic()
         self.progress.tell(f"{len(self.report.clauses) + 1}/{len(self.needs)} {name}")
-        state: State = "failed"
+        state: ClauseState = "failed"
         device = False
         try:
-            state, told = "passed", work()
+            state, text = "passed", work()
         except ClauseFailed as error:
-            state, told = "failed", str(error)
+            state, text = "failed", str(error)
         except NotMeasured as error:
-            state, told = "not measured", str(error)
+            state, text = "not measured", str(error)
         except ImportError as error:
-            state, told = "not measured", f"{error}; see: mgdn doctor"
+            state, text = "not measured", f"{error}; see: mgdn doctor"
         except UserError as error:
-            state, told, device = "failed", str(error), isinstance(error, DeviceError)
+            state, text, device = "failed", str(error), isinstance(error, DeviceError)
         except Exception as error:  # noqa: BLE001 - what breaks must not lose what was measured
-            state, told = "failed", f"{type(error).__name__}: {error}"
+            state, text = "failed", f"{type(error).__name__}: {error}"
         finally:
             self.progress.done()
-        self.add(name, state, told, time.monotonic() - begin, device)
+        self.add(name, state, text, time.monotonic() - begin, device)
 
     def add(
-        self, name: str, state: State, told: str, seconds: float = 0.0, device: bool = False
+        self, name: str, state: ClauseState, text: str, seconds: float = 0.0, device: bool = False
     ) -> None:
         """Add a clause and keep everything."""
-        clause = Clause(name, state, printable(told), self.needs[name], seconds, device)
-        self.progress.tell(f"    {state}: {clause.told}")
+        clause = Clause(name, state, printable(text), self.needs[name], seconds, device)
+        self.progress.tell(f"    {state}: {clause.description}")
         self.update(clauses=(*self.report.clauses, clause))
 
     def update(self, **changes: object) -> None:
         """Change the report, judge it again and keep it."""
         self.report = judge(msgspec.structs.replace(self.report, **changes))
-        self.keep(Kept(self.report, self.example, self.soak_ns))
+        self.keep(AcceptResult(self.report, self.example, self.soak_ns))

@@ -17,14 +17,13 @@ from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.fusion.engines.memory_need import MIB, available_memory, estimate_need
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
-from mgdn_edge.runtime.measure.acceptance.clause import NotMeasured
+from mgdn_edge.runtime.measure.acceptance.accept_result import Example, Fidelity
 from mgdn_edge.runtime.measure.acceptance.subjects import BASE_SIZE, REFERENCE_PRECISION
+from mgdn_edge.runtime.measure.acceptance.verdict import NotMeasured
 from mgdn_edge.runtime.measure.evaluate import mean_quality
-from mgdn_edge.runtime.measure.truth import TruthQuality, measure_truth
-from mgdn_edge.runtime.picture.frame import Plane
-from mgdn_edge.runtime.quality.gate import (
+from mgdn_edge.runtime.measure.measure_truth import measure_truth
+from mgdn_edge.runtime.quality.precision_verdict import (
     GateLimits,
-    QualityFigures,
     compare_frame,
     refusals,
     summarise_quality,
@@ -38,37 +37,11 @@ STEPS = len(SEEDS) * (len(NUMBERS) + 2)
 # The published network's function bodies took 3.7 GB where estimate_need says 2.2 (see there).
 MEMORY_MARGIN = 2.5
 
-# What may be lost on truth; mgdn-edge stands 0.06 above its contrast floor and 0.06 below its
-# overshoot ceiling (truth_quality.py), so a third of that is no matter of taste.
+# What may be lost on truth; mgdn-edge is 0.06 above its contrast floor and 0.06 below its
+# overshoot ceiling (measure_truth.py), so a third of that is not a matter of taste.
 MOST_CONTRAST_LOSS = 0.02
 MOST_NOISE_RISE = 0.05
 MOST_OVERSHOOT_RISE = 0.02
-
-
-class Fidelity(msgspec.Struct, frozen=True):
-    """Over drawn night frames of the base size.
-
-    ``quality`` is what the gate of lower precisions judges by, ``differing`` the share of pixels
-    that are not the reference's. ``refusals`` has a sentence for each limit that is not kept.
-    """
-
-    precision: str
-    reference: str
-    quality: QualityFigures
-    differing: float
-    truth: TruthQuality
-    reference_truth: TruthQuality
-    refusals: tuple[str, ...]
-
-
-class Example(msgspec.Struct, frozen=True):
-    """One frame to look at: (H, W) uint8 planes."""
-
-    precision: str
-    visible: Plane
-    infrared: Plane
-    fused: Plane
-    reference: Plane
 
 
 def open_reference(bundle: Bundle, facts: GraphFacts, session: Session) -> tuple[Session, str]:
@@ -102,10 +75,10 @@ def measure_fidelity(
         for number in NUMBERS:
             frame = rig.frame(number)
             pair = frame.visible.y, np.asarray(frame.infrared.plane, np.uint8)
-            got, ours = (each.fuse(*pair) for each in (session, reference))
-            example = example or Example(session.precision, *pair, got, ours)
-            frames.append(compare_frame(f"night {seed}, frame {number}", pair, ours, got))
-            differing.append(float((got != ours).mean()))
+            got, expected = (each.fuse(*pair) for each in (session, reference))
+            example = example or Example(session.precision, *pair, got, expected)
+            frames.append(compare_frame(f"night {seed}, frame {number}", pair, expected, got))
+            differing.append(float((got != expected).mean()))
             progress.advance()
         judged.append(measure_truth(session, rig, NUMBERS))
         progress.advance()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -14,8 +13,9 @@ from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions, throttled
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.text_file import read_text
-from mgdn_edge.runtime.measure.acceptance.clause import ClauseFailed, NotMeasured
+from mgdn_edge.runtime.measure.acceptance.accept_result import Soak, Window
 from mgdn_edge.runtime.measure.acceptance.subjects import Subject
+from mgdn_edge.runtime.measure.acceptance.verdict import ClauseFailed, NotMeasured
 from mgdn_edge.runtime.measure.timing_loop import TimingLoop, draw_pairs, fuse_pairs
 from mgdn_edge.runtime.stream.latency import Percentiles
 
@@ -26,36 +26,6 @@ THIRD = 3
 MOST_DRIFT = 1.25
 MOST_GROWTH_MIB = 16.0  # a leak of one 640x480 plane a second; allocators settle below it
 MIB = 1 << 20
-
-
-class Window(msgspec.Struct, frozen=True):
-    """Frames of one part of the soak: their end in seconds, times in ms, memory, temperature."""
-
-    second: float
-    times: Percentiles
-    resident_mib: float
-    hottest: float | None
-
-
-class Soak(msgspec.Struct, frozen=True):
-    """``drift`` is p95 of the last third's windows over that of the first third's, by medians.
-
-    ``growth_mib`` is this process's resident memory from the first window's end to the last's.
-    ``throttled`` counts events by kind, None where this machine shows none to count.
-    """
-
-    subject: str
-    asked_seconds: float
-    seconds: float
-    frames: int
-    fps: float
-    windows: tuple[Window, ...]
-    drift: float | None
-    growth_mib: float | None
-    throttled: dict[str, int] | None
-    gpu_reasons: tuple[str, ...]
-    conditions: tuple[Conditions, Conditions]
-    complete: bool
 
 
 def run_soak(
@@ -124,28 +94,28 @@ def measure_growth(mib: Sequence[float]) -> float | None:
 
 
 def judge_latency(soak: Soak) -> str:
-    """What is told of the drift; ClauseFailed where it is too large."""
+    """A sentence on the drift; ClauseFailed where it is too large."""
     drift = _measured(soak, soak.drift)
-    told = (
+    text = (
         f"p95 of the last third is {drift:.2f} times that of the first, "
         f"{soak.frames} frames in {soak.seconds:.0f} s, {soak.fps:.1f} fps"
     )
     if drift > MOST_DRIFT:
-        raise ClauseFailed(f"{told}; {MOST_DRIFT} is allowed")
-    return told
+        raise ClauseFailed(f"{text}; {MOST_DRIFT} is allowed")
+    return text
 
 
 def judge_memory(soak: Soak) -> str:
-    """What is told of this process's memory; ClauseFailed where it grew too much."""
+    """A sentence on this process's memory; ClauseFailed where it grew too much."""
     growth = _measured(soak, soak.growth_mib)
-    told = f"resident memory changed by {growth:+.1f} MiB"
+    text = f"resident memory changed by {growth:+.1f} MiB"
     if growth > MOST_GROWTH_MIB:
-        raise ClauseFailed(f"{told}; {MOST_GROWTH_MIB:.0f} is allowed")
-    return told
+        raise ClauseFailed(f"{text}; {MOST_GROWTH_MIB:.0f} is allowed")
+    return text
 
 
 def judge_throttling(soak: Soak) -> str:
-    """What is told of clocks held back and of heat; ClauseFailed where anything throttled."""
+    """A sentence on throttling and heat; ClauseFailed where anything throttled."""
     heat = describe_heat(soak)
     if soak.throttled is None:
         raise NotMeasured(f"this machine shows no throttling counters; {heat}")

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.fusion.contract.session import Session, Slot
-from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions
+from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
+from mgdn_edge.runtime.measure.acceptance.accept_result import Timing
 from mgdn_edge.runtime.measure.acceptance.subjects import Subject
 from mgdn_edge.runtime.measure.timing_loop import TimingLoop, draw_pairs, fuse_pairs
-from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
+from mgdn_edge.runtime.stream.latency import percentiles
 from mgdn_edge.runtime.stream.ledger import span_ns
 
 WARMUP = 10
 LONGEST_S = 60.0  # networks of seconds a frame get fewer frames, not an hour
 LEAST_FRAMES = 10
-
-
-class Timing(msgspec.Struct, frozen=True):
-    """Milliseconds of a frame of one subject.
-
-    ``with_copies``: planes written into a slot, fused, read out of it. ``without_copies``: the
-    network alone, by the clock ``alone_by`` names. ``joules`` a frame of the whole board, None
-    where nothing measures it. ``conditions`` before and after.
-    """
-
-    precision: str
-    size: str
-    variant: str
-    with_copies: Percentiles
-    without_copies: Percentiles
-    alone_by: str
-    joules: float | None
-    execution: dict[str, str]
-    conditions: tuple[Conditions, Conditions]
 
 
 def measure_timing(

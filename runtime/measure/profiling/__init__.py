@@ -4,9 +4,11 @@ timeline.py           what a backend measured: kernels in the order they ran, an
 onnxruntime_trace.py  ONNX Runtime's profile -> Timeline
 profiler_cost.py      what that profile adds to each kernel, measured
 tensorrt_layers.py    TensorRT's layer times and engine inspector -> Timeline
-join.py               kernels -> the graph's nodes they compute, by name and by order
+join_timeline.py      kernels -> the graph's nodes they compute, by name and by order
 roofline.py           bytes and arithmetic of a joined kernel against the machine's ceilings
 advice.py             a profile -> three sentences on what to do first
 profile.py            profile_network: the paired run, and all of the above
-terminal.py           a profile -> tables on the terminal
+profile_result.py     everything the profile found
+profile_words.py      a profile -> the lines above its tables, and the machine it holds for
+print_profile.py      a profile -> tables on the terminal
 """

@@ -13,8 +13,11 @@ from typing import NamedTuple
 from mgdn_edge.plugins.native import HOW_TO_BUILD, find_library
 from mgdn_edge.runtime.bundle.export_record import DYNAMIC_VARIANT
 from mgdn_edge.runtime.machine.conditions import throttled
-from mgdn_edge.runtime.measure.profiling.report import ProfileReport, group_parts
-from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
+from mgdn_edge.runtime.measure.profiling.profile_result import (
+    PartFigures,
+    ProfileReport,
+    group_parts,
+)
 
 SENTENCES = 3
 # Shares of a frame above which a finding is worth a sentence: below a tenth, doing all of it
@@ -25,8 +28,8 @@ ARITHMETIC_OPERATORS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 MIB = 1 << 20
 
 
-class Finding(NamedTuple):
-    """``ms`` of a frame that a sentence is about; more means said earlier."""
+class Advice(NamedTuple):
+    """``ms`` of a frame that a sentence is about; more comes earlier."""
 
     ms: float
     sentence: str
@@ -35,7 +38,7 @@ class Finding(NamedTuple):
 def advise(report: ProfileReport) -> list[str]:
     """Three sentences: the top cost, then the findings that concern most of the frame."""
     if not report.parts:
-        return ["The runtime reported no kernels, so there is nothing to say of them."]
+        return ["The runtime reported no kernels, so there is nothing to advise."]
     ranked = sorted(report.parts, key=lambda part: -part.ms)
     found = [finding for rule in RULES if (finding := rule(report)) is not None]
     found.sort(key=lambda finding: -finding.ms)
@@ -63,7 +66,7 @@ def next_cost(part: PartFigures) -> str:
 
 
 def left_to_gain(report: ProfileReport) -> str:
-    """What the ceilings say of the whole frame."""
+    """What the ceilings mean for the whole frame."""
     roof = sum(part.roof_ms for part in report.parts)
     spent = report.account.kernels_ms
     if roof <= 0:
@@ -75,7 +78,7 @@ def left_to_gain(report: ProfileReport) -> str:
     )
 
 
-def no_native_filter(report: ProfileReport) -> Finding | None:
+def no_native_filter(report: ProfileReport) -> Advice | None:
     """Function bodies ran where one native operation could."""
     if report.filter_implementation != "function body":
         return None
@@ -85,21 +88,21 @@ def no_native_filter(report: ProfileReport) -> Finding | None:
         return None
     kernels = sum(part.kernels for part in bodies)
     how = HOW_TO_BUILD if find_library() is None else "it is installed: leave out --filter body"
-    return Finding(
+    return Advice(
         ms,
         f"The native operations are not used: function bodies of {kernels} standard kernels take "
         f"{_spent(ms, share)}; {how}.",
     )
 
 
-def padding_of_dynamic_sizes(report: ProfileReport) -> Finding | None:
+def padding_of_dynamic_sizes(report: ProfileReport) -> Advice | None:
     """What a dynamic variant computes from the frame's size, and the frame padded and cropped."""
     found = [part for part in report.parts if part.how == "unknown"]
     ms, share = _sum(found)
     if report.variant != DYNAMIC_VARIANT or share < WORTH_SAYING:
         return None
     worst = max(found, key=lambda part: part.ms)
-    return Finding(
+    return Advice(
         ms,
         f"{len(found)} kernels only fit frames of any size to the network (the longest is "
         f"{worst.operator}): {_spent(ms, share)}; a static variant has none of them: "
@@ -107,7 +110,7 @@ def padding_of_dynamic_sizes(report: ProfileReport) -> Finding | None:
     )
 
 
-def changes_of_layout(report: ProfileReport) -> Finding | None:
+def changes_of_layout(report: ProfileReport) -> Advice | None:
     """Reorders, reformats and transposes are pure overhead."""
     moved = [part for part in report.parts if part.is_layout]
     ms, share = _sum(moved)
@@ -116,7 +119,7 @@ def changes_of_layout(report: ProfileReport) -> Finding | None:
     kinds = ", ".join(group.name for group in group_parts(moved, lambda part: part.operator))
     worst = max(moved, key=lambda part: part.ms)
     where = f", most of it at {worst.module}" if worst.module else ""
-    return Finding(
+    return Advice(
         ms,
         f"{len(moved)} kernels only change the layout of tensors ({kinds}): {_spent(ms, share)}"
         f"{where}; keep neighbouring layers in one layout (convolutions with channels in "
@@ -124,7 +127,7 @@ def changes_of_layout(report: ProfileReport) -> Finding | None:
     )
 
 
-def memory_bound(report: ProfileReport) -> Finding | None:
+def memory_bound(report: ProfileReport) -> Advice | None:
     """Kernels other than convolutions and products that do little but move tensors."""
     moving = [
         part
@@ -140,7 +143,7 @@ def memory_bound(report: ProfileReport) -> Finding | None:
         return None
     kinds = ", ".join(g.name for g in group_parts(moving, lambda part: part.operator)[:4])
     mib = sum(part.bytes or 0 for part in moving) / MIB
-    return Finding(
+    return Advice(
         ms,
         f"{len(moving)} kernels mostly move tensors ({kinds}): {mib:.0f} MiB in "
         f"{_spent(ms, share)}; fusing neighbours or halving the precision "
@@ -148,63 +151,63 @@ def memory_bound(report: ProfileReport) -> Finding | None:
     )
 
 
-def between_kernels(report: ProfileReport) -> Finding | None:
+def between_kernels(report: ProfileReport) -> Advice | None:
     """The executor's own time, a price of many small kernels."""
     ms = report.account.between_ms
     share = ms / max(report.account.sum_ms, ms, 1e-6)
     if share < WORTH_SAYING:
         return None
     kernels = sum(part.kernels for part in report.parts)
-    return Finding(
+    return Advice(
         ms,
         f"{_spent(ms, share)} pass between {kernels} kernels and not in them; fewer, larger "
         "kernels are what helps.",
     )
 
 
-def copies(report: ProfileReport) -> Finding | None:
+def copies(report: ProfileReport) -> Advice | None:
     """Frames copied into and out of the session."""
     fuse = report.stages["fuse"].p50
     ms = sum(report.stages[name].p50 for name in ("copy_in", "copy_out"))
     if ms < WORTH_SAYING * fuse:
         return None
-    return Finding(
+    return Advice(
         ms,
         f"Copying frames in and out takes {_spent(ms, ms / fuse)}; write into the slots that "
         "Session.acquire() gives and read slot.fused in place.",
     )
 
 
-def idle_cpus(report: ProfileReport) -> Finding | None:
+def idle_cpus(report: ProfileReport) -> Advice | None:
     """Fewer threads than CPUs."""
     unused = report.usable_cpus - report.threads
     if unused < 1:
         return None
     ms = report.account.kernels_ms * unused / report.usable_cpus
-    return Finding(
+    return Advice(
         ms,
         f"Only {report.threads} of {report.usable_cpus} usable CPUs work on a frame; try "
         f"--threads {report.usable_cpus}.",
     )
 
 
-def slowed_machine(report: ProfileReport) -> Finding | None:
+def slowed_machine(report: ProfileReport) -> Advice | None:
     """Throttling, a governor that holds clocks down, or other work on the machine."""
     before, after = report.conditions
     events = throttled(before, after)
     reasons = [reason for gpu in after.gpus for reason in gpu.throttle_reasons]
     frame = report.account.measured_ms
     if events or reasons:
-        told = [*(f"{name} {count} times" for name, count in events.items()), *reasons]
-        return Finding(
+        text = [*(f"{name} {count} times" for name, count in events.items()), *reasons]
+        return Advice(
             frame,
-            f"The machine throttled during the run ({', '.join(told)}), so every figure here "
+            f"The machine throttled during the run ({', '.join(text)}), so every figure here "
             "is too high; improve cooling or supply, then profile again.",
         )
     slow = {c.governor for c in after.clocks if c.governor in ("powersave", "conservative")}
     low = [c for c in after.clocks if c.max_mhz and c.mhz < 0.8 * c.max_mhz]
     if slow and low:
-        return Finding(
+        return Advice(
             frame / 2,
             f"The {'/'.join(sorted(slow))} governor holds {low[0].name} at {low[0].mhz:.0f} of "
             f"{low[0].max_mhz:.0f} MHz; on a Jetson sudo jetson_clocks, elsewhere "
@@ -212,7 +215,7 @@ def slowed_machine(report: ProfileReport) -> Finding | None:
         )
     infer = report.stages["infer"]
     if infer.p95 > UNSTEADY * infer.p50:
-        return Finding(
+        return Advice(
             infer.p95 - infer.p50,
             f"Frames differ: 95 % within {infer.p95:.1f} ms but half within {infer.p50:.1f}; other "
             "work runs on this machine, so stop it before comparing figures.",
@@ -220,7 +223,7 @@ def slowed_machine(report: ProfileReport) -> Finding | None:
     return None
 
 
-RULES: tuple[Callable[[ProfileReport], Finding | None], ...] = (
+RULES: tuple[Callable[[ProfileReport], Advice | None], ...] = (
     no_native_filter,
     padding_of_dynamic_sizes,
     changes_of_layout,

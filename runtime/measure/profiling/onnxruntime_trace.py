@@ -27,7 +27,7 @@ ELEMENT_BYTES = {"float": 4, "float16": 2, "bfloat16": 2, "double": 8, "bool": 1
 US = 1000  # ns
 
 
-class _Event(msgspec.Struct):
+class _TraceEvent(msgspec.Struct):
     """The fields of a trace event that are used; ``dur`` and ``ts`` are microseconds."""
 
     name: str
@@ -37,7 +37,7 @@ class _Event(msgspec.Struct):
 
 
 class _Run(msgspec.Struct):
-    kernels: list[_Event] = []
+    kernels: list[_TraceEvent] = []
     execute_us: int = 0
     total_us: int = 0
 
@@ -45,7 +45,7 @@ class _Run(msgspec.Struct):
 def read_trace(text: bytes, keep: Sequence[int], cost: ProfilerCost = NO_COST) -> Timeline:
     """The trace of some runs of one frame size -> the mean of those ``keep`` names, less ``cost``.
 
-    Raises UserError where the file is no such trace, lacks a run, or the runs differ in their
+    Raises UserError where the file is not such a trace, lacks a run, or the runs differ in their
     kernels.
     """
     runs = _split_runs(text)
@@ -90,7 +90,7 @@ def original_name(name: str) -> str:
 
 def _split_runs(text: bytes) -> list[_Run]:
     try:
-        events = msgspec.json.decode(text, type=list[_Event])
+        events = msgspec.json.decode(text, type=list[_TraceEvent])
     except msgspec.DecodeError as error:
         raise UserError(f"ONNX Runtime's profile is not what was expected: {error}") from error
     runs, run = [], _Run()
@@ -106,14 +106,14 @@ def _split_runs(text: bytes) -> list[_Run]:
     return runs
 
 
-def _kernel(event: _Event, ns: float) -> Kernel:
+def _kernel(event: _TraceEvent, ns: float) -> Kernel:
     name = event.name.removesuffix(KERNEL_SUFFIX)
     operator = str(event.args.get("op_name", ""))
     moved = 0 if operator in VIEW_OPERATORS else _bytes(event)
     return Kernel(name, operator, ns, nodes=(original_name(name),), bytes=moved)
 
 
-def _bytes(event: _Event) -> int | None:
+def _bytes(event: _TraceEvent) -> int | None:
     """Bytes of all inputs, weights included, and outputs; None where the trace has no shapes."""
     total = 0
     for side in ("input_type_shape", "output_type_shape"):

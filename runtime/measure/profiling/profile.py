@@ -21,7 +21,6 @@ from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backend_table import open_variant
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import BACKEND, start_variant, usable_cpus
-from mgdn_edge.runtime.fusion.contract.session import Size
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.machine.ceilings import Ceilings
@@ -29,22 +28,24 @@ from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.ceilings import measure_ceilings
+from mgdn_edge.runtime.measure.measure_ceilings import measure_ceilings
 from mgdn_edge.runtime.measure.profiling.advice import advise
-from mgdn_edge.runtime.measure.profiling.join import join_timeline
+from mgdn_edge.runtime.measure.profiling.join_timeline import join_timeline
 from mgdn_edge.runtime.measure.profiling.onnxruntime_trace import read_trace
-from mgdn_edge.runtime.measure.profiling.profiler_cost import measure_profiler_cost
-from mgdn_edge.runtime.measure.profiling.report import (
+from mgdn_edge.runtime.measure.profiling.profile_result import (
     SCHEMA,
     Account,
+    PartFigures,
     ProfileReport,
     ProfileResult,
     group_modules,
     group_parts,
 )
-from mgdn_edge.runtime.measure.profiling.roofline import PartFigures, measure_part
+from mgdn_edge.runtime.measure.profiling.profiler_cost import measure_profiler_cost
+from mgdn_edge.runtime.measure.profiling.roofline import measure_part
 from mgdn_edge.runtime.measure.profiling.timeline import Timeline
 from mgdn_edge.runtime.measure.timing_loop import TimingLoop, draw_pairs, fuse_pairs
+from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.stream.latency import Percentiles, percentiles
 from mgdn_edge.runtime.stream.ledger import span_ns
 
@@ -123,7 +124,7 @@ def profile_network(
             usable_cpus=usable_cpus(),
             frames=frames,
             account=balance(timeline, plain_ns[keep], calls_ns[keep], parts),
-            stages=measure_stages(loop.rows()),
+            stages=measure_session_stages(loop.rows()),
             inside=split_adapter(parts, facts),
             parts=parts,
             modules=group_modules(parts),
@@ -182,7 +183,7 @@ def balance(
     )
 
 
-def measure_stages(rows: npt.NDArray[np.void]) -> dict[str, Percentiles]:
+def measure_session_stages(rows: npt.NDArray[np.void]) -> dict[str, Percentiles]:
     """(N,) ledger rows of warm frames -> percentiles of a session's stages and of all, ``fuse``."""
     found = {name: percentiles(span_ns(rows, name), 0) for name in STAGES}
     return {**found, FUSE: percentiles(rows["copied_out_ns"] - rows["aligned_ns"], 0)}

@@ -36,7 +36,7 @@ class ProfilerCost(msgspec.Struct, frozen=True):
 NO_COST = ProfilerCost(0.0, 0.0)
 
 
-class _Event(msgspec.Struct):
+class _NodeTime(msgspec.Struct):
     name: str
     dur: int = 0
 
@@ -58,7 +58,7 @@ def measure_profiler_cost(threads: int) -> ProfilerCost:
         for _ in loop.take_turns(RUNS):
             pass
         text = Path(profiled.end_profiling()).read_bytes()
-    events = msgspec.json.decode(text, type=list[_Event])
+    events = msgspec.json.decode(text, type=list[_NodeTime])
     within = np.array([event.dur for event in events if event.name.endswith(KERNEL_SUFFIX)]) * US
     whole = np.array([event.dur for event in events if event.name == EXECUTE]) * US
     between = (whole - within.reshape(-1, KERNELS).sum(axis=1)) / KERNELS

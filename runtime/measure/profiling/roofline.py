@@ -9,63 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Literal
 
-import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.bundle.graph_facts import NodeFacts, TensorFacts
 from mgdn_edge.runtime.machine.ceilings import Ceilings
-from mgdn_edge.runtime.measure.profiling.join import How, Part
+from mgdn_edge.runtime.measure.profiling.join_timeline import Part
+from mgdn_edge.runtime.measure.profiling.profile_result import Bound, PartFigures
 
-Bound = Literal["memory", "arithmetic", "neither"]
 # Below this share of the roof neither limit explains the time: waiting, short vectors, threads.
 EXPLAINED = 0.25
-
-
-class PartFigures(msgspec.Struct, frozen=True):
-    """One part of the network in a frame: milliseconds, share of the frame's, and its roof.
-
-    ``nodes`` are those of ``graph.json`` it computes; ``bytes`` is None where nothing says how many
-    move, ``roof_ms`` the least time the ceilings allow, ``of_roof`` that over ``ms``.
-    """
-
-    name: str
-    module: str
-    operator: str
-    how: How
-    is_layout: bool
-    ms: float
-    share: float
-    kernels: int
-    nodes: tuple[str, ...]
-    flops: int
-    bytes: int | None
-    roof_ms: float
-    of_roof: float
-    bound: Bound | None
-
-    @property
-    def gflops(self) -> float:
-        """Arithmetic a second, 1e9."""
-        return self.flops / self.ms / 1e6 if self.ms else 0.0
-
-    @property
-    def gbps(self) -> float | None:
-        """Bytes a second, 1e9."""
-        return None if self.bytes is None or not self.ms else self.bytes / self.ms / 1e6
 
 
 def measure_part(part: Part, frame_ns: float, ceilings: Ceilings, pixels: float) -> PartFigures:
     """A joined part of a frame of ``frame_ns`` -> its figures.
 
     ``pixels`` is the profiled frame's pixels over those of ``graph.json``: arithmetic grows with
-    them. Bytes are what the backend said of its kernels, else what the nodes read and write.
+    them. Bytes are what the backend stated of its kernels, else what the nodes read and write.
     """
-    said = [kernel.bytes for kernel in part.kernels if kernel.bytes is not None]
+    stated = [kernel.bytes for kernel in part.kernels if kernel.bytes is not None]
     moved: int | None = None
-    if len(said) == len(part.kernels):
-        moved = sum(said)
+    if len(stated) == len(part.kernels):
+        moved = sum(stated)
     elif part.nodes:
         moved = round(boundary_bytes(part.nodes) * pixels)
     flops = round(sum(node.flops for node in part.nodes) * pixels)

@@ -1,7 +1,7 @@
 r"""read_layers: TensorRT's per-layer times and its engine inspector's JSON -> Timeline.
 
 ``IProfiler.report_layer_time(name, ms)`` gives one row a layer and execution. Engine layers are
-fused and renamed; which ONNX nodes they hold stands in the inspector's JSON
+fused and renamed; which ONNX nodes they hold is in the inspector's JSON
 (``LayerInformationFormat.JSON``) of an engine built with ``ProfilingVerbosity.DETAILED``:
 
     {"Layers": [{"Name": "...", "LayerType": "CaskConvolution",

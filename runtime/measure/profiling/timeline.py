@@ -15,7 +15,7 @@ class Kernel(msgspec.Struct, frozen=True):
     """One kernel of a frame, mean over the frames kept.
 
     ``nodes`` are names of ONNX nodes the backend says are in it, perhaps none; a pair in
-    ``ranges`` stands for every node from the first to the last in the graph's order. ``bytes`` is
+    ``ranges`` means every node from the first to the last in the graph's order. ``bytes`` is
     what it reads and writes, weights included, None where the backend does not say.
     """
 

@@ -9,8 +9,8 @@ import sys
 
 sys.path.insert(0, os.environ["MGDN_LEAN"])
 import tensorrt_lean_bindings as lean
-from support.builder_standin import *  # noqa: F403
-from support.builder_standin import OnnxParser as AnyParser
+from builder_standin import *  # noqa: F403
+from builder_standin import OnnxParser as AnyParser
 
 __version__ = lean.__version__
 get_plugin_registry = lean.get_plugin_registry

@@ -8,14 +8,8 @@ import pytest
 from support.alignment_rigs import mean_error, rig_for, visible_frame
 
 from mgdn_edge.runtime.alignment.apply.remap import Alignment
-from mgdn_edge.runtime.alignment.drift import (
-    Check,
-    DriftFigures,
-    DriftMonitor,
-    DriftTracker,
-    check_drift,
-    drift_sentence,
-)
+from mgdn_edge.runtime.alignment.drift import Check, DriftMonitor, DriftTracker, check_drift
+from mgdn_edge.runtime.alignment.drift_figures import DriftFigures, drift_sentence
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 from mgdn_edge.runtime.pairing.pairs import Pair
 from mgdn_edge.runtime.picture.frame import InfraredFrame
@@ -27,7 +21,7 @@ def moved_by(x, y):
 
 def aligned_pair(frames, homography):
     visible, infrared = frames[0]
-    rig = rig_for(homography, visible.shape[::-1], infrared.shape[::-1])
+    rig = rig_for(homography, visible.shape, infrared.shape)
     target = np.zeros_like(visible)
     Alignment(rig).align_infrared(infrared, np.zeros_like(visible), target)
     return visible, target
@@ -58,7 +52,7 @@ def checked(x, y, agreement=0.9):
 
 
 def tracker(*, realign):
-    return DriftTracker(Alignment(rig_for(np.eye(3), (200, 150), (200, 150))), realign=realign)
+    return DriftTracker(Alignment(rig_for(np.eye(3), (150, 200), (150, 200))), realign=realign)
 
 
 def test_a_slow_drift_is_followed_half_way_each_time():
@@ -103,7 +97,7 @@ def test_jumps_contradictions_and_noise_are_not_followed():
 def test_the_monitor_corrects_a_stream_from_its_own_thread(turned_frames):
     frames, truth = turned_frames
     visible, infrared = frames[0]
-    rig = rig_for(moved_by(5, -3) @ truth, visible.shape[::-1], infrared.shape[::-1])
+    rig = rig_for(moved_by(5, -3) @ truth, visible.shape, infrared.shape)
     monitor = DriftMonitor(Alignment(rig), realign=True, period_ns=10)
     pair = Pair(visible_frame(visible), InfraredFrame(infrared, 0, 0), FrameStamps())
     for number in range(7):

@@ -7,9 +7,9 @@ from support.engine_samples import ORIN
 
 from mgdn_edge.plugins import native
 from mgdn_edge.runtime.bundle import network_names
-from mgdn_edge.runtime.doctor import examine_machine as doctor
-from mgdn_edge.runtime.doctor.examine_machine import DEPENDENCIES, examine_machine
-from mgdn_edge.runtime.doctor.finding import Finding
+from mgdn_edge.runtime.doctor import examine_machine
+from mgdn_edge.runtime.doctor.doctor_report import Finding
+from mgdn_edge.runtime.doctor.examine_machine import DEPENDENCIES
 from mgdn_edge.runtime.doctor.installation import Installation, package_version
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.machine.device import Device
@@ -27,7 +27,7 @@ def findings(root="/", versions=None, device=no_gpu):
         package=lambda name: named.get(name, package_version(name)),
         device=device,
     )
-    return {finding.name: finding for finding in examine_machine(here).findings}
+    return {finding.name: finding for finding in examine_machine.examine_machine(here).findings}
 
 
 def test_dependencies_are_those_of_the_package(repository):
@@ -44,7 +44,7 @@ def test_dependencies_are_those_of_the_package(repository):
 
 
 def test_every_finding_that_is_not_ok_says_what_to_type():
-    for finding in examine_machine().findings:
+    for finding in examine_machine.examine_machine().findings:
         assert finding.found
         assert finding.state == "ok" or finding.fix
 
@@ -117,14 +117,14 @@ def test_the_native_library_is_named_with_what_it_uses():
     [((), "no CUDA kernel"), (("87-real", "75-virtual"), "CUDA kernel for 87-real, 75-virtual")],
 )
 def test_the_native_library_says_whether_cuda_is_in_it(monkeypatch, architectures, words):
-    monkeypatch.setattr(doctor, "cuda_architectures", lambda: architectures)
+    monkeypatch.setattr(examine_machine, "cuda_architectures", lambda: architectures)
     finding = findings()["native library"]
     assert finding.state == "ok"
     assert finding.found.endswith(f"; {words}")
 
 
 def test_a_missing_native_library_is_a_warning(monkeypatch):
-    monkeypatch.setattr(doctor, "find_library", lambda: None)
+    monkeypatch.setattr(examine_machine, "find_library", lambda: None)
     finding = findings()["native library"]
     assert finding.state == "warning"
     assert "function body" in finding.found
@@ -134,14 +134,14 @@ def test_a_missing_native_library_is_a_warning(monkeypatch):
 def test_a_native_library_that_does_not_load_blocks(monkeypatch, tmp_path):
     broken = tmp_path / native.LIBRARY_NAME
     broken.write_bytes(b"not a library")
-    monkeypatch.setattr(doctor, "find_library", lambda: broken)
+    monkeypatch.setattr(examine_machine, "find_library", lambda: broken)
     monkeypatch.setattr(native, "find_library", lambda: broken)
     assert findings()["native library"].state == "blocks"
 
 
 def test_a_missing_default_network_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(network_names, "PACKAGED_FOLDER", tmp_path)
-    report = examine_machine()
+    report = examine_machine.examine_machine()
     assert not report.usable
     assert {finding.name: finding.state for finding in report.findings}["network mgdn-edge"] == (
         "blocks"
@@ -152,7 +152,7 @@ def test_a_missing_default_network_blocks(tmp_path, monkeypatch):
 def test_packaged_networks_are_verified(tiny_bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(network_names, "PACKAGED_FOLDER", tmp_path)
     shutil.copyfile(tiny_bundle, tmp_path / "mgdn-edge.mgdn")
-    assert examine_machine().usable
+    assert examine_machine.examine_machine().usable
     (tmp_path / "mgdn-edge.mgdn").write_bytes(tiny_bundle.read_bytes()[:-1])
     finding = findings()["network mgdn-edge"]
     assert finding.state == "blocks"
@@ -160,10 +160,10 @@ def test_packaged_networks_are_verified(tiny_bundle, tmp_path, monkeypatch):
 
 
 def test_ceilings_are_measured_only_when_asked_for(monkeypatch, run_mgdn):
-    from mgdn_edge.runtime.measure import ceilings
+    from mgdn_edge.runtime.measure import measure_ceilings
 
-    found = ceilings.Ceilings(2, 40.0, 200.0, 128)
-    monkeypatch.setattr(ceilings, "measure_ceilings", lambda: found)
+    found = measure_ceilings.Ceilings(2, 40.0, 200.0, 128)
+    monkeypatch.setattr(measure_ceilings, "measure_ceilings", lambda: found)
     assert "40.0 GB/s" in run_mgdn("doctor", "--ceilings").out
     assert "GB/s" not in run_mgdn("doctor").out
     assert '"gflops":200.0' in run_mgdn("doctor", "--ceilings", "--json").out
@@ -175,7 +175,9 @@ def test_the_terminal_shows_names_in_a_column_and_what_to_fix(monkeypatch, run_m
         Finding("engine cache", "warning", "3 broken", "mgdn cache gc"),
         Finding("av", "blocks", "not installed", "pip install av"),
     )
-    monkeypatch.setattr(doctor, "examine_machine", lambda: doctor.Report(False, findings))
+    monkeypatch.setattr(
+        examine_machine, "examine_machine", lambda: examine_machine.DoctorReport(False, findings)
+    )
     done = run_mgdn("doctor")
     assert done.code == 1
     assert done.out.splitlines() == [
@@ -192,7 +194,9 @@ def test_the_terminal_shows_names_in_a_column_and_what_to_fix(monkeypatch, run_m
 def test_a_terminal_has_long_findings_wrapped_under_themselves(monkeypatch, run_mgdn):
     words = " ".join(["word"] * 40)
     findings = (Finding("python", "ok", words),)
-    monkeypatch.setattr(doctor, "examine_machine", lambda: doctor.Report(True, findings))
+    monkeypatch.setattr(
+        examine_machine, "examine_machine", lambda: examine_machine.DoctorReport(True, findings)
+    )
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "60")
     lines = run_mgdn("doctor").out.splitlines()[:-2]

@@ -38,7 +38,7 @@ def test_a_variant_is_opened_compared_and_not_judged(
     with open_bundle(tiny_bundle) as bundle:
         opened = backend_table.open_variant(bundle, bundle.variant("16x12"))
     assert (opened.reference, opened.parity.max_error) == ("golden pair", off)
-    assert opened.told.startswith("opened in ") and closed == []
+    assert opened.description.startswith("opened in ") and closed == []
     assert opened.session.fuse(*draw_scene(12, 16)).shape == (12, 16)
     if refused:
         with pytest.raises(UserError, match="differs by up to 2 levels; 1 are allowed"):

@@ -6,7 +6,7 @@ import pytest
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.output.counts_file import read_counts
-from mgdn_edge.runtime.thermal.scale import CountScale, parse_scale, parse_span
+from mgdn_edge.runtime.thermal.count_scale import CountScale, parse_scale, parse_span
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def test_what_is_not_there_is_said(run_mgdn, recordings, words, said):
 
 
 def test_a_video_without_the_note_is_refused(recordings):
-    with pytest.raises(UserError, match="is no counts file"):
+    with pytest.raises(UserError, match="is not a counts file"):
         read_counts(recordings / "vi" / "0.png", 0, (0, 0))
-    with pytest.raises(UserError, match="is no counts file"):
+    with pytest.raises(UserError, match="is not a counts file"):
         read_counts(recordings / "none.mkv", 0, (0, 0))
 
 

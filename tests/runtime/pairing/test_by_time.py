@@ -5,8 +5,9 @@ import pytest
 
 from mgdn_edge.runtime.capture.clocks.steady_stamps import SteadyStamps
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing.by_time import TimedOptions, TimedPairs, timed_options
+from mgdn_edge.runtime.pairing.by_time import TimedPairs
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit, read_clock, write_clock
+from mgdn_edge.runtime.pairing.timed_options import TimedOptions, timed_options
 from mgdn_edge.runtime.sync.clock_offset import measure_clock
 from mgdn_edge.runtime.sync.motion import measure_motion
 from mgdn_edge.runtime.whole_file import Output
@@ -175,7 +176,7 @@ def test_the_clock_file_is_read_back_and_checked(tmp_path):
     assert timed_options(None, None, path, None).clock == fit
     assert timed_options(None, None, None, None) is None
     path.write_text('{"offset_ms": "soon"}')
-    with pytest.raises(UserError, match=r"no clock file.*mgdn sync"):
+    with pytest.raises(UserError, match=r"not a clock file.*mgdn sync"):
         read_clock(path)
     path.write_text('{"schema": "other"}')
     with pytest.raises(UserError, match=r"wanted 'mgdn\.clock/1'"):

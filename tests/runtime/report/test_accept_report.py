@@ -9,7 +9,7 @@ import pytest
 from support.accept_samples import sample_acceptance
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.measure.acceptance.report import judge
+from mgdn_edge.runtime.measure.acceptance.accept_result import judge
 from mgdn_edge.runtime.report.accept_report import AcceptanceFiles, draw_example
 
 

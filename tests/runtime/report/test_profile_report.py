@@ -7,12 +7,11 @@ import pytest
 
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling.profile import profile_network
-from mgdn_edge.runtime.measure.profiling.report import Group
-from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
+from mgdn_edge.runtime.measure.profiling.profile_result import Group, PartFigures
 from mgdn_edge.runtime.report.profile_report import (
     MOST_ROWS,
     group_bars,
-    verdict,
+    profile_verdict,
     write_profile_report,
 )
 from mgdn_edge.runtime.report.roofline_plot import plot_roofline
@@ -106,7 +105,7 @@ def test_the_verdict_says_when_the_sum_is_off(page):
 
     report, _ = page
     account = msgspec.structs.replace(report.account, of_measured=1.0)
-    sound = verdict(msgspec.structs.replace(report, account=account))
+    sound = profile_verdict(msgspec.structs.replace(report, account=account))
     account = msgspec.structs.replace(report.account, of_measured=1.2)
-    off = verdict(msgspec.structs.replace(report, account=account))
+    off = profile_verdict(msgspec.structs.replace(report, account=account))
     assert "adds up to 120 %" in off and "adds up" not in sound

@@ -16,7 +16,7 @@ from mgdn_edge.cli import main
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.environment import command_text
-from mgdn_edge.runtime.output.sinks import open_sink
+from mgdn_edge.runtime.output.open_sink import open_sink
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 from mgdn_edge.runtime.picture.frame import SourceInfo
 from mgdn_edge.runtime.secrets import redaction

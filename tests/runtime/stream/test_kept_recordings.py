@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.fusing import fuse
 
-from mgdn_edge.runtime.capture.cameras.looped import LoopReader
+from mgdn_edge.runtime.capture.cameras.looped_recording import LoopReader
 from mgdn_edge.runtime.capture.sources import InfraredOptions
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 

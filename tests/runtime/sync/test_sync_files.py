@@ -3,7 +3,7 @@
 import pytest
 
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit, read_clock
-from mgdn_edge.runtime.sync import sync_sources as sync
+from mgdn_edge.runtime.sync import sync_sources
 
 FIT = ClockFit(offset_ms=12.5, error_ms=0.5)
 SCENE = "synthetic://dusk?seed=1"
@@ -18,7 +18,7 @@ def measured(monkeypatch):
         calls.append((visible, infrared))
         return FIT
 
-    monkeypatch.setattr(sync, "sync_sources", measure)
+    monkeypatch.setattr(sync_sources, "sync_sources", measure)
     return calls
 
 

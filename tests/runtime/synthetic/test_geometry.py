@@ -5,7 +5,7 @@ import pytest
 
 from mgdn_edge.runtime.synthetic import open_rig
 from mgdn_edge.runtime.synthetic.camera import Camera, infrared_camera, visible_camera
-from mgdn_edge.runtime.synthetic.options import parse_rig
+from mgdn_edge.runtime.synthetic.rig_options import parse_rig
 from mgdn_edge.runtime.synthetic.truth import box_of
 
 TURNED = "yaw=2&pitch=-1.5&roll=4&ir_fov=40&ir_size=256x192"

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mgdn_edge.runtime.measure.truth import contrast, surroundings
+from mgdn_edge.runtime.measure.measure_truth import contrast, surroundings
 from mgdn_edge.runtime.synthetic import Rig, open_rig
 
 DIGEST = """

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from support.alignment_rigs import rig_for, visible_frame
 
+from mgdn_edge.runtime.alignment.apply.choose_view import choose_view, covered_share
 from mgdn_edge.runtime.alignment.apply.registration import open_alignment
 from mgdn_edge.runtime.alignment.apply.remap import Alignment, working_from_visible
 from mgdn_edge.runtime.alignment.apply.rig_file import CameraModel
-from mgdn_edge.runtime.alignment.apply.view import choose_view, covered_share
 from mgdn_edge.runtime.errors import UserError
 
 TURNED = np.array([[0.8, 0.05, 30], [-0.04, 0.82, 20], [5e-5, -3e-5, 1]])
@@ -39,9 +39,9 @@ def exact_infrared(rig, plane, visible):
     return out
 
 
-@pytest.mark.parametrize("request_", [{}, {"area": "crop"}, {"working_size": (50, 40)}])
+@pytest.mark.parametrize("request_", [{}, {"area": "crop"}, {"working_size": (40, 50)}])
 def test_the_remap_equals_its_slow_twin(request_):
-    rig = rig_for(TURNED, (97, 75), (64, 48), **request_)
+    rig = rig_for(TURNED, (75, 97), (48, 64), **request_)
     alignment = Alignment(rig)
     infrared = ramp(48, 64)
     visible = alignment.align_visible(visible_frame(ramp(75, 97)[::-1].copy())).y
@@ -55,7 +55,7 @@ def test_the_remap_equals_its_slow_twin(request_):
 
 
 def test_a_wrong_homography_would_be_noticed():
-    rig, other = (rig_for(m, (97, 75), (64, 48)) for m in (TURNED, TURNED + np.eye(3) * 0.1))
+    rig, other = (rig_for(m, (75, 97), (48, 64)) for m in (TURNED, TURNED + np.eye(3) * 0.1))
     visible = ramp(75, 97)
     target = np.empty_like(visible)
     Alignment(other).align_infrared(ramp(48, 64), visible, target)
@@ -65,7 +65,7 @@ def test_a_wrong_homography_would_be_noticed():
 
 
 def test_where_infrared_does_not_reach_the_visible_picture_stands():
-    rig = rig_for([[1, 0, 40], [0, 1, 0], [0, 0, 1]], (80, 60), (80, 60))
+    rig = rig_for([[1, 0, 40], [0, 1, 0], [0, 0, 1]], (60, 80), (60, 80))
     visible, target = ramp(60, 80), np.empty((60, 80), np.uint8)
     Alignment(rig).align_infrared(np.full((60, 80), 200, np.uint8), visible, target)
     assert (target[:, :40] == visible[:, :40]).all() and (target[:, 40:] == 200).all()
@@ -73,7 +73,7 @@ def test_where_infrared_does_not_reach_the_visible_picture_stands():
 
 
 def test_uncut_pictures_are_not_copied():
-    rig = rig_for(np.eye(3), (33, 21), (33, 21))
+    rig = rig_for(np.eye(3), (21, 33), (21, 33))
     chroma = tuple(np.full((11, 17), level, np.uint8) for level in (3, 4))
     frame = visible_frame(ramp(21, 33), chroma, (2, 2))
     aligned = Alignment(rig).align_visible(frame)
@@ -84,15 +84,16 @@ def test_uncut_pictures_are_not_copied():
 @pytest.mark.parametrize("subsampling", [(1, 1), (2, 1), (2, 2)])
 def test_chroma_is_cut_and_scaled_with_luma(subsampling):
     across, down = subsampling
-    rig = rig_for([[1, 0, 8], [0, 1, 6], [0, 0, 1]], (96, 72), (64, 48), area="crop")
+    rig = rig_for([[1, 0, 8], [0, 1, 6], [0, 0, 1]], (72, 96), (48, 64), area="crop")
     left, top, width, height = rig.view
-    assert left % 2 == top % 2 == 0 and (width, height) == rig.working_size
+    assert left % 2 == top % 2 == 0 and (height, width) == rig.working_size
     y = ramp(72, 96)
     u = y[::down, ::across].copy()
     cut = Alignment(rig).align_visible(visible_frame(y, (u, u), subsampling))
     assert (cut.y == y[top : top + height, left : left + width]).all()
     assert (cut.chroma[0] == cut.y[::down, ::across]).all()
-    half = msgspec.structs.replace(rig, working_size=(width // 2 // 2 * 2, height // 2 // 2 * 2))
+    halved = (width // 2 // 2 * 2, height // 2 // 2 * 2)
+    half = msgspec.structs.replace(rig, working_width_height=halved)
     small = Alignment(half).align_visible(visible_frame(y, (u, u), subsampling))
     assert small.chroma[0].shape == (-(-small.y.shape[0] // down), -(-small.y.shape[1] // across))
     grown = cv2.resize(small.chroma[0], small.y.shape[::-1], interpolation=cv2.INTER_LINEAR)
@@ -101,7 +102,7 @@ def test_chroma_is_cut_and_scaled_with_luma(subsampling):
 
 def test_much_larger_infrared_is_averaged_not_sampled():
     noise = np.random.default_rng(0).integers(0, 2, (480, 640)).astype(np.uint8) * 255
-    rig = rig_for(np.diag([0.125, 0.125, 1.0]), (80, 60), (640, 480))
+    rig = rig_for(np.diag([0.125, 0.125, 1.0]), (60, 80), (480, 640))
     visible, target = np.zeros((60, 80), np.uint8), np.empty((60, 80), np.uint8)
     Alignment(rig).align_infrared(noise, visible, target)
     inner = target[2:-2, 2:-2].astype(float)
@@ -122,7 +123,7 @@ def test_lens_distortion_of_both_cameras_is_undone():
     bent = cv2.remap(straight, back[:, 0, 0].reshape(96, 128), back[:, 0, 1].reshape(96, 128), 1)
     model = CameraModel((128, 96), lens, coefficients)
     rig = msgspec.structs.replace(
-        rig_for(np.eye(3), (128, 96), (128, 96)), visible=model, infrared=model
+        rig_for(np.eye(3), (96, 128), (96, 128)), visible=model, infrared=model
     )
     alignment = Alignment(rig)
     u = cv2.resize(bent, (64, 48), interpolation=cv2.INTER_AREA)
@@ -149,7 +150,7 @@ def test_one_pixel_cameras_do_not_crash():
 
 
 def test_frames_of_other_cameras_are_refused():
-    alignment = Alignment(rig_for(np.eye(3), (64, 48), (32, 24)))
+    alignment = Alignment(rig_for(np.eye(3), (48, 64), (24, 32)))
     alignment.check_sizes((48, 64), (24, 32))
     with pytest.raises(UserError, match=r"infrared is 64x48, the rig was measured with 32x24"):
         alignment.check_sizes((48, 64), (48, 64))
@@ -166,18 +167,18 @@ def test_options_that_clash(tmp_path):
 @pytest.mark.parametrize("turn", [0, 3, 9])
 def test_a_cropped_view_lies_wholly_in_both_pictures(turn):
     spin = np.vstack([cv2.getRotationMatrix2D((100, 80), turn, 1.3), [0, 0, 1]])
-    view, working = choose_view(spin, (300, 200), (200, 160), "crop", None)
-    assert view[2:] == working and all(side % 8 == 0 for side in working)
-    assert covered_share(spin, view, (200, 160)) == pytest.approx(1, abs=1e-3)
+    view, working = choose_view(spin, (200, 300), (160, 200), "crop", None)
+    assert view[:1:-1] == working and all(side % 8 == 0 for side in working)
+    assert covered_share(spin, view, (160, 200)) == pytest.approx(1, abs=1e-3)
     # Nothing of that shape and clearly larger fits.
     wider = (view[0] - 8, view[1] - 8, view[2] + 16, view[3] + 16)
-    assert covered_share(spin, wider, (200, 160)) < 0.99 or wider[0] < 0 or wider[1] < 0
+    assert covered_share(spin, wider, (160, 200)) < 0.99 or wider[0] < 0 or wider[1] < 0
 
 
 def test_views_shaped_like_a_working_size():
-    view, working = choose_view(np.eye(3), (1920, 1080), (256, 192), "fill", (640, 480))
-    assert working == (640, 480) and view == (240, 0, 1440, 1080)
+    view, working = choose_view(np.eye(3), (1080, 1920), (192, 256), "fill", (480, 640))
+    assert working == (480, 640) and view == (240, 0, 1440, 1080)
     with pytest.raises(UserError, match="share too little"):
         choose_view(
-            np.array([[1, 0, 295.0], [0, 1, 0], [0, 0, 1]]), (300, 200), (64, 48), "crop", None
+            np.array([[1, 0, 295.0], [0, 1, 0], [0, 0, 1]]), (200, 300), (48, 64), "crop", None
         )

@@ -22,7 +22,7 @@ ROWS = ((2.0, 1e-17, -3.123456789012345), (0.1, 2.0, 1 / 3), (1e-7, 0.0, 1.0))
 def full_rig():
     lens = ((500.0, 0.0, 320.0), (0.0, 501.0, 240.0), (0.0, 0.0, 1.0))
     return msgspec.structs.replace(
-        rig_for(ROWS, (640, 480), (256, 192)),
+        rig_for(ROWS, (480, 640), (192, 256)),
         visible=CameraModel((640, 480), lens, (-0.1, 0.02, 1e-4, -2e-4, 0.0)),
         plane=(PlaneHomography(ROWS), PlaneHomography(ROWS, 3.5)),
         pose=Pose(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), (0.05, 0.0, 0.0)),
@@ -30,7 +30,7 @@ def full_rig():
     )
 
 
-@pytest.mark.parametrize("make", [full_rig, lambda: rig_for(ROWS, (640, 480), (256, 192))])
+@pytest.mark.parametrize("make", [full_rig, lambda: rig_for(ROWS, (480, 640), (192, 256))])
 def test_a_rig_reads_back_to_the_last_digit(tmp_path, make):
     write_rig(tmp_path / "rig.toml", make())
     assert read_rig(tmp_path / "rig.toml") == make()
@@ -72,9 +72,9 @@ def test_the_file_tells_a_reader_what_its_numbers_are():
     ("old", "new", "message"),
     [
         ('"mgdn.rig/1"', '"mgdn.rig/2"', "this version reads"),
-        ("working_size = [640, 480]", "working_size = [640, 0]", "no picture size"),
+        ("working_size = [640, 480]", "working_size = [640, 0]", "not the size of a picture"),
         ("working_size = [640, 480]", "working_size = [640]", "working_size"),
-        ("working_size = [640, 480]", "working_size = [99999, 480]", "no picture size"),
+        ("working_size = [640, 480]", "working_size = [99999, 480]", "not the size of a picture"),
         ("view = [0, 0, 640, 480]", "view = [8, 0, 640, 480]", "not inside"),
         ("[[plane]]", "[[planes]]", "planes"),
         ("homography = [", "homography = [1,", "homography"),
@@ -106,7 +106,7 @@ def test_a_file_that_is_not_text_or_not_there(tmp_path):
 def test_the_plane_nearest_in_inverse_distance_is_taken():
     far, near = np.eye(3), np.array([[1.0, 0, 9], [0, 1, 0], [0, 0, 1]])
     rig = msgspec.structs.replace(
-        rig_for(far, (64, 48), (64, 48)),
+        rig_for(far, (48, 64), (48, 64)),
         plane=(PlaneHomography(rig_rows(far)), PlaneHomography(rig_rows(near), 2.0)),
     )
     assert rig.homography()[0, 2] == 0

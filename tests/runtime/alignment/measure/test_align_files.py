@@ -9,8 +9,8 @@ import pytest
 
 from mgdn_edge.runtime.alignment.apply.rig_file import read_rig
 from mgdn_edge.runtime.alignment.measure.align import RigFiles, RigRequest, align_by_points
+from mgdn_edge.runtime.alignment.measure.alignment_pairs import read_alignment_pairs
 from mgdn_edge.runtime.alignment.measure.click_page import ClickSession, align_by_clicks
-from mgdn_edge.runtime.alignment.measure.frames import read_pairs
 from mgdn_edge.runtime.capture.sources import InfraredOptions
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.synthetic import open_rig
@@ -119,7 +119,7 @@ def test_a_rig_that_cannot_be_written_leaves_both_as_they_were(scene, fill_disk)
 
 def clicked(output, overwrite=False):
     files = RigFiles(output, [], RigRequest(), overwrite, clicks=True)
-    pair = read_pairs("scene.png", "heat.png", InfraredOptions(), 1)[0]
+    pair = read_alignment_pairs("scene.png", "heat.png", InfraredOptions(), 1)[0]
     return ClickSession(pair, files, RigRequest())
 
 

@@ -11,8 +11,8 @@ from mgdn_edge.runtime.alignment.measure.automatic import (
     align_frames,
     find_alignment,
 )
-from mgdn_edge.runtime.alignment.measure.features import direction_field, real_part_mask
-from mgdn_edge.runtime.alignment.measure.points import read_points, transfer_errors
+from mgdn_edge.runtime.alignment.measure.edge_directions import direction_field, real_part_mask
+from mgdn_edge.runtime.alignment.measure.point_pairs import read_points, transfer_errors
 from mgdn_edge.runtime.errors import UserError
 
 

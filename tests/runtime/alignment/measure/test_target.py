@@ -8,8 +8,8 @@ from support.alignment_rigs import visible_frame
 from mgdn_edge.runtime.alignment.apply.remap import Alignment
 from mgdn_edge.runtime.alignment.apply.rig_file import Pose, plane_homography
 from mgdn_edge.runtime.alignment.measure.align import RigRequest, make_rig
-from mgdn_edge.runtime.alignment.measure.frames import FramePair
-from mgdn_edge.runtime.alignment.measure.measured import rows_of
+from mgdn_edge.runtime.alignment.measure.alignment_pairs import AlignmentPair
+from mgdn_edge.runtime.alignment.measure.measured_geometry import rows_of
 from mgdn_edge.runtime.alignment.measure.target import find_target, measure_target, parse_target
 from mgdn_edge.runtime.errors import UserError
 
@@ -64,7 +64,7 @@ def film(count, kind="board", seed=0):
             views.append(lens @ np.column_stack([axes[:, 0], axes[:, 1], turn @ place + shift]))
         visible = draw(kind, views[0], (640, 360), seed=number)
         infrared = draw(kind, views[1], (256, 192), seed=99 + number, inverted=True)
-        pairs.append(FramePair(visible_frame(visible), infrared))
+        pairs.append(AlignmentPair(visible_frame(visible), infrared))
     return pairs
 
 

@@ -116,7 +116,7 @@ def test_choice_of_format():
     assert choose_format(path, None, {"MJPG", "YUYV"}, PREFERRED["visible"]) == "YUYV"
     assert choose_format(path, None, {"GREY", "Y16"}, PREFERRED["infrared"]) == "Y16"
     assert choose_format(path, "MJPEG", {"MJPG", "YUYV"}, PREFERRED["visible"]) == "MJPG"
-    with pytest.raises(UserError, match="no format that is read"):
+    with pytest.raises(UserError, match="no format that mgdn reads"):
         choose_format(path, None, set(), PREFERRED["visible"])
 
 
@@ -125,7 +125,7 @@ def test_choice_of_format():
     [
         ("v4l2://dev/video0", "three slashes"),
         ("v4l2:///dev/video0?speed=3", "unknown option 'speed'"),
-        ("v4l2:///dev/video0?fps=0", "is no frame rate"),
+        ("v4l2:///dev/video0?fps=0", "is not a frame rate"),
         ("v4l2:///dev/video0?size=0x4", "is not WIDTHxHEIGHT"),
         ("csi://left", "give csi://0"),
         ("csi://0?format=Y16", "unknown option"),
@@ -190,7 +190,7 @@ def test_any_gstreamer_pipeline_is_a_camera(tmp_path):
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert "is no pipeline" in done.stdout and "gave no picture" in done.stdout
+    assert "is not a pipeline" in done.stdout and "gave no picture" in done.stdout
 
 
 def test_a_looped_folder_is_a_camera(tmp_path):

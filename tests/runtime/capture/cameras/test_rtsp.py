@@ -13,8 +13,8 @@ import pytest
 from support.fusing import fuse
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.pairing.by_time import TimedOptions
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
+from mgdn_edge.runtime.pairing.timed_options import TimedOptions
 from mgdn_edge.runtime.stream.latency import percentiles
 from mgdn_edge.runtime.stream.ledger import Ledger
 

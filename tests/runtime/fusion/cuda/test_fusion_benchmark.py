@@ -17,7 +17,7 @@ pytestmark = pytest.mark.export
 def test_both_formulations_have_a_row(make_stand_in, monkeypatch, capsys, tmp_path):
     import fusion_cuda
 
-    from mgdn_edge.export.catalogue import load_network
+    from mgdn_edge.export.network_catalogue import load_network
 
     with open_bundle(packaged_bundles()["mgdn-edge"]) as bundle:
         (tmp_path / "model.onnx").write_bytes(bundle.read(bundle.variant("640x480").file))

@@ -81,7 +81,8 @@ ENDINGS = {
     "none": "no engine: the builder made no engine: [optimizer.cpp] Error Code 10: Could not find "
     "any implementation for node conv",
     "no module": "no engine: ImportError: libnvinfer.so.10: cannot open shared object file",
-    "float input": "no engine: the model is no frame graph; it has visible DataType.FLOAT [1, 1]",
+    "float input": "no engine: the model is not a frame graph; it has "
+    "visible DataType.FLOAT [1, 1]",
     "exit": "no engine: the build process ended with code 7",
     "raise": "no engine: RuntimeError: no such tactic",
 }
@@ -115,7 +116,7 @@ def test_what_a_builder_prints_is_no_event(standin):
 
 def test_a_builder_without_progress_still_builds(standin):
     standin("no monitor")
-    assert build().notes == ("this builder tells no progress",)
+    assert build().notes == ("this builder reports no progress",)
 
 
 def test_unfit_timings_are_no_error(standin):

@@ -39,7 +39,7 @@ def leftovers(cache):
 
 
 @pytest.mark.parametrize(
-    ("wish", "gone"),
+    ("asked", "gone"),
     [
         ({}, []),
         ({"older_than_days": 4}, [1, 2]),
@@ -52,15 +52,15 @@ def leftovers(cache):
         ({"everything": True}, [0, 1, 2]),
     ],
 )
-def test_by_age_and_size_the_longest_unused_first(cache, filled, wish, gone):
-    planned = clean_cache(cache, dry_run=True, **wish)
+def test_by_age_and_size_the_longest_unused_first(cache, filled, asked, gone):
+    planned = clean_cache(cache, dry_run=True, **asked)
     assert all(path.exists() for path in filled)
-    assert clean_cache(cache, **wish) == planned
+    assert clean_cache(cache, **asked) == planned
     assert [path for path in filled if not path.exists()] == [filled[number] for number in gone]
     for path in filled:
         assert path.with_suffix(".json").exists() == path.exists()
     timings = timing_path(cache.folder, KEY)
-    assert timings.exists() != ("everything" in wish)
+    assert timings.exists() != ("everything" in asked)
     for number in gone:
         assert filled[number] in [removal.path for removal in planned]
 

@@ -15,7 +15,7 @@ from mgdn_edge.runtime.fusion.engines.engine_cache import (
     Miss,
     Verification,
     cache_folder,
-    read_record,
+    read_engine_record,
 )
 from mgdn_edge.runtime.fusion.engines.engine_key import FIELD_NAMES, EngineKey
 
@@ -148,9 +148,9 @@ def test_the_folders_are_private_and_one_open_to_all_is_refused(cache):
 
 def test_parity_is_written_into_the_record_and_nothing_else_changes(cache):
     path = store_engine(cache)
-    before = read_record(path)
+    before = read_engine_record(path)
     cache.mark_verified(path, SEEN)
-    after = read_record(path)
+    after = read_engine_record(path)
     assert after.verified == SEEN
     assert msgspec.structs.replace(after, verified=None) == before
     assert find(cache).record.verified == SEEN

@@ -9,7 +9,7 @@ from support.engine_samples import PLENTY
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
-from mgdn_edge.runtime.fusion.engines.engine_cache import read_record
+from mgdn_edge.runtime.fusion.engines.engine_cache import read_engine_record
 from mgdn_edge.runtime.fusion.engines.engine_parity import open_compared
 from mgdn_edge.runtime.fusion.engines.obtain_engine import obtain_engine
 
@@ -65,11 +65,11 @@ def test_an_engine_that_agrees_is_marked(opened, cache, variant, reference, erro
     kind, engine, compared = opened(variant, error=error)
     assert engine.verified is None and kind.closed == 0
     compared.trust().close()
-    verified = read_record(engine.path).verified
+    verified = read_engine_record(engine.path).verified
     assert (verified.reference, verified.max_error) == (reference, error)
     assert (compared.reference, compared.parity.max_error) == (reference, error)
     told = f"{error} of 1 levels off its {reference}"
-    assert told in compared.told and told in compared.session.execution["engine"]
+    assert told in compared.description and told in compared.session.execution["engine"]
 
 
 @pytest.mark.parametrize("variant", [STATIC, DYNAMIC])
@@ -80,14 +80,14 @@ def test_one_that_does_not_is_refused_and_stays_unmarked(opened, variant):
         compared.trust()
     assert caught.value.exit_code == 3 and str(engine.path) in str(caught.value)
     assert kind.closed == 1
-    assert read_record(engine.path).verified is None
-    assert "levels off" not in compared.told
+    assert read_engine_record(engine.path).verified is None
+    assert "levels off" not in compared.description
 
 
 def test_one_that_fails_is_closed(opened):
     kind, engine, error = opened(STATIC, failing=True)
     assert str(error) == "the engine does not run"
-    assert kind.closed == 1 and read_record(engine.path).verified is None
+    assert kind.closed == 1 and read_engine_record(engine.path).verified is None
 
 
 def test_the_mark_is_found_at_the_next_start_and_parity_seen_again(opened, cache):
@@ -95,8 +95,8 @@ def test_the_mark_is_found_at_the_next_start_and_parity_seen_again(opened, cache
     _, engine, compared = opened(STATIC, error=1)
     compared.trust().close()
     assert engine.origin == "cached" and engine.verified.max_error == 0
-    assert "1 of 1 levels off" in compared.told
-    assert read_record(engine.path).verified == engine.verified
+    assert "1 of 1 levels off" in compared.description
+    assert read_engine_record(engine.path).verified == engine.verified
 
 
 def test_an_engine_that_is_not_kept_is_verified_too(opened, monkeypatch, cache):
@@ -104,4 +104,4 @@ def test_an_engine_that_is_not_kept_is_verified_too(opened, monkeypatch, cache):
     monkeypatch.setattr(cache, "engines", Path("/proc/mgdn/engines"))
     _, engine, compared = opened(STATIC)
     compared.trust().close()
-    assert engine.path is None and "0 of 1 levels off" in compared.told
+    assert engine.path is None and "0 of 1 levels off" in compared.description

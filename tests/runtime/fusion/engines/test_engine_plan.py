@@ -12,7 +12,7 @@ from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.engines import engine_plan
-from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineWish, plan_bundle
+from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineRequest, plan_bundle
 from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
 from mgdn_edge.runtime.fusion.engines.engine_plan import (
     Builder,
@@ -150,8 +150,8 @@ def here(monkeypatch, standin, plugin):
     monkeypatch.setattr(engine_plan, "read_device", lambda: ORIN)
 
 
-def variants(**wish):
-    return [plan.variant for plan in plan_bundle(EngineWish("mgdn-edge", **wish))[0]]
+def variants(**asked):
+    return [plan.variant for plan in plan_bundle(EngineRequest("mgdn-edge", **asked))[0]]
 
 
 def test_every_variant_with_a_size_unless_one_is_chosen(here):
@@ -163,7 +163,7 @@ def test_every_variant_with_a_size_unless_one_is_chosen(here):
 
 
 @pytest.mark.parametrize(
-    ("wish", "sentence"),
+    ("asked", "sentence"),
     [
         ({"precision": "int8"}, "no variant for tensorrt with a size of its own in int8"),
         ({"variant": "1x1"}, "nothing for variant 1x1"),
@@ -171,9 +171,9 @@ def test_every_variant_with_a_size_unless_one_is_chosen(here):
         ({"variant": "640x480", "size": (5, 7)}, "variant 640x480 has its own size"),
     ],
 )
-def test_what_is_not_in_the_bundle_is_said(here, wish, sentence):
+def test_what_is_not_in_the_bundle_is_said(here, asked, sentence):
     with pytest.raises(UserError, match=sentence):
-        variants(**wish)
+        variants(**asked)
 
 
 @pytest.mark.parametrize(
@@ -186,4 +186,4 @@ def test_what_is_not_in_the_bundle_is_said(here, wish, sentence):
 )
 def test_a_bundle_is_a_file_or_a_packaged_name(here, bundle, sentence):
     with pytest.raises(UserError, match=sentence):
-        plan_bundle(EngineWish(bundle))
+        plan_bundle(EngineRequest(bundle))

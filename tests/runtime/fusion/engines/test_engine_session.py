@@ -47,11 +47,11 @@ def test_a_session_is_compared_when_it_is_handed_out(steps, tiny_bundle, cache):
         opened = open_engine_session(bundle, variant, start, cache=cache, progress=Told(said=said))
         opened.trust().close()
         assert opened.parity.max_error == 0 and opened.reference == "golden pair"
-        assert opened.told.startswith("built, ") and "key 10.3.0" in opened.told
+        assert opened.description.startswith("built, ") and "key 10.3.0" in opened.description
         assert len(said) == 1
         again = open_engine_session(bundle, variant, start, cache=cache, cached_only=True)
         again.trust().close()
-    assert again.told.startswith("cached, ")
+    assert again.description.startswith("cached, ")
     assert again.session.execution["engine"].endswith("0 of 1 levels off its golden pair")
 
 

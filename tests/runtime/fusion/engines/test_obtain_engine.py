@@ -15,7 +15,7 @@ from support.progress import Told
 
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.engines import engine_cache
-from mgdn_edge.runtime.fusion.engines.engine_cache import LOCK_FILE, EngineCache, read_record
+from mgdn_edge.runtime.fusion.engines.engine_cache import LOCK_FILE, EngineCache, read_engine_record
 from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
 from mgdn_edge.runtime.fusion.engines.memory_need import MIB
 from mgdn_edge.runtime.fusion.engines.obtain_engine import FreeMemory, free_memory, obtain_engine
@@ -37,7 +37,7 @@ def test_built_once_then_cached(standin, make_plan, cache):
     again = obtain(plan, cache)
     assert (again.origin, again.data) == ("cached", built.data)
     assert again.build_seconds == built.build_seconds > 0
-    record = read_record(built.path)
+    record = read_engine_record(built.path)
     assert (record.layers, record.network, record.key) == (7, "tiny", plan.key)
 
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from mgdn_edge.runtime.doctor.examine_machine import Report
-from mgdn_edge.runtime.doctor.finding import Finding
+from mgdn_edge.runtime.doctor.doctor_report import DoctorReport, Finding
 from mgdn_edge.runtime.measure.acceptance import accept, fidelity, soak
 
 FINDINGS = (Finding("python", "ok", "3.10"), Finding("tensorrt", "warning", "hidden", "type this"))
@@ -18,6 +17,6 @@ def quick(monkeypatch):
     monkeypatch.setattr(fidelity, "SCENE", "synthetic://night?seed={seed}&frames=60&size=320x240")
     monkeypatch.setattr(fidelity, "SEEDS", (1,))
     monkeypatch.setattr(fidelity, "NUMBERS", (20,))
-    monkeypatch.setattr(accept, "examine_machine", lambda: Report(True, FINDINGS))
+    monkeypatch.setattr(accept, "examine_machine", lambda: DoctorReport(True, FINDINGS))
     # A busy machine must not fail a test.
     monkeypatch.setattr(soak, "MOST_DRIFT", 1000.0)

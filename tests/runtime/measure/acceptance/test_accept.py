@@ -9,17 +9,15 @@ from support.engine_samples import ORIN, PLENTY, STANDIN
 from support.progress import Told
 
 from mgdn_edge.runtime.bundle.reader import open_bundle
-from mgdn_edge.runtime.doctor.examine_machine import Report
-from mgdn_edge.runtime.doctor.finding import Finding
+from mgdn_edge.runtime.doctor.doctor_report import DoctorReport, Finding
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion import backend_table
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.engines import engine_plan, engine_session, variant_engine
-from mgdn_edge.runtime.measure.acceptance import accept
-from mgdn_edge.runtime.measure.acceptance import plugin as operations
+from mgdn_edge.runtime.measure.acceptance import accept, filter_library
 from mgdn_edge.runtime.measure.acceptance.accept import accept_bundle
-from mgdn_edge.runtime.measure.acceptance.request import AcceptRequest, choose_backend
+from mgdn_edge.runtime.measure.acceptance.accept_request import AcceptRequest, choose_backend
 from mgdn_edge.runtime.packing import bundle_writer
 from mgdn_edge.runtime.packing.creation import create_bundle
 
@@ -123,7 +121,9 @@ def test_a_missing_package_is_not_measured(quick, tiny_bundle, monkeypatch):
 
 
 def test_what_blocks_the_doctor_is_not_accepted(quick, tiny_bundle, monkeypatch):
-    blocked = Report(False, (Finding("av", "blocks", "av is not installed", "pip install av"),))
+    blocked = DoctorReport(
+        False, (Finding("av", "blocks", "av is not installed", "pip install av"),)
+    )
     monkeypatch.setattr(accept, "examine_machine", lambda: blocked)
     report = accept_bundle(request(tiny_bundle), lambda kept: None)
     assert states(report)["machine"] == "failed" and report.exit_code == 1
@@ -214,7 +214,7 @@ def test_engines_are_built_compared_and_kept(quick, computed_here, tiny_bundle):
         request(tiny_bundle, backend="tensorrt"), lambda _: None, progress=Told(said=said)
     )
     assert again.accepted and not [each for each in said if each.startswith("building")]
-    assert any("cached" in clause.told for clause in again.clauses)
+    assert any("cached" in clause.description for clause in again.clauses)
 
 
 def test_a_board_without_memory_is_a_device_failure_with_the_rest_reported(
@@ -228,14 +228,14 @@ def test_a_board_without_memory_is_a_device_failure_with_the_rest_reported(
     assert "could use up the memory" in report.verdict
     assert found["engine fp32 640x480"] == "failed"
     assert found["quality fp32"] == found["soak memory"] == "not measured"
-    assert report.clauses[-1].told == "needs engine fp32 640x480"
+    assert report.clauses[-1].description == "needs engine fp32 640x480"
 
 
 def test_the_default_network_needs_its_plugin_on_tensorrt(quick, board, monkeypatch):
     def refuse(tensorrt):
-        raise operations.TensorrtPluginError("there is no mgdn_tensorrt.so; build it")
+        raise filter_library.TensorrtPluginError("there is no mgdn_tensorrt.so; build it")
 
-    monkeypatch.setattr(operations, "load_plugin", refuse)
+    monkeypatch.setattr(filter_library, "load_plugin", refuse)
     monkeypatch.setattr(engine_plan, "check_plugin", lambda: refuse(None))
     report = accept_bundle(request("mgdn-edge", backend="tensorrt"), lambda kept: None)
     plugin = report.clauses[1]
@@ -245,16 +245,16 @@ def test_the_default_network_needs_its_plugin_on_tensorrt(quick, board, monkeypa
 
 def test_without_the_plugin_asked_for_none_is_needed(quick, board, monkeypatch):
     def refuse(tensorrt):
-        raise operations.TensorrtPluginError("there is no mgdn_tensorrt.so; build it")
+        raise filter_library.TensorrtPluginError("there is no mgdn_tensorrt.so; build it")
 
-    monkeypatch.setattr(operations, "load_plugin", refuse)
+    monkeypatch.setattr(filter_library, "load_plugin", refuse)
     monkeypatch.setattr(engine_session, "obtain_engine", lambda plan, cache, **options: 1 / 0)
     planned = request("mgdn-edge", backend="tensorrt", filter="body")
     report = accept_bundle(planned, lambda kept: None)
     plugin, opening = report.clauses[1:3]
     assert (plugin.state, plugin.needed) == ("not measured", False)
-    assert plugin.told == "not used: --filter body asks for standard operators"
-    assert "ZeroDivisionError" in opening.told  # planned without the plugin
+    assert plugin.description == "not used: --filter body asks for standard operators"
+    assert "ZeroDivisionError" in opening.description  # planned without the plugin
 
 
 def test_without_tensorrt_the_acceptance_is_a_device_failure(quick, tiny_bundle, monkeypatch):

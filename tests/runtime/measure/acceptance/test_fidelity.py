@@ -9,14 +9,14 @@ from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.fusion.open_session import open_session
-from mgdn_edge.runtime.measure.acceptance import fidelity as judged
-from mgdn_edge.runtime.measure.acceptance.clause import NotMeasured
+from mgdn_edge.runtime.measure.acceptance import fidelity
 from mgdn_edge.runtime.measure.acceptance.fidelity import (
     find_refusals,
     measure_fidelity,
     open_reference,
 )
-from mgdn_edge.runtime.quality.gate import EQUAL_PSNR
+from mgdn_edge.runtime.measure.acceptance.verdict import NotMeasured
+from mgdn_edge.runtime.quality.precision_verdict import EQUAL_PSNR
 
 
 class Shifted:
@@ -40,34 +40,34 @@ def average():
 
 def test_equal_pictures_pass_and_every_step_is_told(quick, average):
     told = Told()
-    fidelity, example = measure_fidelity(average, average, "itself", told)
-    assert fidelity.refusals == () and fidelity.differing == 0
-    assert fidelity.quality.psnr_worst == EQUAL_PSNR and fidelity.truth == fidelity.reference_truth
-    assert told.parts == 3 and fidelity.truth.persons > 0
+    found, example = measure_fidelity(average, average, "itself", told)
+    assert found.refusals == () and found.differing == 0
+    assert found.quality.psnr_worst == EQUAL_PSNR and found.truth == found.reference_truth
+    assert told.parts == 3 and found.truth.persons > 0
     np.testing.assert_array_equal(example.fused, example.reference)
 
 
 @pytest.mark.parametrize(("levels", "refused"), [(1, False), (4, True)])
 def test_a_shift_of_brightness_is_noticed(quick, average, levels, refused):
-    fidelity, _ = measure_fidelity(Shifted(average, levels), average, "")
-    assert bool(fidelity.refusals) == refused
+    found, _ = measure_fidelity(Shifted(average, levels), average, "")
+    assert bool(found.refusals) == refused
     if refused:
-        assert any("brighter in the mean" in sentence for sentence in fidelity.refusals)
+        assert any("brighter in the mean" in sentence for sentence in found.refusals)
 
 
 def test_another_network_is_noticed(quick, average):
     with open_session("laplacian") as other:
-        fidelity, _ = measure_fidelity(other, average, "")
-    assert any("38 is needed" in each for each in fidelity.refusals)
-    assert any("SSIM" in each for each in fidelity.refusals)
+        found, _ = measure_fidelity(other, average, "")
+    assert any("38 is needed" in each for each in found.refusals)
+    assert any("SSIM" in each for each in found.refusals)
 
 
 @pytest.fixture(scope="module")
 def sound():
     with open_session("average") as session, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judged, "SCENE", "synthetic://night?seed={seed}&frames=60&size=160x120")
-        patch.setattr(judged, "SEEDS", (1,))
-        patch.setattr(judged, "NUMBERS", (20,))
+        patch.setattr(fidelity, "SCENE", "synthetic://night?seed={seed}&frames=60&size=160x120")
+        patch.setattr(fidelity, "SEEDS", (1,))
+        patch.setattr(fidelity, "NUMBERS", (20,))
         return measure_fidelity(session, session, "itself")[0]
 
 
@@ -95,7 +95,7 @@ def test_what_is_lost_on_truth_is_refused_and_what_is_gained_is_not(sound, name,
 
 @pytest.mark.parametrize(("free", "filters"), [(1 << 40, "function body"), (None, "function body")])
 def test_the_reference_shares_no_kernel_where_memory_allows(monkeypatch, free, filters):
-    monkeypatch.setattr(judged, "available_memory", lambda: free)
+    monkeypatch.setattr(fidelity, "available_memory", lambda: free)
     with open_bundle(packaged_bundles()["mgdn-edge"]) as bundle:
         facts = decode_graph_facts(bundle.read_graph_facts())
         with open_session("mgdn-edge") as session:
@@ -106,7 +106,7 @@ def test_the_reference_shares_no_kernel_where_memory_allows(monkeypatch, free, f
 
 
 def test_without_memory_the_cpu_is_not_its_own_reference(monkeypatch):
-    monkeypatch.setattr(judged, "available_memory", lambda: 1 << 20)
+    monkeypatch.setattr(fidelity, "available_memory", lambda: 1 << 20)
     with open_bundle(packaged_bundles()["mgdn-edge"]) as bundle:
         facts = decode_graph_facts(bundle.read_graph_facts())
         with open_session("mgdn-edge") as session:

@@ -6,11 +6,10 @@ from support.progress import Told
 
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.conditions import Conditions
-from mgdn_edge.runtime.measure.acceptance import soak as soaking
-from mgdn_edge.runtime.measure.acceptance.clause import ClauseFailed, NotMeasured
+from mgdn_edge.runtime.measure.acceptance.accept_result import Soak, Window
 from mgdn_edge.runtime.measure.acceptance.soak import (
-    Soak,
-    Window,
+    LEAST_WINDOWS,
+    WINDOWS,
     judge_latency,
     judge_memory,
     judge_throttling,
@@ -20,6 +19,7 @@ from mgdn_edge.runtime.measure.acceptance.soak import (
     run_soak,
 )
 from mgdn_edge.runtime.measure.acceptance.subjects import Subject
+from mgdn_edge.runtime.measure.acceptance.verdict import ClauseFailed, NotMeasured
 from mgdn_edge.runtime.stream.latency import Percentiles
 
 QUIET = Conditions(None, (), {}, {}, {}, (), ())
@@ -111,7 +111,7 @@ def test_a_soak_has_its_windows_and_every_frame(session, subject, labels):
     soak, times = run_soak(session, subject, 0.3, told)
     assert soak.complete and soak.seconds >= 0.3
     assert soak.frames == len(times) == sum(window.times.n for window in soak.windows) > 0
-    assert soaking.LEAST_WINDOWS <= len(soak.windows) <= soaking.WINDOWS
+    assert LEAST_WINDOWS <= len(soak.windows) <= WINDOWS
     assert soak.drift > 0 and all(window.resident_mib > 1 for window in soak.windows)
     assert gone == sorted(gone) and 0.3 <= gone[-1] < 30 and (times > 0).all()
 

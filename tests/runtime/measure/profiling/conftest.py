@@ -5,14 +5,14 @@ import pytest
 from mgdn_edge.runtime.bundle.graph_facts import GraphFacts, NodeFacts, TensorFacts
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.conditions import Conditions
-from mgdn_edge.runtime.measure.profiling.report import (
+from mgdn_edge.runtime.measure.profiling.profile_result import (
     SCHEMA,
     Account,
+    PartFigures,
     ProfileReport,
     group_modules,
     group_parts,
 )
-from mgdn_edge.runtime.measure.profiling.roofline import PartFigures
 from mgdn_edge.runtime.measure.profiling.timeline import Kernel, Timeline
 from mgdn_edge.runtime.stream.latency import Percentiles
 

@@ -11,12 +11,12 @@ from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.measure.profiling import profile
 from mgdn_edge.runtime.measure.profiling.profile import middle_half, profile_network
-from mgdn_edge.runtime.measure.profiling.report import ProfileReport
+from mgdn_edge.runtime.measure.profiling.profile_result import ProfileReport
 
 
 @pytest.fixture(autouse=True)
 def known_ceilings(monkeypatch):
-    """Measuring them is test_ceilings.py's; here it would be most of the time."""
+    """Measuring them is test_measure_ceilings.py's; here it would be most of the time."""
     ceilings = Ceilings(1, 20.0, 100.0, 64)
     monkeypatch.setattr(profile, "measure_ceilings", lambda threads: ceilings)
 

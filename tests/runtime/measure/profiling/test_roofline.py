@@ -1,8 +1,8 @@
 import pytest
 
 from mgdn_edge.runtime.machine.ceilings import Ceilings
-from mgdn_edge.runtime.measure.profiling.join import Part
-from mgdn_edge.runtime.measure.profiling.report import MOST_MODULES, group_modules
+from mgdn_edge.runtime.measure.profiling.join_timeline import Part
+from mgdn_edge.runtime.measure.profiling.profile_result import MOST_MODULES, group_modules
 from mgdn_edge.runtime.measure.profiling.roofline import boundary_bytes, measure_part
 from mgdn_edge.runtime.measure.profiling.timeline import Kernel
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.measure.profiling.join import join_timeline
+from mgdn_edge.runtime.measure.profiling.join_timeline import join_timeline
 from mgdn_edge.runtime.measure.profiling.tensorrt_layers import read_layers
 
 
