@@ -21,6 +21,7 @@ from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec, Stream
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
 from mgdn_edge.runtime.fusion.contract.session import Session
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.parity import Parity, measure_parity
 
@@ -61,7 +62,7 @@ def check_export(
     checkpoint: Path | None = None,
     nodes: bool = False,
     sessions: Sequence[Session] = (),
-    report: Callable[[str], None] = lambda step: None,
+    progress: Progress = SILENT,
     on_compared: Callable[[CheckRow, Array, Array], None] = lambda row, got, wanted: None,
 ) -> CheckReport:
     """Export folder and frame pairs -> parity of every graph that takes the frame's size.
@@ -77,7 +78,7 @@ def check_export(
     rows: list[CheckRow] = []
     suspect: CheckedPair | None = None
     for frame in frames:
-        report(f"frame {frame[0]}")
+        progress.begin(f"frame {frame[0]}")
         added = check_frame(folder, record, loaded, frame, sessions, on_compared)
         rows += added
         if suspect is None and (nodes or not all(row.parity.passed for row in added)):
@@ -87,7 +88,7 @@ def check_export(
     passed = all(row.parity.passed for row in rows)
     table: list[NodeParity] = []
     if suspect is not None:
-        report(f"nodes of frame {suspect[0]}")
+        progress.begin(f"nodes of frame {suspect[0]}")
         table = compare_nodes(folder / core_file(record), loaded, core_images(loaded, suspect))
     first = next((node.name for node in table if not node.passed), None)
     return CheckReport(tuple(rows), tuple(table), first, passed)

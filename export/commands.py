@@ -69,15 +69,15 @@ def export(
 
     require_extra(EXTRA)
     from mgdn_edge.export.export_network import DEFAULT_SIZES, export_network
-    from mgdn_edge.export.progress import show_steps
     from mgdn_edge.runtime.bundle.export_record import encode_export_record
     from mgdn_edge.runtime.bundle.fusion_spec import OutputRange
+    from mgdn_edge.runtime.commands.progress import show_progress
 
     if padding not in ("minimal", "release"):
         raise UserError(f"--padding {padding} is unknown; it is minimal or release")
     if output_range not in get_args(OutputRange):
         raise UserError(f"--output-range {output_range} is unknown; it is clip or stretch")
-    with show_steps() as report:
+    with show_progress(bars=not as_json) as progress:
         record = export_network(
             variant,
             output,
@@ -87,7 +87,7 @@ def export(
             sizes=[parse_size(text) for text in size] if size else DEFAULT_SIZES,
             licence=licence,
             notes=note or (),
-            report=report,
+            progress=progress,
             overwrite=may_overwrite(overwrite),
         )
     if as_json:
@@ -137,10 +137,10 @@ def check(
     from mgdn_edge.export.check_frames import draw_frames, read_frames
     from mgdn_edge.export.check_report import WorstFrame, write_check_report
     from mgdn_edge.export.check_table import print_check
-    from mgdn_edge.export.progress import show_steps
     from mgdn_edge.export.tensorflow_checkpoint import checkpoint_files
     from mgdn_edge.runtime.bundle.export_record import list_export_files, read_export_record
     from mgdn_edge.runtime.capture.sources import source_files
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.errors import UserError
     from mgdn_edge.runtime.fusion.open_session import open_session
     from mgdn_edge.runtime.machine.environment import command_text
@@ -162,14 +162,14 @@ def check(
     )
     with ExitStack() as opened:
         sessions = [opened.enter_context(open_session(path)) for path in bundle or ()]
-        with show_steps() as on_step:
+        with show_progress(bars=not as_json) as progress:
             result = check_export(
                 folder,
                 pairs,
                 checkpoint=checkpoint,
                 nodes=nodes,
                 sessions=sessions,
-                report=on_step,
+                progress=progress,
                 on_compared=kept.compare,
             )
     if as_json:

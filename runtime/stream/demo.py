@@ -21,6 +21,7 @@ import numpy.typing as npt
 from mgdn_edge.runtime.capture.files.local_media import create_media
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.picture.colour import bgr_from_planes, place_chroma
 from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
 from mgdn_edge.runtime.stream.fuse_files import fuse_files
@@ -53,15 +54,12 @@ def run_demo(
     folder: Path,
     *,
     overwrite: Overwrite = False,
-    on_step: Callable[[str], None] = lambda step: None,
-    on_start: Callable[[int], None] = lambda count: None,
-    on_frame: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> Summary:
     """Leave visible.mp4, infrared.mp4, demo.mp4, demo.png and demo.json in ``folder``.
 
     What an earlier demonstration left there is replaced, other files only by ``overwrite``.
-    ``on_step`` is told what is being done, ``on_start`` how many frames will be drawn or fused,
-    ``on_frame`` after each. Returns the figures.
+    Returns the figures.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +70,7 @@ def run_demo(
             for name in (FIGURES, *FILES)
         }
         with TemporaryDirectory(dir=folder, prefix=".mgdn-") as scratch:
-            summary = _make_demo(folder, Path(scratch), on_step, on_start, on_frame)
+            summary = _make_demo(folder, Path(scratch), progress)
             contents = {name: (Path(scratch) / name).read_bytes() for name in FILES}
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error
@@ -103,29 +101,25 @@ def is_former(path: Path, former: dict[str, str]) -> bool:
     return hashlib.sha256(path.read_bytes()).hexdigest() == former[path.name]
 
 
-def _make_demo(
-    folder: Path,
-    scratch: Path,
-    on_step: Callable[[str], None],
-    on_start: Callable[[int], None],
-    on_frame: Callable[[], None],
-) -> Summary:
+def _make_demo(folder: Path, scratch: Path, progress: Progress) -> Summary:
     """Every file of the demonstration into ``scratch``, to be named in ``folder``."""
     visible, infrared, fused = (scratch / name for name in (VISIBLE, INFRARED, FUSED))
-    on_step(f"filming {FRAMES} frames of {SCENE} into {folder / VISIBLE} and {folder / INFRARED}")
-    on_start(3 * FRAMES)
+    progress.tell(
+        f"filming {FRAMES} frames of {SCENE} into {folder / VISIBLE} and {folder / INFRARED}"
+    )
+    progress.begin("filming", 2 * FRAMES)
     rig = open_rig(SCENE)
 
     def filmed(take: Callable[[int], Bgr]) -> Iterator[Bgr]:
         for number in range(FRAMES):
             yield take(number)
-            on_frame()
+            progress.advance()
 
     write_clip(visible, filmed(lambda number: visible_picture(rig.visible(number))))
     write_clip(infrared, filmed(lambda number: infrared_picture(rig.infrared(number))))
-    on_step(f"fusing them into {folder / FUSED} with {DEFAULT_NETWORK}")
+    progress.tell(f"fusing them into {folder / FUSED} with {DEFAULT_NETWORK}")
     request = FuseRequest(str(visible), str(infrared), str(fused))
-    summary = fuse_files(request, on_frame=on_frame).summary
+    summary = fuse_files(request, progress=progress).summary
     picture = side_by_side(
         [read_visible_frame(visible), read_infrared_frame(infrared), read_visible_frame(fused)]
     )
