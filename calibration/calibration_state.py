@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from mgdn_edge.calibration.pairs import FramePair
 from mgdn_edge.calibration.range_observer import RangeObserver
 from mgdn_edge.runtime.bundle.ranges import PairDigest, TensorRange
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.progress import Progress
 from mgdn_edge.runtime.whole_file import write_whole
 
 SAVE_SECONDS = 30
@@ -43,7 +44,7 @@ class CalibrationState:
         self.done = self._resume()
         self._ours = self.done > 0 or not self.path.exists()
 
-    def observe(self, pairs: Iterable[FramePair], on_pair: Callable[[], None]) -> None:
+    def observe(self, pairs: Iterable[FramePair], progress: Progress) -> None:
         """Add the pairs from number ``done`` on; saved now and then, and when interrupted."""
         saved = time.monotonic()
         try:
@@ -54,7 +55,7 @@ class CalibrationState:
                     with suppress(OSError):  # costs nothing unless it is interrupted too
                         self._save()
                     saved = time.monotonic()
-                on_pair()
+                progress.advance()
         except KeyboardInterrupt:
             try:
                 self._save()

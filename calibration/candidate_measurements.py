@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.machine.environment import processor_name
 from mgdn_edge.runtime.machine.processor_class import processor_class
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.measure.timing_loop import TimingLoop, fuse_pairs
 from mgdn_edge.runtime.picture.frame import Plane, Size
 from mgdn_edge.runtime.quality.fusion_metrics import FusionMetrics, measure_fusion
@@ -53,7 +54,7 @@ def fuse_in_float(
     model: bytes,
     spec: FusionSpec,
     pairs: Iterable[FramePair],
-    on_frame: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> list[JudgedFrame]:
     """Held-out pairs -> what float32 makes of each, kept for every candidate."""
     frames = []
@@ -62,7 +63,7 @@ def fuse_in_float(
             wanted = session.fuse(pair.visible, pair.infrared)
             metrics = measure_fusion(wanted, pair.visible, pair.infrared)
             frames.append(JudgedFrame(pair, wanted, metrics))
-            on_frame()
+            progress.advance()
     return frames
 
 
@@ -71,7 +72,7 @@ def judge_pictures(
     spec: FusionSpec,
     frames: Sequence[JudgedFrame],
     keep: int = 0,
-    on_frame: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> tuple[list[FrameQuality], list[ShownFrame]]:
     """Candidate of dynamic size -> each frame's quality, and the ``keep`` worst with pictures."""
     judged: list[FrameQuality] = []
@@ -83,7 +84,7 @@ def judge_pictures(
             judged.append(compare_frame(pair.name, planes, wanted, got, metrics))
             kept.append(ShownFrame(judged[-1], wanted, got))
             kept = sorted(kept, key=lambda each: each.quality.psnr)[:keep]
-            on_frame()
+            progress.advance()
     return judged, kept
 
 
@@ -93,7 +94,7 @@ def measure_speed(
     size: Size,
     static: bool,
     turns: int = TURNS,
-    on_turn: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> list[SpeedFigures]:
     """Float32 first, then candidates, each ``fuse`` of one (height, width) frame in turns.
 
@@ -111,7 +112,7 @@ def measure_speed(
         pair = [(scene.visible, scene.infrared)]
         loop = TimingLoop([fuse_pairs(session, pair) for session in sessions])
         for _ in loop.take_turns(WARMUP_TURNS + turns, seconds=MOST_SECONDS, least=LEAST_TURNS + 1):
-            on_turn()
+            progress.advance()
     times = np.stack([loop.times_ns(index) for index in range(len(models))])
     kept = times[:, min(WARMUP_TURNS, times.shape[1] - LEAST_TURNS) :]
     fp32 = percentiles(kept[0], 0)

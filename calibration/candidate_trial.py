@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -33,6 +33,7 @@ from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.runtime.bundle.ranges import Ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.fusion.contract.variant_choice import static_size
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.packing.extension import Candidate
 from mgdn_edge.runtime.quality.precision_verdict import (
     CandidatePrecision,
@@ -129,7 +130,7 @@ def run_trial(
     ranges: Ranges,
     frames: Sequence[JudgedFrame],
     warnings: Sequence[str] = (),
-    on_frame: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> tuple[TrialResult, list[Candidate]]:
     """Lower every variant and judge them: the result and the candidates.
 
@@ -141,7 +142,7 @@ def run_trial(
     chosen = clip_tensors(ranges, trial.method, target)
     clips = cut_discarded(read_model(model), chosen)
     judged = lower_model(model, decisions, clips, target)
-    qualities, worst = judge_pictures(judged, bundle.manifest.spec, frames, WORST_KEPT, on_frame)
+    qualities, worst = judge_pictures(judged, bundle.manifest.spec, frames, WORST_KEPT, progress)
     quality = summarise_quality(qualities)
     candidates = lower_variants(bundle, trial.precision, decisions, clips, target)
     speed = time_candidate(bundle, candidates, trial.turns) if target == "cpu" else None

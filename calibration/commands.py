@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from mgdn_edge.calibration.clip_points import MethodName
     from mgdn_edge.calibration.precision_search import SearchResult
     from mgdn_edge.calibration.qdq import Target
-    from mgdn_edge.calibration.quantize import Progress
     from mgdn_edge.calibration.quantize_result import QuantizeResult
     from mgdn_edge.runtime.quality.precision_verdict import NodeDecision
 
@@ -124,6 +122,7 @@ def quantize(
     from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
     from mgdn_edge.calibration.tensorrt_calibration_cache import parse_version, refuse_removed
     from mgdn_edge.runtime.bundle.network_names import find_bundle
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
 
@@ -155,7 +154,7 @@ def quantize(
         print_verdicts_json(output, result) if json else print_verdicts(output, result)
 
     try:
-        with show_progress() as progress:
+        with show_progress(bars=not json) as progress:
             result = quantize_bundle(
                 find_bundle(source),
                 pairs,
@@ -249,27 +248,3 @@ def describe_nodes(nodes: Sequence[NodeDecision]) -> str:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         text += f"\n    {names[0]}{more}: {reason}"
     return f"nodes: {text}"
-
-
-@contextmanager
-def show_progress() -> Iterator[Progress]:
-    """A bar for each step on stderr where that is a terminal, else silence."""
-    from mgdn_edge.calibration.quantize import Progress
-
-    if not sys.stderr.isatty():
-        yield Progress()
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bars
-
-    bars = Bars(console=Console(stderr=True), transient=True)
-    task = bars.add_task("", total=None)
-
-    def step(what: str, total: int) -> None:
-        bars.reset(task, description=what, total=total or None)
-        bars.start()  # not before: a question may be asked until then
-
-    try:
-        yield Progress(step, lambda: bars.advance(task))
-    finally:
-        bars.stop()

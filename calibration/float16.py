@@ -5,11 +5,13 @@
    ends at 65504.
 3. Norms, means, softmax, variances and products of two computed tensors stay float32: their sums
    may run over every pixel of a plane (307,200 at 640x480), and float16 counts to 2048 exactly.
-4. A constant that float16 rounds to zero or to infinity keeps its reader in float32; 1e-12 is what
+4. What makes the input of a normalisation over the image stays float32 too: in a first layer its
+   values differ by less than float16's steps of their mean (CADNIF: variances of 1e-7).
+5. A constant that float16 rounds to zero or to infinity keeps its reader in float32; 1e-12 is what
    stands between a norm and a division by zero.
-5. What has no float16 in ONNX 18 or in our operations stays float32: Resize, attention and token
+6. What has no float16 in ONNX 18 or in our operations stays float32: Resize, attention and token
    layers, and in a quantised graph the pairs with what is between them.
-6. Where the two meet, one Cast a tensor and direction. Graph inputs and outputs are uint8 anyway.
+7. Where the two meet, one Cast a tensor and direction. Graph inputs and outputs are uint8 anyway.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import onnx_ir as ir
 from mgdn_edge.calibration.node_precisions import (
     DELICATE,
     FILTER,
+    NORMALIZATION,
     OUR_DOMAIN,
     WEIGHTED,
     has_weights,
@@ -31,7 +34,7 @@ from mgdn_edge.runtime.quality.precision_verdict import NodeDecision
 
 MAX_HALF = 6.0e4
 SMALLEST_HALF = 2.0**-24
-LONG_SUMS = (*DELICATE, "ReduceSum", "ReduceSumSquare", "ReduceL1", "InstanceNormalization")
+LONG_SUMS = (*DELICATE, "ReduceSum", "ReduceSumSquare", "ReduceL1")
 WITHOUT_HALF = ("Resize", "Range", "CumSum")
 HALF, FULL = ir.DataType.FLOAT16, ir.DataType.FLOAT
 
@@ -99,6 +102,8 @@ def _island(node: ir.Node, values: list[ir.Value], ranges: Mapping[str, TensorRa
                 return f"{value.name} is too large or too small for float16"
     if node.op_type in LONG_SUMS:
         return "its sums run over many values"
+    if _is_normalised(node):
+        return "a normalisation over the image reads it, whose variance may be tiny"
     if node.op_type in WITHOUT_HALF:
         return "has no float16 form"
     if node.op_type in WEIGHTED and not has_weights(node):
@@ -106,6 +111,15 @@ def _island(node: ir.Node, values: list[ir.Value], ranges: Mapping[str, TensorRa
     if node.domain == OUR_DOMAIN and node.op_type != FILTER:
         return f"{node.op_type} has no float16 form"
     return None
+
+
+def _is_normalised(node: ir.Node) -> bool:
+    """True where a normalisation over the image reads the result, itself or less its mean."""
+    readers = [use.node for value in node.outputs for use in value.uses()]
+    return any(
+        reader.op_type == NORMALIZATION or (reader.op_type == "Sub" and _is_normalised(reader))
+        for reader in readers
+    )
 
 
 def _vanishes(constant: np.ndarray) -> bool:

@@ -27,7 +27,8 @@ from mgdn_edge.runtime.quality.precision_verdict import NodeDecision
 OUR_DOMAIN = "mgdn"
 FILTER = "DynamicFilter"
 WEIGHTED = ("Conv", "Gemm", "MatMul")
-DELICATE = ("LayerNormalization", "Softmax", "ReduceL2", "ReduceMean")
+NORMALIZATION = "InstanceNormalization"
+DELICATE = ("LayerNormalization", NORMALIZATION, "Softmax", "ReduceL2", "ReduceMean")
 # Operators that hand values on without changing them.
 LAYOUT = ("Split", "Concat", "Reshape", "Transpose", "Slice", "Gather", "Identity", "Squeeze")
 # The widest 1x1 convolutions of the published network multiply 60 values, its linear layers 30

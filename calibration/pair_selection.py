@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mgdn_edge.calibration.pairs import FramePair, digest_pair
 from mgdn_edge.runtime.bundle.ranges import PairDigest
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.picture.frame import Plane
 
 DARK, BRIGHT = 50.0, 110.0  # mean visible level: night and dusk streets, daylight
@@ -43,9 +44,7 @@ class PairFacts(NamedTuple):
         )
 
 
-def look_at_pairs(
-    pairs: Iterable[FramePair], on_pair: Callable[[], None] = lambda: None
-) -> list[PairFacts]:
+def look_at_pairs(pairs: Iterable[FramePair], progress: Progress = SILENT) -> list[PairFacts]:
     """Pairs -> their facts, one after the other, none kept."""
     found = []
     for pair in pairs:
@@ -58,7 +57,7 @@ def look_at_pairs(
                 float(pair.infrared.std()),
             )
         )
-        on_pair()
+        progress.advance()
     return found
 
 

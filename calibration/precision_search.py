@@ -32,6 +32,7 @@ from mgdn_edge.calibration.sensitivity import (
     order_by_worth,
 )
 from mgdn_edge.runtime.bundle.reader import Bundle
+from mgdn_edge.runtime.machine.progress import Progress
 from mgdn_edge.runtime.quality.precision_verdict import (
     NodeDecision,
     QualityFigures,
@@ -86,10 +87,10 @@ class Measurements:
         frames: Sequence[JudgedFrame],
         output: Path,
         turns: int,
-        on_measured: Callable[[], None],
+        progress: Progress,
     ) -> None:
         self.bundle, self.target, self.decide, self.clips = bundle, target, decide, clips
-        self.frames, self.turns, self.on_measured = frames, turns, on_measured
+        self.frames, self.turns, self.progress = frames, turns, progress
         self.model = bundle.read(dynamic_variant(bundle).file)
         self.units = list_units(decide(()))
         names = [frame.pair.name for frame in frames]
@@ -118,7 +119,7 @@ class Measurements:
                     write_whole(
                         self.path, msgspec.json.encode(_StoredSearch(self.key, self.judged))
                     )
-        self.on_measured()
+        self.progress.advance()
         return self.judged[key]
 
     def speeds(self, sets: Sequence[Sequence[Unit]]) -> list[SpeedFigures] | None:
@@ -130,7 +131,7 @@ class Measurements:
         ]
         spec = self.bundle.manifest.spec
         return measure_speed(
-            models, spec, SPEED_SIZE, static=False, turns=self.turns, on_turn=self.on_measured
+            models, spec, SPEED_SIZE, static=False, turns=self.turns, progress=self.progress
         )
 
     def times(self, sets: Sequence[Sequence[Unit]]) -> list[float] | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -38,6 +37,7 @@ from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance
 from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.capture.sources import source_files
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.packing.extension import Candidate, extend_bundle
 from mgdn_edge.runtime.quality.precision_verdict import GateLimits
 from mgdn_edge.runtime.whole_file import Output, Outputs, Overwrite, beside
@@ -75,19 +75,12 @@ class QuantizeOptions(msgspec.Struct, frozen=True):
     command: str = ""
 
 
-class Progress(NamedTuple):
-    """``step(what, total)`` begins a step of ``total`` parts (0: unknown), ``part()`` ends one."""
-
-    step: Callable[[str, int], None] = lambda what, total: None
-    part: Callable[[], None] = lambda: None
-
-
 def quantize_bundle(
     source: Path,
     pairs: str,
     output: Path,
     options: QuantizeOptions = QuantizeOptions(),  # noqa: B008 - frozen
-    progress: Progress = Progress(),  # noqa: B008 - frozen
+    progress: Progress = SILENT,
     *,
     overwrite: Overwrite = False,
 ) -> QuantizeResult:
@@ -101,16 +94,16 @@ def quantize_bundle(
     with open_bundle(source) as bundle:
         files = QuantizeFiles(source, [pairs, *options.held_out], output, options, overwrite)
         recordings = list_recordings(pairs)
-        progress.step("looking at the pairs", 0)
-        facts = look_at_pairs(read_pairs(recordings), progress.part)
+        progress.begin("looking at the pairs")
+        facts = look_at_pairs(read_pairs(recordings), progress)
         free, held_out = hold_out(options.held_out, recordings, facts)
         chosen = select_pairs(facts[:free], options.pairs)
         calibrated = [facts[index] for index in chosen]
         refuse_seen(calibrated, held_out)
         ranges = observe(bundle, recordings, facts[:free], chosen, output, progress)
         model = bundle.read(dynamic_variant(bundle).file)
-        progress.step("fusing held-out pairs in float32", len(held_out.facts))
-        frames = fuse_in_float(model, bundle.manifest.spec, held_out.read(), progress.part)
+        progress.begin("fusing held-out pairs in float32", len(held_out.facts))
+        frames = fuse_in_float(model, bundle.manifest.spec, held_out.read(), progress)
         warnings = [EXCHANGED] if looks_exchanged(calibrated, held_out.facts) else []
         trials = list_trials(
             read_model(model),
@@ -130,7 +123,7 @@ def quantize_bundle(
         for planned in trials:
             trial = planned
             if wanted and trial.precision == "int8":
-                progress.step(f"measuring layers for {trial.target}", 0)
+                progress.begin(f"measuring layers for {trial.target}")
                 searches[trial.target], trial = tune_trial(
                     bundle,
                     trial._replace(contract=contract),
@@ -139,13 +132,13 @@ def quantize_bundle(
                     output,
                     int8=options.int8,
                     keep=options.keep,
-                    on_measured=progress.part,
+                    progress=progress,
                 )
-            progress.step(f"judging {trial.precision} for {trial.target}", len(frames))
-            result, tried = run_trial(bundle, trial, ranges, frames, warnings, progress.part)
+            progress.begin(f"judging {trial.precision} for {trial.target}", len(frames))
+            result, tried = run_trial(bundle, trial, ranges, frames, warnings, progress)
             results.append(result)
             candidates += tried if result.verdict.accepted else []
-        progress.step("writing the bundle", 0)
+        progress.begin("writing the bundle")
         manifest = extend_bundle(
             bundle,
             files.bundle,
@@ -155,6 +148,7 @@ def quantize_bundle(
             files={RANGES_FILE: encode_ranges(ranges)},
             tools={name: version(name) for name in TOOLS},
         )
+    progress.done()
     made = QuantizeResult(manifest, ranges, results, searches)
     with beside(output, made):
         files.write_others(made, options)
@@ -210,11 +204,10 @@ def observe(
     """The chosen pairs' ranges, from where an interrupted run of the same pairs ended."""
     digests = tuple(facts[index].digest for index in chosen)
     model = bundle.read(dynamic_variant(bundle).file)
-    progress.step("observing calibration pairs", len(chosen))
+    progress.begin("observing calibration pairs", len(chosen))
     state = CalibrationState(output, model, digests)
-    for _ in range(state.done):
-        progress.part()
-    state.observe(only_chosen(read_pairs(recordings), chosen[state.done :]), progress.part)
+    progress.advance(state.done)
+    state.observe(only_chosen(read_pairs(recordings), chosen[state.done :]), progress)
     return Ranges(
         network=bundle.manifest.network,
         tensors=state.finish(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,6 +24,7 @@ from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.runtime.bundle.ranges import Ranges
 from mgdn_edge.runtime.bundle.reader import Bundle
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 
 TUNING_PAIRS = 6  # each unit is judged on all of them
 
@@ -48,7 +49,7 @@ def tune_trial(
     *,
     int8: Sequence[str] = (),
     keep: Sequence[str] = (),
-    on_measured: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> tuple[SearchResult, Trial]:
     """Search the precisions of ``trial``'s contract: what was measured, and the trial it leads to.
 
@@ -66,7 +67,7 @@ def tune_trial(
         frames,
         output,
         trial.turns,
-        on_measured,
+        progress,
     )
     result = search_precisions(measurements, trial.contract, BACKENDS[target])
     if not trial.contract:

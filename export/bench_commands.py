@@ -50,14 +50,16 @@ def filter_command(
     import msgspec
 
     from mgdn_edge.export.bench_filter import bench_filter
-    from mgdn_edge.export.progress import show_share
     from mgdn_edge.plugins.native import NativeLibraryError
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.errors import UserError
     from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import usable_cpus
 
     try:
-        with show_share("timing filters") as on_turn:
-            report = bench_filter(rounds=rounds, threads=threads or usable_cpus(), on_turn=on_turn)
+        with show_progress(bars=not as_json) as progress:
+            report = bench_filter(
+                rounds=rounds, threads=threads or usable_cpus(), progress=progress
+            )
     except NativeLibraryError as error:
         raise UserError(f"no native DynamicFilter: {error}") from error
     if as_json:
@@ -83,21 +85,21 @@ def published_command(
     import msgspec
 
     from mgdn_edge.runtime.commands.options import parse_size
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.extras import require_extra
     from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import usable_cpus
 
     require_extra("export")
     from mgdn_edge.export.bench_published import bench_published
-    from mgdn_edge.export.progress import show_steps
 
-    with show_steps() as on_step:
+    with show_progress(bars=not as_json) as progress:
         report = bench_published(
             variant,
             checkpoint,
             size=parse_size(size),
             frames=frames,
             threads=threads or usable_cpus(),
-            report=on_step,
+            progress=progress,
         )
     if as_json:
         typer.echo(msgspec.json.encode(report).decode())

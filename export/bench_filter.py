@@ -12,8 +12,9 @@ from mgdn_edge.export.filter_contenders import (
     prepare_native,
     prepare_unfold,
 )
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.turns import Contender, Run, TurnFigures, take_turns
+from mgdn_edge.runtime.measure.turns import Contender, TurnFigures, Work, take_turns
 
 SCHEMA = "mgdn.bench-filter/1"
 NATIVE, COPY, BODY, UNFOLD = "native", "copy", "function body", "unfold"
@@ -70,9 +71,9 @@ def bench_filter(
     *,
     threads: int,
     rounds: int = 12,
-    on_turn: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> FilterReport:
-    """Time every way on every case in turns; ``on_turn(done, total)`` is called before each.
+    """Time every way on every case in turns.
 
     Minima, because whatever else the machine does only adds. NativeLibraryError where the
     library is not built.
@@ -81,18 +82,14 @@ def bench_filter(
 
     implementation = best_implementation().name
     plans = [_plans(case, threads, rounds) for case in cases]
-    total = sum(plan.turns for each in plans for plan in each)
-    results, before = [], 0
+    progress.begin("timing filters", sum(plan.turns for each in plans for plan in each))
+    results = []
     for case, parts in zip(cases, plans, strict=True):
         figures: list[TurnFigures] = []
         for plan in parts:
-
-            def count(name: str, done: int, before: int = before) -> None:
-                on_turn(before + done, total)
-
-            figures += take_turns(plan.contenders, rounds=plan.rounds, on_turn=count)
-            before += plan.turns
+            figures += take_turns(plan.contenders, rounds=plan.rounds, progress=progress)
         results.append(CaseFigures(case.name, case.bytes, _methods(figures)))
+    progress.done()
     return FilterReport(SCHEMA, threads, rounds, implementation, results, installed_versions())
 
 
@@ -109,7 +106,7 @@ class _Plan(msgspec.Struct, frozen=True):
 
 
 def _plans(case: FilterCase, threads: int, rounds: int) -> list[_Plan]:
-    def contend(**ways: Callable[[FilterCase, int], Run]) -> list[Contender]:
+    def contend(**ways: Callable[[FilterCase, int], Work]) -> list[Contender]:
         return [Contender(name, prepare, (case, threads)) for name, prepare in ways.items()]
 
     plans = [_Plan(contend(**{NATIVE: prepare_native, COPY: prepare_copy}), rounds)]

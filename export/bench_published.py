@@ -1,15 +1,15 @@
 """``bench_published``: a network as published in eager PyTorch beside its ONNX file here."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.versions import installed_versions
-from mgdn_edge.runtime.measure.turns import Contender, Run, TurnFigures, take_turns
+from mgdn_edge.runtime.measure.turns import Contender, TurnFigures, Work, take_turns
 from mgdn_edge.runtime.picture.frame import Size
 
 SCHEMA = "mgdn.bench-published/1"
@@ -47,7 +47,7 @@ def bench_published(
     size: Size,
     threads: int,
     frames: int = 4,
-    report: Callable[[str], None] = lambda step: None,
+    progress: Progress = SILENT,
 ) -> PublishedReport:
     """Time ``variant`` (mff or mef) on ``size`` frames; without a checkpoint on drawn weights.
 
@@ -61,16 +61,17 @@ def bench_published(
     with tempfile.TemporaryDirectory() as folder:
         weights = checkpoint or draw_weights(variant, Path(folder) / "weights.safetensors")
         export_network(
-            variant, Path(folder) / "export", checkpoint=weights, sizes=[size], report=report
+            variant, Path(folder) / "export", checkpoint=weights, sizes=[size], progress=progress
         )
         model = Path(folder) / "export" / "models" / f"{size[1]}x{size[0]}.onnx"
+        progress.begin("timing", 2 * (frames + 1))
         figures = take_turns(
             [
                 Contender(PUBLISHED, prepare_published, (variant, weights, size, threads)),
                 Contender(OURS, prepare_onnx, (model, size, threads)),
             ],
             rounds=frames,
-            on_turn=lambda name, done: report(f"{name}: frame {done // 2}"),
+            progress=progress,
         )
     return PublishedReport(
         SCHEMA,
@@ -102,7 +103,7 @@ def draw_weights(variant: str, path: Path) -> Path:
     return path
 
 
-def prepare_published(variant: str, checkpoint: Path, size: Size, threads: int) -> Run:
+def prepare_published(variant: str, checkpoint: Path, size: Size, threads: int) -> Work:
     """The frame graph in eager PyTorch, filters as published."""
     import torch
 
@@ -122,7 +123,7 @@ def prepare_published(variant: str, checkpoint: Path, size: Size, threads: int) 
     return run
 
 
-def prepare_onnx(model: Path, size: Size, threads: int) -> Run:
+def prepare_onnx(model: Path, size: Size, threads: int) -> Work:
     """The exported frame graph in ONNX Runtime, as ``mgdn fuse`` runs it."""
     from mgdn_edge.plugins.native import find_library, load_library
     from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options

@@ -17,13 +17,17 @@ from mgdn_edge.export.frame_network import FrameNetwork, PaddedNetwork, core_inp
 from mgdn_edge.export.network_catalogue import PACKAGED, LoadedNetwork, load_network
 from mgdn_edge.export.node_parity import NodeParity, compare_nodes
 from mgdn_edge.runtime.bundle.export_record import ExportRecord, read_export_record
+from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec, Stream
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
 from mgdn_edge.runtime.fusion.contract.session import Session
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.parity import Parity, measure_parity
 
-CORE_TOLERANCE = 1e-5  # of 0..1: float32 sums in another order; measured 7e-7 on the mff weights
+CORE_TOLERANCE = (
+    1e-5  # of black to white: float32 sums in another order; measured 7e-7 on the mff weights
+)
 FRAME_TOLERANCE = 1.0  # levels of 255: a value on a rounding boundary may fall either way
 
 Array = npt.NDArray[np.generic]
@@ -58,7 +62,7 @@ def check_export(
     checkpoint: Path | None = None,
     nodes: bool = False,
     sessions: Sequence[Session] = (),
-    report: Callable[[str], None] = lambda step: None,
+    progress: Progress = SILENT,
     on_compared: Callable[[CheckRow, Array, Array], None] = lambda row, got, wanted: None,
 ) -> CheckReport:
     """Export folder and frame pairs -> parity of every graph that takes the frame's size.
@@ -74,7 +78,7 @@ def check_export(
     rows: list[CheckRow] = []
     suspect: CheckedPair | None = None
     for frame in frames:
-        report(f"frame {frame[0]}")
+        progress.begin(f"frame {frame[0]}")
         added = check_frame(folder, record, loaded, frame, sessions, on_compared)
         rows += added
         if suspect is None and (nodes or not all(row.parity.passed for row in added)):
@@ -84,7 +88,7 @@ def check_export(
     passed = all(row.parity.passed for row in rows)
     table: list[NodeParity] = []
     if suspect is not None:
-        report(f"nodes of frame {suspect[0]}")
+        progress.begin(f"nodes of frame {suspect[0]}")
         table = compare_nodes(folder / core_file(record), loaded, core_images(loaded, suspect))
     first = next((node.name for node in table if not node.passed), None)
     return CheckReport(tuple(rows), tuple(table), first, passed)
@@ -100,7 +104,7 @@ def load_recorded(record: ExportRecord, checkpoint: Path | None) -> LoadedNetwor
             f"the weights are needed for the torch side; add --checkpoint {record.weights.file}"
         )
     release = record.fusion_spec.pad_rule == "release"
-    loaded = load_network(record.variant, checkpoint, release)
+    loaded = load_network(record.variant, checkpoint, release, record.fusion_spec.output_range)
     if file_digest(checkpoint) != record.weights.sha256:
         raise UserError(
             f"{checkpoint} is not the file this export was made from "
@@ -131,7 +135,7 @@ def check_frame(
         wanted = PaddedNetwork(loaded.core, loaded.spec)(*map(torch.from_numpy, images)).numpy()
     feed = {key: image for (key, _), image in zip(loaded.inputs, images, strict=True)}
     got = run_graph(folder / core, feed)
-    compare(core, "onnxruntime-cpu", got, wanted, float_parity(got, wanted))
+    compare(core, "onnxruntime-cpu", got, wanted, float_parity(got, wanted, loaded.spec))
     if not loaded.fuses:
         return rows
     with torch.no_grad():
@@ -158,11 +162,13 @@ def core_images(loaded: LoadedNetwork, frame: CheckedPair) -> list[npt.NDArray[n
     channels: values to compare on, not a meaningful picture.
     """
     _, visible, infrared = frame
-    planes = {"visible": visible, "infrared": infrared}
     if loaded.fuses:
         streams = loaded.spec.inputs
-        tensors = [torch.from_numpy(planes[s.stream])[None, None] for s in streams]
-        inputs = [core_input(t, s) for t, s in zip(tensors, streams, strict=True)]
+        tensors: dict[Stream, torch.Tensor] = {
+            "visible": torch.from_numpy(visible)[None, None],
+            "infrared": torch.from_numpy(infrared)[None, None],
+        }
+        inputs = [core_input(tensors, each) for each in streams]
         return [np.ascontiguousarray(image.numpy()) for image in inputs]
     turns = [visible, infrared, visible]
     return [
@@ -185,11 +191,12 @@ def run_graph(path: Path, feed: Mapping[str, npt.NDArray[np.generic]]) -> npt.ND
     return output
 
 
-def float_parity(got: npt.NDArray[np.generic], wanted: npt.NDArray[np.generic]) -> Parity:
-    """(1, C, H, W) float32 in 0..1, twice -> Parity over the channels stacked as one image."""
+def float_parity(got: Array, wanted: Array, spec: FusionSpec) -> Parity:
+    """(1, C, H, W) float32 of a core graph, twice -> Parity over the channels as one image."""
     flat = (-1, wanted.shape[-1])
+    span = 1.0 if spec.output is msgspec.UNSET else 1 / spec.output.std
     return measure_parity(
-        got.reshape(flat), wanted.reshape(flat), data_range=1.0, tolerance=CORE_TOLERANCE
+        got.reshape(flat), wanted.reshape(flat), data_range=span, tolerance=CORE_TOLERANCE * span
     )
 
 

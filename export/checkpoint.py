@@ -8,9 +8,11 @@ indices; the index must also be equal) and parameters no forward pass reads.
 
 import hashlib
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -18,6 +20,11 @@ from torch import Tensor
 
 from mgdn_edge.export.networks.mgdn import MGDN, VARIANTS
 from mgdn_edge.export.networks.window_attention import relative_position_index
+from mgdn_edge.export.tensorflow_checkpoint import (
+    checkpoint_files,
+    is_tensorflow,
+    read_tensorflow,
+)
 from mgdn_edge.runtime.errors import UserError
 
 WRAPPERS = ("params_ema", "params", "state_dict")  # keys some trainers put the tensors under
@@ -29,6 +36,7 @@ NAMES_SHOWN = 5
 UNREADABLE = (
     safetensors.SafetensorError,
     pickle.UnpicklingError,
+    zipfile.BadZipFile,
     RuntimeError,
     EOFError,
     ValueError,
@@ -41,15 +49,24 @@ UNREADABLE = (
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Checkpoint file (.safetensors or a torch pickle) -> name -> tensor, wrappers removed.
+    """Checkpoint -> name -> tensor, wrappers removed.
 
-    Pickles are read with ``weights_only``, so no code in them runs.
+    A .safetensors file, a torch pickle (read with ``weights_only``), an .npz file (read without
+    pickles), or a TensorFlow checkpoint: no code in any of them runs.
     """
+    if is_tensorflow(path):
+        arrays = read_tensorflow(path)
+        if texts := [name for name, value in arrays.items() if value.dtype.kind not in "fiub"]:
+            raise UserError(f"{path}: {shown(sorted(texts))} is not a tensor of numbers")
+        return {name: torch.from_numpy(value) for name, value in arrays.items()}
     if not path.is_file():
         raise UserError(f"checkpoint {path} does not exist; give the path of a weight file")
     try:
         if path.suffix == ".safetensors":
             content: object = safetensors.torch.load_file(path)
+        elif path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                content = {name: torch.from_numpy(file[name]) for name in file.files}
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
@@ -155,5 +172,8 @@ def other_variant(tensors: Mapping[str, Tensor]) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file as 64 hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256 of a checkpoint's file, or files one after the other, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for file in checkpoint_files(path):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -3,7 +3,7 @@
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
@@ -24,19 +24,30 @@ def register(app: typer.Typer) -> None:
 
 
 CheckpointOption = Annotated[
-    Path | None, typer.Option(help="Weight file, .safetensors or a torch pickle [packaged].")
+    Path | None,
+    typer.Option(
+        help="Weights: .safetensors, a torch pickle, .npz or a TensorFlow checkpoint [packaged]."
+    ),
 ]
 
 
 def export(
     output: Annotated[Path, typer.Argument(help="Folder to create.", metavar="OUT")],
     variant: Annotated[
-        str, typer.Option(help="edge, ir, mff, mef, gdsr-x4, gdsr-x8, gdsr-x16 or deghost.")
+        str,
+        typer.Option(
+            help="edge, ir, mff, mef, gdsr-x4, gdsr-x8, gdsr-x16, deghost, cadnif or "
+            "cadnif-replicated (its inputs as its published test script has them)."
+        ),
     ] = "edge",
     checkpoint: CheckpointOption = None,
     padding: Annotated[
         str, typer.Option(help="minimal, or release: the published script's rule.")
     ] = "minimal",
+    output_range: Annotated[
+        str,
+        typer.Option(help="clip, or stretch: each still from its darkest to its brightest value."),
+    ] = "clip",
     size: Annotated[
         list[str] | None,
         typer.Option(help="Static variant, WIDTHxHEIGHT; may be repeated [640x480, 640x512]."),
@@ -58,21 +69,25 @@ def export(
 
     require_extra(EXTRA)
     from mgdn_edge.export.export_network import DEFAULT_SIZES, export_network
-    from mgdn_edge.export.progress import show_steps
     from mgdn_edge.runtime.bundle.export_record import encode_export_record
+    from mgdn_edge.runtime.bundle.fusion_spec import OutputRange
+    from mgdn_edge.runtime.commands.progress import show_progress
 
     if padding not in ("minimal", "release"):
         raise UserError(f"--padding {padding} is unknown; it is minimal or release")
-    with show_steps() as report:
+    if output_range not in get_args(OutputRange):
+        raise UserError(f"--output-range {output_range} is unknown; it is clip or stretch")
+    with show_progress(bars=not as_json) as progress:
         record = export_network(
             variant,
             output,
             checkpoint=checkpoint,
             release_padding=padding == "release",
+            output_range=cast("OutputRange", output_range),
             sizes=[parse_size(text) for text in size] if size else DEFAULT_SIZES,
             licence=licence,
             notes=note or (),
-            report=report,
+            progress=progress,
             overwrite=may_overwrite(overwrite),
         )
     if as_json:
@@ -122,9 +137,10 @@ def check(
     from mgdn_edge.export.check_frames import draw_frames, read_frames
     from mgdn_edge.export.check_report import WorstFrame, write_check_report
     from mgdn_edge.export.check_table import print_check
-    from mgdn_edge.export.progress import show_steps
+    from mgdn_edge.export.tensorflow_checkpoint import checkpoint_files
     from mgdn_edge.runtime.bundle.export_record import list_export_files, read_export_record
     from mgdn_edge.runtime.capture.sources import source_files
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.errors import UserError
     from mgdn_edge.runtime.fusion.open_session import open_session
     from mgdn_edge.runtime.machine.environment import command_text
@@ -136,7 +152,7 @@ def check(
     if report is not None:
         inputs = [folder / name for name in list_export_files(record)]
         inputs += [*source_files(visible or "", infrared or ""), *(bundle or ())]
-        inputs += [] if checkpoint is None else [checkpoint]
+        inputs += [] if checkpoint is None else checkpoint_files(checkpoint)
         page = Outputs(inputs, may_overwrite(overwrite)).claim(report, "--report", ".html")
     kept = WorstFrame()
     pairs = (
@@ -146,14 +162,14 @@ def check(
     )
     with ExitStack() as opened:
         sessions = [opened.enter_context(open_session(path)) for path in bundle or ()]
-        with show_steps() as on_step:
+        with show_progress(bars=not as_json) as progress:
             result = check_export(
                 folder,
                 pairs,
                 checkpoint=checkpoint,
                 nodes=nodes,
                 sessions=sessions,
-                report=on_step,
+                progress=progress,
                 on_compared=kept.compare,
             )
     if as_json:

@@ -1,6 +1,6 @@
 """``export_network``: checkpoint -> a folder of ONNX files, graph facts and their record."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from mgdn_edge.export.onnx_graph import (
     trace_graph,
     without_bodies,
 )
+from mgdn_edge.export.tensorflow_checkpoint import checkpoint_files
 from mgdn_edge.export.training_provenance import training_provenance
 from mgdn_edge.runtime.bundle.export_record import (
     DYNAMIC_VARIANT,
@@ -31,8 +32,9 @@ from mgdn_edge.runtime.bundle.export_record import (
     WeightsProvenance,
     encode_export_record,
 )
-from mgdn_edge.runtime.bundle.fusion_spec import METADATA_KEY, encode_spec
+from mgdn_edge.runtime.bundle.fusion_spec import METADATA_KEY, OutputRange, encode_spec
 from mgdn_edge.runtime.bundle.graph_facts import encode_graph_facts
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.whole_file import Overwrite, write_whole
 
@@ -49,10 +51,11 @@ def export_network(
     *,
     checkpoint: Path | None = None,
     release_padding: bool = False,
+    output_range: OutputRange = "clip",
     sizes: Sequence[Size] = DEFAULT_SIZES,
     licence: str | None = None,
     notes: Sequence[str] = (),
-    report: Callable[[str], None] = lambda step: None,
+    progress: Progress = SILENT,
     overwrite: Overwrite = False,
 ) -> ExportRecord:
     """Write the export folder ``output``, in place of an earlier export alone; returns its record.
@@ -60,18 +63,19 @@ def export_network(
     Every network gets its core graph (float32 images in, float32 image out, dynamic size).
     Those that fuse two luma planes also get the dynamic frame graph, a static one per size of
     ``sizes`` ((height, width) in pixels) and graph facts at the first size. Each graph comes
-    with the function body of DynamicFilter and, as ``NAME.plugin.onnx``, without. ``report`` is
-    told what is being done. The folder appears whole or not at all. Raises UserError.
+    with the function body of DynamicFilter and, as ``NAME.plugin.onnx``, without. ``progress``
+    is told what is being done. The folder appears whole or not at all. Raises UserError.
     """
-    claimed = claim_export(output, [] if checkpoint is None else [checkpoint], overwrite)
-    report("reading the checkpoint")
-    loaded = load_network(variant, checkpoint, release_padding)
+    inputs = [] if checkpoint is None else checkpoint_files(checkpoint)
+    claimed = claim_export(output, inputs, overwrite)
+    progress.begin("reading the checkpoint")
+    loaded = load_network(variant, checkpoint, release_padding, output_range)
     weights = checkpoint or PACKAGED[variant]
     sha256 = file_digest(weights)
     with staged_export(claimed) as staging:
-        report("tracing the core graph")
+        progress.begin("tracing the core graph")
         write_graph(staging / CORE_FILE, trace_core(loaded), loaded)
-        models = export_frames(loaded, staging, sizes, report) if loaded.fuses else ()
+        models = export_frames(loaded, staging, sizes, progress) if loaded.fuses else ()
         training = training_provenance(weights)
         record = ExportRecord(
             network=loaded.network,
@@ -99,16 +103,16 @@ def trace_core(loaded: LoadedNetwork) -> ir.Model:
 
 
 def export_frames(
-    loaded: LoadedNetwork, folder: Path, sizes: Sequence[Size], report: Callable[[str], None]
+    loaded: LoadedNetwork, folder: Path, sizes: Sequence[Size], progress: Progress
 ) -> tuple[ExportedModel, ...]:
     """Write the frame graphs and graph facts of ``loaded`` under ``folder``."""
     (folder / "models").mkdir()
-    report("tracing the frame graph")
+    progress.begin("tracing the frame graph")
     dynamic = trace_graph(FrameNetwork(loaded.core, loaded.spec), FRAME_SIGNATURE)
     models = [write_frame(folder, DYNAMIC_VARIANT, dynamic, loaded, None)]
     for position, (height, width) in enumerate(sizes):
         name = f"{width}x{height}"
-        report(f"fixing the size {name}")
+        progress.begin(f"fixing the size {name}")
         fixed = fix_size(dynamic, height, width)
         models.append(write_frame(folder, name, fixed, loaded, (height, width)))
         if position == 0:

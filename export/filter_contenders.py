@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgdn_edge.plugins import native
-from mgdn_edge.runtime.measure.turns import Run
+from mgdn_edge.runtime.measure.turns import Work
 
 Operand = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 SEED = 20260401
@@ -64,7 +64,7 @@ def aligned(array: Operand) -> Operand:
     return copy
 
 
-def prepare_native(case: FilterCase, threads: int) -> Run:
+def prepare_native(case: FilterCase, threads: int) -> Work:
     """The native kernel through its C interface."""
     feature, kernel, out = draw_operands(case)
     return partial(
@@ -75,7 +75,7 @@ def prepare_native(case: FilterCase, threads: int) -> Run:
     )
 
 
-def prepare_copy(case: FilterCase, threads: int) -> Run:
+def prepare_copy(case: FilterCase, threads: int) -> Work:
     """Reads and writes as many bytes as the filter reads and writes, each byte once."""
     half = case.bytes // 2 // threads
     sources = [np.ones(half, np.uint8) for _ in range(threads)]
@@ -84,7 +84,7 @@ def prepare_copy(case: FilterCase, threads: int) -> Run:
     return lambda: list(pool.map(np.copyto, targets, sources))
 
 
-def prepare_body(case: FilterCase, threads: int) -> Run:
+def prepare_body(case: FilterCase, threads: int) -> Work:
     """The ONNX function body in ONNX Runtime, with the session options of the CPU backend."""
     from mgdn_edge.export.dynamic_filter_body import single_filter
     from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options
@@ -101,7 +101,7 @@ def prepare_body(case: FilterCase, threads: int) -> Run:
     return lambda: (session.run_with_iobinding(binding), held)
 
 
-def prepare_unfold(case: FilterCase, threads: int) -> Run:
+def prepare_unfold(case: FilterCase, threads: int) -> Work:
     """The published formulation in eager PyTorch."""
     import torch
 

@@ -4,13 +4,20 @@ The adapter is written once, here, from a FusionSpec, and exported with the netw
 backend computes the same preprocessing and none is done twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import msgspec
 import torch
 from torch import Tensor, nn
 
 from mgdn_edge.export.padding import pad_to
-from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec, InputSpec, padded_size
+from mgdn_edge.runtime.bundle.fusion_spec import (
+    FusionSpec,
+    InputSpec,
+    Stream,
+    channel_streams,
+    padded_size,
+)
 
 BT601_LUMA = (0.299, 0.587, 0.114)  # of R, G, B: ITU-R BT.601, section 2.5.1
 LEVELS = 255.0
@@ -38,9 +45,9 @@ class FrameNetwork(nn.Module):
         self.spec = spec
 
     def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
-        planes = {"visible": visible, "infrared": infrared}
-        images = [core_input(planes[stream.stream], stream) for stream in self.spec.inputs]
-        return luma_plane(fuse_padded(self.core, images, self.spec))
+        planes: dict[Stream, Tensor] = {"visible": visible, "infrared": infrared}
+        images = [core_input(planes, stream) for stream in self.spec.inputs]
+        return luma_plane(fuse_padded(self.core, images, self.spec), self.spec)
 
 
 def fuse_padded(core: nn.Module, images: Sequence[Tensor], spec: FusionSpec) -> Tensor:
@@ -55,19 +62,37 @@ def fuse_padded(core: nn.Module, images: Sequence[Tensor], spec: FusionSpec) -> 
     return fused
 
 
-def core_input(plane: Tensor, stream: InputSpec) -> Tensor:
-    """(N, 1, H, W) uint8 -> (N, channels, H, W) float32 in the core graph's range."""
-    image = plane.to(torch.float32) / LEVELS
-    if (stream.mean, stream.std) != (0.0, 1.0):
-        image = (image - stream.mean) / stream.std
-    if stream.channels > 1:
-        image = image.expand(-1, stream.channels, -1, -1)
-    return image
+def core_input(planes: Mapping[Stream, Tensor], stream: InputSpec) -> Tensor:
+    """(N, 1, H, W) uint8 by stream -> (N, channels, H, W) float32 in the core graph's range."""
+    streams = channel_streams(stream)
+    if len(set(streams)) > 1:
+        return torch.cat([_scaled(planes[name], stream) for name in streams], dim=1)
+    image = _scaled(planes[streams[0]], stream)
+    return image.expand(-1, len(streams), -1, -1) if len(streams) > 1 else image
 
 
-def luma_plane(fused: Tensor) -> Tensor:
-    """(N, 1 or 3, H, W) float32, nominally 0..1 -> (N, 1, H, W) uint8, rounded half to even."""
+def luma_plane(fused: Tensor, spec: FusionSpec) -> Tensor:
+    """(N, 1 or 3, H, W) float32 as the core graph gives it -> (N, 1, H, W) uint8."""
+    if spec.output is not msgspec.UNSET:
+        fused = fused * spec.output.std + spec.output.mean
     if fused.shape[1] == 3:
         red, green, blue = fused.chunk(3, dim=1)
         fused = BT601_LUMA[0] * red + BT601_LUMA[1] * green + BT601_LUMA[2] * blue
+    if spec.output_range == "stretch":
+        return _stretched(fused)
     return torch.round(fused.clamp(0.0, 1.0) * LEVELS).to(torch.uint8)
+
+
+def _scaled(plane: Tensor, stream: InputSpec) -> Tensor:
+    image = plane.to(torch.float32) / LEVELS
+    if (stream.mean, stream.std) != (0.0, 1.0):
+        image = (image - stream.mean) / stream.std
+    return image
+
+
+def _stretched(fused: Tensor) -> Tensor:
+    """Each image's least value becomes 0, its greatest 255; an image of one value becomes 0."""
+    least = fused.amin(dim=(1, 2, 3), keepdim=True)
+    span = fused.amax(dim=(1, 2, 3), keepdim=True) - least
+    level = (fused - least) * (LEVELS / torch.where(span > 0, span, 1.0))
+    return torch.floor(level.clamp(0.0, LEVELS) + 0.5).to(torch.uint8)

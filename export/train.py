@@ -17,7 +17,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 
 from mgdn_edge.export.losses import fusion_loss
@@ -31,9 +30,14 @@ from mgdn_edge.export.training_data import (
     read_training_data,
 )
 from mgdn_edge.export.training_options import RunFiles, RunOptions, check_run, describe_training
-from mgdn_edge.export.training_progress import describe_frames, describe_losses, show_progress
 from mgdn_edge.export.training_recipes import Recipe, learning_rate
-from mgdn_edge.export.training_record import LossLine, TrainingRecord, write_checkpoint
+from mgdn_edge.export.training_record import (
+    LossLine,
+    TrainingRecord,
+    describe_frames,
+    describe_losses,
+    write_checkpoint,
+)
 from mgdn_edge.export.training_state import (
     Description,
     TrainingState,
@@ -49,6 +53,7 @@ from mgdn_edge.export.training_validation import (
     with_weights,
 )
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.whole_file import Overwrite, beside
 
 LOSS_EVERY = 100  # steps a loss line is the mean of
@@ -71,7 +76,7 @@ def train(
     *,
     tuning: FineTuning | None = None,
     stop: threading.Event | None = None,
-    console: Console | None = None,
+    progress: Progress = SILENT,
     overwrite: Overwrite = False,
 ) -> TrainingRecord:
     """Recordings -> ``output`` (.safetensors, written whole) and its record.
@@ -83,7 +88,6 @@ def train(
     """
     check_run(recipe, options)
     files = RunFiles(output, data_options, tuning, options, overwrite)
-    console = console or Console(stderr=True)
     device = torch.device(options.device)
     torch.set_num_threads(options.threads)
     torch.manual_seed(recipe.seed)
@@ -102,19 +106,19 @@ def train(
     notes = list(data.notes)
     if recipe.data and digest_list(data.training.digests) != recipe.data:
         notes.append(f"the data are not those of recipe {recipe.name}, so its weights will differ")
-    console.print(
+    progress.tell(
         f"{len(data.training.pairs)} pairs of {len(data.training.licences)} sets, "
         f"{count_parameters(network)} parameters, seed {recipe.seed}"
     )
     if options.resume:
         notes += restore_state(files.state.output.path, state, description)
-        console.print(f"resumed at step {state.step}")
+        progress.tell(f"resumed at step {state.step}")
     for note in notes:
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
+        progress.tell(f"note: {note}")
     plain, _ = measure_frames(plain_average, frames, 0, recipe.weights, device)
-    console.print(f"average of both inputs: {describe_frames(plain)}", soft_wrap=True)
+    progress.tell(f"average of both inputs: {describe_frames(plain)}")
 
-    _run(state, recipe, options, data, frames, description, files, stop, console)
+    _run(state, recipe, options, data, frames, description, files, stop, progress)
 
     record = TrainingRecord(
         network=recipe.network,
@@ -158,7 +162,7 @@ def _run(
     description: Description,
     files: RunFiles,
     stop: threading.Event | None,
-    console: Console,
+    progress: Progress,
 ) -> None:
     """Steps from ``state`` to the end, with loss lines, validation, pictures and state files.
 
@@ -185,40 +189,41 @@ def _run(
     def validate() -> None:
         line, fused = measure_frames(fuse, frames, state.step, recipe.weights, device)
         state.validation.append(line)
-        console.print(f"step {line.step}  {describe_frames(line)}", soft_wrap=True)
+        progress.tell(f"step {line.step}  {describe_frames(line)}")
         files.picture.try_write(encode_validation_picture(frames, fused))
 
-    with show_progress(console) as progress:
-        task = progress.add_task("training", total=1.0)
-        while (done := share_done()) < 1:
-            if stop is not None and stop.is_set():
-                files.state.write(encode_state(state, description))
-                raise TrainingStoppedError(state.step, files.state.output.path)
-            if time.monotonic() - saved > 60 * options.save_minutes:
-                files.state.try_write(encode_state(state, description))
-                saved = time.monotonic()
-                if files.state.failure is not None:
-                    console.print(f"note: {files.state.failure}", markup=False, soft_wrap=True)
-            for group in state.optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, done, state.step)
-            state.recent.append(_train_step(state, next(batches).to(device), recipe))
-            state.step += 1
-            # The first weights are soon forgotten.
-            decay = min(recipe.average, state.step / (state.step + 10))
-            for name, value in state.network.state_dict().items():
-                state.average[name].lerp_(value, 1 - decay)
-            progress.update(task, completed=done)
-            if len(state.recent) == LOSS_EVERY:
-                state.losses.append(_loss_line(state.step, state.recent))
-                state.recent.clear()
-                console.print(describe_losses(state.losses[-1]))
-            if state.step % recipe.validate_every == 0:
-                validate()
-        progress.update(task, completed=1.0)
-        if state.recent:
+    shown = 0.0
+    progress.begin("training", 1.0)
+    while (done := share_done()) < 1:
+        if stop is not None and stop.is_set():
+            files.state.write(encode_state(state, description))
+            raise TrainingStoppedError(state.step, files.state.output.path)
+        if time.monotonic() - saved > 60 * options.save_minutes:
+            files.state.try_write(encode_state(state, description))
+            saved = time.monotonic()
+            if files.state.failure is not None:
+                progress.tell(f"note: {files.state.failure}")
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate(recipe, done, state.step)
+        state.recent.append(_train_step(state, next(batches).to(device), recipe))
+        state.step += 1
+        # The first weights are soon forgotten.
+        decay = min(recipe.average, state.step / (state.step + 10))
+        for name, value in state.network.state_dict().items():
+            state.average[name].lerp_(value, 1 - decay)
+        progress.advance(done - shown)
+        shown = done
+        if len(state.recent) == LOSS_EVERY:
             state.losses.append(_loss_line(state.step, state.recent))
-        if not state.validation or state.validation[-1].step != state.step:
+            state.recent.clear()
+            progress.tell(describe_losses(state.losses[-1]))
+        if state.step % recipe.validate_every == 0:
             validate()
+    progress.done()
+    if state.recent:
+        state.losses.append(_loss_line(state.step, state.recent))
+    if not state.validation or state.validation[-1].step != state.step:
+        validate()
 
 
 def _train_step(state: TrainingState, batch: Batch, recipe: Recipe) -> Tensor:

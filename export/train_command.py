@@ -109,6 +109,7 @@ def train_command(
     from mgdn_edge.export.training_record import TrainingRecord
     from mgdn_edge.runtime.capture.sources import InfraredOptions
     from mgdn_edge.runtime.commands.interrupt import stop_on_signal
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.thermal.count_scale import parse_span
 
@@ -122,7 +123,7 @@ def train_command(
         print_record_json(record) if as_json else print_record(output, record)
 
     try:
-        with stop_on_signal() as stop:
+        with stop_on_signal() as stop, show_progress(bars=not as_json) as progress:
             record = train(
                 DataOptions(
                     data=tuple(data),
@@ -137,6 +138,7 @@ def train_command(
                 RunOptions(minutes, threads, device, resume, restart, save_minutes),
                 tuning=None if qat is None else FineTuning(qat, start or EDGE_WEIGHTS),
                 stop=stop,
+                progress=progress,
                 overwrite=may_overwrite(overwrite),
             )
     except TrainingStoppedError as stopped:

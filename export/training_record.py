@@ -27,6 +27,14 @@ class LossLine(msgspec.Struct, frozen=True):
     structure: float
 
 
+def describe_losses(line: LossLine) -> str:
+    """One line of text: the mean terms since the line before."""
+    return (
+        f"step {line.step}  loss {line.total:.4f}  intensity {line.intensity:.4f}  "
+        f"gradient {line.gradient:.4f}  structure {line.structure:.4f}"
+    )
+
+
 class ValidationLine(msgspec.Struct, frozen=True):
     """Loss terms and fusion metrics of the averaged weights on fixed whole frames.
 
@@ -46,6 +54,14 @@ class ValidationLine(msgspec.Struct, frozen=True):
     scd: float
     vif: float
     qabf: float
+
+
+def describe_frames(line: ValidationLine) -> str:
+    """One line of text: loss and metrics on the fixed frames."""
+    return (
+        f"{line.frames} frames  loss {line.total:.4f}  EN {line.en:.2f}  SF {line.sf:.2f}  "
+        f"AG {line.ag:.2f}  SCD {line.scd:.2f}  VIF {line.vif:.3f}  Qabf {line.qabf:.3f}"
+    )
 
 
 class TrainingRecord(msgspec.Struct, frozen=True):

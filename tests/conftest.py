@@ -40,6 +40,13 @@ def missing_rtx() -> str | None:
     return "needs TensorRT-RTX: pip install -r tests/requirements-rtx.txt (x86-64)"
 
 
+def missing_tensorflow() -> str | None:
+    """Why ``tensorflow`` tests cannot run here, or None."""
+    if find_spec("tensorflow") is not None:
+        return None
+    return "needs TensorFlow: pip install tensorflow-cpu"
+
+
 def missing_network() -> str | None:
     """Why ``network`` tests cannot run here, or None: one small question to the index."""
     command = [sys.executable, "-m", "pip", "index", "versions", "msgspec", "--quiet"]
@@ -216,6 +223,7 @@ MISSING = {
     ),
     "data": missing_data,
     "rtx": missing_rtx,
+    "tensorflow": missing_tensorflow,
     "network": missing_network,
     "native": missing_native,
     "compiler": missing_compiler,

@@ -108,8 +108,7 @@ def test_the_frame_walks_as_it_says(repository, page, tmp_path, monkeypatch, cap
     monkeypatch.setattr(v4l2, "V4l2Reader", StandInReader)
     # Its check remaps a pair too, on a thread of its own: before or after the stream's.
     monkeypatch.setattr(DriftMonitor, "_check", lambda self, pair: None)
-    width_height = SIZE[::-1]
-    write_rig(tmp_path / "rig.toml", rig_for(np.eye(3), width_height, width_height))
+    write_rig(tmp_path / "rig.toml", rig_for(np.eye(3), SIZE, SIZE))
     (told,) = re.findall(
         r"`mgdn (fuse v4l2\S+ .*)`,$", section(page, "One frame's walk"), re.MULTILINE
     )

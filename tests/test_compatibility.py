@@ -31,8 +31,8 @@ def test_published_files_stay_as_they_are(vectors: Path) -> None:
 def test_the_published_rig_is_read(vectors: Path) -> None:
     rig = read_rig(vectors / "rig.toml")
     assert (rig.schema, rig.method, rig.area) == ("mgdn.rig/1", "target", "crop")
-    assert (rig.working_size, rig.view) == ((640, 480), (40, 30, 1200, 900))
-    assert (rig.visible.size, rig.infrared.size) == ((1280, 960), (320, 256))
+    assert (rig.working_size, rig.view) == ((480, 640), (40, 30, 1200, 900))
+    assert (rig.visible.size, rig.infrared.size) == ((960, 1280), (256, 320))
     assert rig.infrared.distortion == (-0.2, 0.05, 0.001, -0.001, 0.0)
     assert rig.clock_offset_ms == -37.5
     assert rig.homography()[0].tolist() == [3.9, 0.01, 16.0]

@@ -77,9 +77,7 @@ def read_directory(stream: IO[bytes]) -> dict[str, Entry]:
     directory = _read_at(stream, start, size)
     entries = _parse_directory(directory, count, start)
     if directory + end != _directory(entries, start):
-        raise UserError(
-            "its zip directory has fields that bundles do not have (dates, extras or attributes)"
-        )
+        raise UserError("its zip directory has fields no bundle has (dates, extras or attributes)")
     for entry in entries:
         header = _local_header(entry.name, entry.size, entry.crc)
         if _read_at(stream, entry.offset - len(header), len(header)) != header:

@@ -15,14 +15,33 @@ METADATA_KEY = "mgdn.fusion_spec"
 Stream = Literal["visible", "infrared"]
 PadRule = Literal["minimal", "release"]
 PadMode = Literal["reflect", "symmetric", "edge"]
+OutputRange = Literal["clip", "stretch"]
 
 
 class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One core-graph input: ``core = (luma / 255 - mean) / std``, repeated to ``channels``."""
+    """One core-graph input: ``core = (luma / 255 - mean) / std``, repeated to ``channels``.
+
+    ``planes`` names the stream of each channel where they are not all ``stream``.
+    """
 
     name: str
     stream: Stream
     channels: int
+    mean: float = 0.0
+    std: float = 1.0
+    planes: tuple[Stream, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where ``planes`` are not one a channel."""
+        if self.planes is not msgspec.UNSET and len(self.planes) != self.channels:
+            raise ValueError(
+                f"input {self.name} has {self.channels} channels and {len(self.planes)} planes"
+            )
+
+
+class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The core graph's output: ``luma = 255 * (core * std + mean)``, as inputs are read."""
+
     mean: float = 0.0
     std: float = 1.0
 
@@ -34,6 +53,9 @@ class FusionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     to on the right and bottom (and cropped back); ``pad_rule`` "release" is the published MGDN
     script's rule, which adds a full multiple where none is needed. ``global_statistics`` is
     true where the network reduces over the whole image, so padding changes every pixel.
+    ``output`` is unset where the core graph gives 0..1. ``output_range`` "clip" rounds to the
+    nearest level, half to even; "stretch" maps each image's own least and greatest value to 0 and
+    255 and rounds half up, as some published images were written: for stills alone.
     """
 
     network: str
@@ -43,9 +65,10 @@ class FusionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     multiple: int = 1
     pad_rule: PadRule = "minimal"
     pad_mode: PadMode = "reflect"
-    output_range: Literal["clip"] = "clip"
+    output_range: OutputRange = "clip"
     global_statistics: bool = False
     schema: int = 1
+    output: OutputSpec | msgspec.UnsetType = msgspec.UNSET
 
 
 def encode_spec(spec: FusionSpec) -> str:
@@ -56,6 +79,13 @@ def encode_spec(spec: FusionSpec) -> str:
 def decode_spec(text: str | bytes) -> FusionSpec:
     """JSON -> FusionSpec; raises msgspec.ValidationError on unknown or wrong fields."""
     return msgspec.json.decode(text, type=FusionSpec)
+
+
+def channel_streams(stream: InputSpec) -> tuple[Stream, ...]:
+    """The stream each channel of a core-graph input is made from, in order."""
+    if stream.planes is msgspec.UNSET:
+        return (stream.stream,) * stream.channels
+    return stream.planes
 
 
 def padded_size(spec: FusionSpec, height: int, width: int) -> Size:

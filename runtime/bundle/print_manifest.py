@@ -1,9 +1,11 @@
 """A manifest as tables on the terminal."""
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mgdn_edge.runtime.bundle.fusion_spec import channel_streams
 from mgdn_edge.runtime.bundle.manifest import Manifest, listed_files
 from mgdn_edge.runtime.errors import printable
 from mgdn_edge.runtime.quality.precision_verdict import describe_verdict
@@ -24,11 +26,17 @@ def print_manifest(manifest: Manifest, *, signed: bool, console: Console | None 
     add("made by", manifest.created_by)
     add("signature", "present, not checked" if signed else "none")
     for core_input in spec.inputs:
+        streams = channel_streams(core_input)
+        shown = streams[0] if len(set(streams)) == 1 else ", ".join(streams)
         add(
             f"input {core_input.name}",
-            f"{core_input.stream}, {core_input.channels} channels, "
+            f"{shown}, {core_input.channels} channels, "
             f"mean {core_input.mean:g}, std {core_input.std:g}",
         )
+    if spec.output is not msgspec.UNSET:
+        add("output", f"mean {spec.output.mean:g}, std {spec.output.std:g}")
+    if spec.output_range == "stretch":
+        add("output range", "each image stretched to 0..255; for stills")
     add("padding", f"{spec.pad_mode} to a multiple of {spec.multiple} ({spec.pad_rule})")
     add("global statistics", "yes" if spec.global_statistics else "no")
     weights = provenance.weights

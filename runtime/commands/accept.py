@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +55,7 @@ def accept_command(
     import msgspec
 
     from mgdn_edge.runtime.bundle.network_names import find_bundle
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
@@ -79,12 +78,8 @@ def accept_command(
     )
     folder = choose_folder(out)
     files = AcceptanceFiles(folder, [find_bundle(bundle)], may_overwrite(overwrite))
-    report = accept_bundle(
-        request,
-        files.keep,
-        tell=lambda sentence: typer.echo(sentence, err=True),
-        show=show_bar,
-    )
+    with show_progress(bars=not as_json) as progress:
+        report = accept_bundle(request, files.keep, progress=progress)
     if as_json:
         typer.echo(msgspec.json.encode(report).decode())
     else:
@@ -93,17 +88,3 @@ def accept_command(
     if not as_json:
         typer.echo(f"to send back: {folder / REPORT_FILE} and {folder / PAGE_FILE}")
     raise typer.Exit(report.exit_code if report.complete else INTERRUPTED)
-
-
-@contextmanager
-def show_bar(title: str, total: float) -> Iterator[Callable[[float], None]]:
-    """A progress bar on stderr where that is a terminal, else silence."""
-    if not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda done: progress.update(task, completed=done)

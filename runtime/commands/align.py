@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -119,6 +117,7 @@ def align_command(
         align_by_target,
     )
     from mgdn_edge.runtime.capture.sources import InfraredOptions
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.thermal.count_scale import parse_span
 
     if (points is not None) + (target is not None) + click > 1:
@@ -152,7 +151,7 @@ def align_command(
             overwrite=may_overwrite(overwrite),
         )
     elif target is not None:
-        with show_status(shown=not json) as on_step:
+        with show_progress(bars=not json) as progress:
             report = align_by_target(
                 visible,
                 infrared,
@@ -161,11 +160,11 @@ def align_command(
                 frames=frames or TARGET_FRAMES,
                 request=request,
                 infrared_options=options,
-                on_step=on_step,
+                progress=progress,
                 overwrite=may_overwrite(overwrite),
             )
     else:
-        with show_status(shown=not json) as on_step:
+        with show_progress(bars=not json) as progress:
             report = align_by_scene(
                 visible,
                 infrared,
@@ -173,30 +172,10 @@ def align_command(
                 frames=frames or DEFAULT_FRAMES,
                 request=request,
                 infrared_options=options,
-                on_step=on_step,
+                progress=progress,
                 overwrite=may_overwrite(overwrite),
             )
     print(msgspec.json.encode(report).decode()) if json else print_alignment(report)
-
-
-@contextmanager
-def show_status(*, shown: bool) -> Iterator[Callable[[str], None]]:
-    """A function to call with what is being done: from then on a spinner, on a terminal."""
-    if not shown or not sys.stderr.isatty():
-        yield lambda step: None
-        return
-    from rich.console import Console
-
-    spinner = Console(stderr=True).status("")
-
-    def show(step: str) -> None:
-        spinner.update(step)
-        spinner.start()  # not before: a question may be asked until then
-
-    try:
-        yield show
-    finally:
-        spinner.stop()
 
 
 def print_alignment(report: AlignReport) -> None:

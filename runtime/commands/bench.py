@@ -78,6 +78,7 @@ def bench_command(
     if context.invoked_subcommand is not None:
         return
     from mgdn_edge.runtime.bundle.network_names import BASELINES, find_bundle
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
@@ -90,20 +91,23 @@ def bench_command(
     bundles = [find_bundle(name) for name in networks if name not in BASELINES]
     outputs = Outputs(bundles, may_overwrite(overwrite))
     page = None if report is None else outputs.claim(report, "--report", ".html")
-    result = bench_networks(
-        networks,
-        SessionChoice(
-            backend=backend,
-            fallback=fallback,
-            variant=variant,
-            precision=precision,
-            threads=threads,
-            filter=filter,
-        ),
-        size=parse_size(size),
-        frames=frames,
-        warmup=warmup,
+    choice = SessionChoice(
+        backend=backend,
+        fallback=fallback,
+        variant=variant,
+        precision=precision,
+        threads=threads,
+        filter=filter,
     )
+    with show_progress(bars=not json) as progress:
+        result = bench_networks(
+            networks,
+            choice,
+            size=parse_size(size),
+            frames=frames,
+            warmup=warmup,
+            progress=progress,
+        )
     _print_json(result.report) if json else _print_table(result.report)
     if page is not None:
         with beside():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from mgdn_edge.runtime.commands.engine_options import (
     WorkspaceOption,
 )
 from mgdn_edge.runtime.commands.options import Filter, JsonOption, PrecisionOption, parse_size
+
+if TYPE_CHECKING:
+    from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineSummary
 
 EPILOG = """Examples:
 
@@ -59,6 +62,7 @@ def build_command(
     """Build a bundle's TensorRT engines for this device, or find them in the cache."""
     import msgspec
 
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.fusion.engines.bundle_engines import EngineRequest, build_engines
     from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
     from mgdn_edge.runtime.fusion.engines.engine_key import BuildOptions
@@ -72,23 +76,29 @@ def build_command(
         filter=filter,
         options=BuildOptions(workspace, tf32, level),
     )
-    engines = build_engines(
-        request,
-        EngineCache(cache_folder(cache)),
-        cached_only=cached_only,
-        ignore_memory=ignore_memory,
-        tell=lambda sentence: typer.echo(sentence, err=True),
-    )
-    if as_json:
-        typer.echo(msgspec.json.encode({"engines": list(engines)}).decode())
-        return
-    for engine in engines:
-        where = engine.path or "not kept"
-        parity = "parity seen" if engine.verified else "parity is checked before first use"
-        typer.echo(
-            f"{engine.origin} {engine.network} {engine.key.width}x{engine.key.height} "
-            f"{engine.key.precision}: {engine.bytes} bytes, built in {engine.build_seconds:.1f} s, "
-            f"{parity}; {where}"
+    with show_progress(bars=not as_json) as progress:
+        engines = build_engines(
+            request,
+            EngineCache(cache_folder(cache)),
+            cached_only=cached_only,
+            ignore_memory=ignore_memory,
+            progress=progress,
         )
-        for note in engine.notes:
-            typer.echo(f"  note: {note}")
+        if as_json:
+            typer.echo(msgspec.json.encode({"engines": list(engines)}).decode())
+            return
+        for engine in engines:
+            print_engine(engine)
+
+
+def print_engine(engine: EngineSummary) -> None:
+    """Where it came from, what it is, where it is kept."""
+    where = engine.path or "not kept"
+    parity = "parity seen" if engine.verified else "parity is checked before first use"
+    typer.echo(
+        f"{engine.origin} {engine.network} {engine.key.width}x{engine.key.height} "
+        f"{engine.key.precision}: {engine.bytes} bytes, built in {engine.build_seconds:.1f} s, "
+        f"{parity}; {where}"
+    )
+    for note in engine.notes:
+        typer.echo(f"  note: {note}")

@@ -121,18 +121,20 @@ def clean_command(
     """Remove broken files, and engines by age or size."""
     import msgspec
 
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.fusion.engines.cache_cleaning import clean_cache
     from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
 
     opened = EngineCache(cache_folder(cache))
-    removals = clean_cache(
-        opened,
-        older_than_days=older_than,
-        max_bytes=None if max_size is None else max_size * MIB,
-        everything=everything,
-        dry_run=dry_run,
-        tell=lambda sentence: typer.echo(sentence, err=True),
-    )
+    with show_progress(bars=not as_json) as progress:
+        removals = clean_cache(
+            opened,
+            older_than_days=older_than,
+            max_bytes=None if max_size is None else max_size * MIB,
+            everything=everything,
+            dry_run=dry_run,
+            progress=progress,
+        )
     if as_json:
         typer.echo(
             msgspec.json.encode({"dry_run": dry_run, "removed": removals}, enc_hook=str).decode()

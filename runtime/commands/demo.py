@@ -21,19 +21,13 @@ def demo_command(
 
     What an earlier demo left in OUT is replaced: OUT/demo.json knows it by its digests.
     """
-    from mgdn_edge.runtime.commands.fuse import show_progress
     from mgdn_edge.runtime.commands.fuse_figures import print_table
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.stream.demo import run_demo
 
     retain_pages()
-    with show_progress(shown=True) as (on_start, on_frame):
-        summary = run_demo(
-            folder,
-            overwrite=may_overwrite(overwrite),
-            on_step=typer.echo,
-            on_start=on_start,
-            on_frame=on_frame,
-        )
+    with show_progress(bars=True) as progress:
+        summary = run_demo(folder, overwrite=may_overwrite(overwrite), progress=progress)
     print_table(summary)
     typer.echo(f"look at {folder / 'demo.png'} (visible | infrared | fused)")

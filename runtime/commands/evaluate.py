@@ -64,27 +64,30 @@ def evaluate_command(
     """Judge networks on drawn scenes whose truth is known: contrast, noise, overshoot."""
     import msgspec
 
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.page_retention import retain_pages
     from mgdn_edge.runtime.measure.evaluate import evaluate_networks
 
     chosen = choose_network(bundle, network)
     retain_pages()
-    report = evaluate_networks(
-        scene,
-        [chosen, *(compare or [])],
-        SessionChoice(
-            backend=backend,
-            fallback=fallback,
-            variant=variant,
-            precision=precision,
-            threads=threads,
-            filter=filter,
-        ),
-        seeds=parse_seeds(seeds),
-        frames=frames,
-        tell=lambda sentence: typer.echo(sentence, err=True),
+    choice = SessionChoice(
+        backend=backend,
+        fallback=fallback,
+        variant=variant,
+        precision=precision,
+        threads=threads,
+        filter=filter,
     )
+    with show_progress(bars=not json) as progress:
+        report = evaluate_networks(
+            scene,
+            [chosen, *(compare or [])],
+            choice,
+            seeds=parse_seeds(seeds),
+            frames=frames,
+            progress=progress,
+        )
     if json:
         print(msgspec.json.encode(report).decode())
     else:

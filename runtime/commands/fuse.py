@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -190,6 +188,7 @@ def fuse_command(
     from mgdn_edge.runtime.capture.sources import InfraredOptions
     from mgdn_edge.runtime.commands.fuse_figures import print_summary_json, print_table
     from mgdn_edge.runtime.commands.interrupt import stop_on_signal
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
@@ -240,51 +239,9 @@ def fuse_command(
         keep_pictures=report is not None,
         reads=() if clock is None else (clock,),
     )
-    with stop_on_signal() as stop, show_progress(shown=not json) as (on_start, on_frame):
-        result = fuse_files(
-            request,
-            outputs=outputs,
-            stop=stop,
-            on_start=on_start,
-            on_frame=on_frame,
-            tell=lambda sentence: typer.echo(sentence, err=True),
-        )
+    with stop_on_signal() as stop, show_progress(bars=not json) as progress:
+        result = fuse_files(request, outputs=outputs, stop=stop, progress=progress)
     show(result.summary)
     beside.write(result, command_text(sys.argv[1:]))
     if result.summary.interrupted:
         raise typer.Exit(INTERRUPTED)
-
-
-@contextmanager
-def show_progress(*, shown: bool) -> Iterator[tuple[Callable[[int], None], Callable[[], None]]]:
-    """A progress bar on stderr where that is a terminal, else two callbacks that do nothing."""
-    if not shown or not sys.stderr.isatty():
-        yield (lambda count: None), (lambda: None)
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.speed or 0.0:.1f} fps")
-
-    columns = (BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    progress = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = progress.add_task("fuse", total=None)
-
-    def start(count: int) -> None:
-        progress.update(task, total=count)
-        progress.start()  # not before: an engine's build has a bar of its own
-
-    try:
-        yield start, lambda: progress.advance(task)
-    finally:
-        progress.stop()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,6 +56,7 @@ def profile_command(
     import msgspec
 
     from mgdn_edge.runtime.bundle.network_names import find_bundle
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.machine.environment import command_text
     from mgdn_edge.runtime.machine.page_retention import retain_pages
@@ -70,38 +69,16 @@ def profile_command(
     retain_pages()
     outputs = Outputs([find_bundle(chosen)], may_overwrite(overwrite))
     page = None if report is None else outputs.claim(report, "--report", ".html")
-    with _progress(frames, shown=not json) as on_step:
+    with show_progress(bars=not json) as progress:
         result = profile_network(
             chosen,
             SessionChoice(variant=variant, precision=precision, threads=threads, filter=filter),
             size=parse_size(size),
             frames=frames,
-            on_step=on_step,
+            progress=progress,
         )
     found = result.report
     print(msgspec.json.encode(found).decode()) if json else print_profile(found)
     if page is not None:
         with beside():
             write_profile_report(page, result, command_text(sys.argv[1:]))
-
-
-@contextmanager
-def _progress(frames: int, *, shown: bool) -> Iterator[Callable[[str, int], None]]:
-    """A bar on stderr where that is a terminal."""
-    if not shown or not sys.stderr.isatty():
-        yield lambda what, done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    progress = Progress(console=Console(stderr=True), transient=True)
-    task = progress.add_task("opening", total=frames)
-
-    def show(what: str, done: int) -> None:
-        progress.update(task, description=what, completed=done)
-        progress.start()  # not before: a question may be asked until then
-
-    try:
-        yield show
-    finally:
-        progress.stop()

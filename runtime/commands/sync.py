@@ -62,7 +62,7 @@ def sync_command(
     import msgspec
 
     from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
-    from mgdn_edge.runtime.commands.fuse import show_progress
+    from mgdn_edge.runtime.commands.progress import show_progress
     from mgdn_edge.runtime.pairing.clock_fit import write_clock
     from mgdn_edge.runtime.secrets.redaction import redact
     from mgdn_edge.runtime.sync.sync_sources import sync_sources
@@ -72,7 +72,7 @@ def sync_command(
     inputs = [*source_files(visible, infrared), *([] if rig is None else [rig])]
     outputs = Outputs(inputs, may_overwrite(overwrite))
     clock = None if output is None else outputs.claim(output, "--output", ".json")
-    with show_progress(shown=not json) as (_, on_frame):
+    with show_progress(bars=not json) as progress:
         fit = sync_sources(
             give_password(visible, "visible", visible_password_file),
             give_password(infrared, "infrared", infrared_password_file),
@@ -84,7 +84,7 @@ def sync_command(
                 span=parse_span(infrared_span),
                 agc=None if infrared_span else "percentile",
             ),
-            on_frame=on_frame,
+            progress=progress,
         )
     if json:
         print(msgspec.json.encode(fit).decode())

@@ -20,10 +20,10 @@ from mgdn_edge.runtime.fusion.contract.opened_session import OpenedSession
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.machine.device import read_device
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.picture.frame import Size
 
-Tell = Callable[[str], None]
-OpenVariant = Callable[[Bundle, Variant, SessionChoice, Size | None, Tell], OpenedSession]
+OpenVariant = Callable[[Bundle, Variant, SessionChoice, Size | None, Progress], OpenedSession]
 
 
 def open_variant(
@@ -32,16 +32,16 @@ def open_variant(
     choice: SessionChoice = DEFAULT_CHOICE,
     *,
     size: Size | None = None,
-    tell: Tell = lambda sentence: None,
+    progress: Progress = SILENT,
 ) -> OpenedSession:
     """One variant on the choice's backend; the bundle may be closed afterwards.
 
     Of ``choice``, ``backend``, ``threads`` and ``filter`` count: the variant is chosen already.
     ``size`` (height, width) is what an engine of the dynamic variant will take; other backends
-    need none. Where no engine is cached, it is built first, which takes minutes; ``tell`` gets
-    why. UserError or DeviceError where there is no session to compare.
+    need none. Where no engine is cached, it is built first, which takes minutes; ``progress``
+    is told. UserError or DeviceError where there is no session to compare.
     """
-    return BACKEND_TABLE[choice.backend or DEFAULT_BACKEND](bundle, variant, choice, size, tell)
+    return BACKEND_TABLE[choice.backend or DEFAULT_BACKEND](bundle, variant, choice, size, progress)
 
 
 def choose_gpu_backend() -> str:
@@ -51,7 +51,7 @@ def choose_gpu_backend() -> str:
 
 
 def _open_onnxruntime_cpu(
-    bundle: Bundle, variant: Variant, choice: SessionChoice, size: Size | None, tell: Tell
+    bundle: Bundle, variant: Variant, choice: SessionChoice, size: Size | None, progress: Progress
 ) -> OpenedSession:
     from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import start_variant
 
@@ -62,7 +62,7 @@ def _open_onnxruntime_cpu(
 
 
 def _open_onnxruntime_cuda(
-    bundle: Bundle, variant: Variant, choice: SessionChoice, size: Size | None, tell: Tell
+    bundle: Bundle, variant: Variant, choice: SessionChoice, size: Size | None, progress: Progress
 ) -> OpenedSession:
     from mgdn_edge.runtime.fusion.backends.onnxruntime_cuda import start_cuda_variant
 
@@ -73,11 +73,11 @@ def _open_onnxruntime_cuda(
 
 
 def _open_tensorrt(
-    bundle: Bundle, variant: Variant, choice: SessionChoice, size: Size | None, tell: Tell
+    bundle: Bundle, variant: Variant, choice: SessionChoice, size: Size | None, progress: Progress
 ) -> OpenedSession:
     from mgdn_edge.runtime.fusion.engines.variant_engine import open_variant_engine
 
-    return open_variant_engine(bundle, variant, size=size, filter=choice.filter, tell=tell)
+    return open_variant_engine(bundle, variant, size=size, filter=choice.filter, progress=progress)
 
 
 BACKEND_TABLE: Mapping[str, OpenVariant] = {

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.network_names import BASELINES, find_bundle
-from mgdn_edge.runtime.bundle.reader import open_bundle
+from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.errors import DeviceError, UserError
 from mgdn_edge.runtime.fusion.backend_table import open_variant
 from mgdn_edge.runtime.fusion.contract.backend_names import DEFAULT_BACKEND, check_backends
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.picture.frame import Size
 
 
@@ -24,17 +24,17 @@ def open_session(
     choice: SessionChoice = DEFAULT_CHOICE,
     *,
     size: Size | None = None,
-    tell: Callable[[str], None] = lambda sentence: None,
+    progress: Progress = SILENT,
 ) -> Session:
     """A packaged network's name, a baseline's name or a path to a .mgdn file -> Session.
 
     ``size`` is (height, width) of the frames to come and picks the static variant of that size
-    where there is one. What ``choice`` names is what is used, else UserError. A fallback fuses
-    with the variant that is chosen for it as for any backend: the precision asked for or, where
-    none was, its own default; a fallback for which the bundle has none is refused at once. That a
-    fallback was taken is in the session's ``execution``. ``tell`` gets sentences worth reading at
-    once, such as why an engine is built. A bundle's golden pair has been fused and compared
-    before this returns; the caller closes the session.
+    where there is one. What ``choice`` names is what is used, else UserError. A fallback fuses with
+    the variant that is chosen for it as for any backend: the precision asked for or, where none
+    was, its own default; a fallback for which the bundle has none is refused at once. That a
+    fallback was taken is in the session's ``execution``. ``progress`` is told what takes time or is
+    worth reading at once, such as why an engine is built. A bundle's golden pair has been fused and
+    compared before this returns; the caller closes the session.
     """
     if network in BASELINES:
         return _open_baseline(str(network), choice)
@@ -44,17 +44,29 @@ def open_session(
         variant = _choose(bundle.manifest, choice, size, backend)
         spare = None if fallback is None else _choose_spare(bundle.manifest, choice, size, fallback)
         try:
-            return open_variant(bundle, variant, choice, size=size, tell=tell).trust()
+            return _trusted(bundle, variant, choice, size, progress)
         except DeviceError as error:
             if fallback is None or spare is None:
                 raise _with_fallback(error, backend) from error
             other = "" if spare.precision == variant.precision else f", in {spare.precision}"
             text = f"{fallback} in place of {backend}{other}: {error}"
-            tell(text)
+            progress.tell(text)
             taken = msgspec.structs.replace(choice, backend=fallback, fallback=None)
-            session = open_variant(bundle, spare, taken, size=size, tell=tell).trust()
+            session = _trusted(bundle, spare, taken, size, progress)
             session.execution["fallback"] = text
             return session
+
+
+def _trusted(
+    bundle: Bundle,
+    variant: Variant,
+    choice: SessionChoice,
+    size: Size | None,
+    progress: Progress,
+) -> Session:
+    session = open_variant(bundle, variant, choice, size=size, progress=progress).trust()
+    session.stills_only = bundle.manifest.spec.output_range == "stretch"
+    return session
 
 
 def _choose(manifest: Manifest, choice: SessionChoice, size: Size | None, backend: str) -> Variant:

@@ -12,6 +12,7 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.conditions import read_conditions
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.bench_result import SCHEMA, BenchReport, BenchResult, NetworkFigures
 from mgdn_edge.runtime.measure.timing_loop import TimingLoop, draw_pairs, fuse_pairs
@@ -26,6 +27,7 @@ def bench_networks(
     size: Size = (480, 640),
     frames: int = 100,
     warmup: int = 10,
+    progress: Progress = SILENT,
 ) -> BenchResult:
     """Time ``Session.fuse`` (copies included) on ``size`` (height, width) frames.
 
@@ -41,15 +43,19 @@ def bench_networks(
     with ExitStack() as opened:
         sessions = [
             opened.enter_context(
-                open_session(network, choice.beside() if index else choice, size=size)
+                open_session(
+                    network, choice.beside() if index else choice, size=size, progress=progress
+                )
             )
             for index, network in enumerate(networks)
         ]
         before = read_conditions()
         loop = TimingLoop([fuse_pairs(session, pairs) for session in sessions])
+        progress.begin("timing", frames)
         loop.warm_up(warmup)
         for _ in loop.take_turns(frames):
-            pass
+            progress.advance()
+        progress.done()
         after = read_conditions()
         figures = [loop.figures(index) for index in range(len(sessions))]
         result = BenchReport(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from mgdn_edge.runtime.fusion.contract.backend_names import FilterImplementation
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 from mgdn_edge.runtime.fusion.open_session import open_session
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.measure_truth import measure_truth
 from mgdn_edge.runtime.measure.truth_quality import TruthQuality
@@ -58,14 +58,12 @@ def evaluate_networks(
     *,
     seeds: list[int] | None = None,
     frames: int = 6,
-    on_row: Callable[[], None] = lambda: None,
-    tell: Callable[[str], None] = lambda sentence: None,
+    progress: Progress = SILENT,
 ) -> EvaluateReport:
     """``frames`` frames spread over the scene, every network on each of ``seeds``.
 
     ``choice`` is the first network's; the others have its threads alone. ``seeds`` None takes the
     URI's. Raises UserError for a wrong URI or network, or a rig that ``measure_truth`` refuses.
-    ``on_row`` is called after each row, ``tell`` as for ``open_session``.
     """
     options = parse_rig(uri)
     if not 1 <= frames <= options.frames:
@@ -80,13 +78,15 @@ def evaluate_networks(
     try:
         for index, network in enumerate(networks):
             given = choice.beside() if index else choice
-            opened.append(open_session(network, given, size=options.size, tell=tell))
-        for turn, seed in enumerate(seeds or [options.seed]):
+            opened.append(open_session(network, given, size=options.size, progress=progress))
+        seeds = seeds or [options.seed]
+        progress.begin("judging", len(networks) * len(seeds))
+        for turn, seed in enumerate(seeds):
             rig = Rig(replace(options, seed=seed))
             for index, session in enumerate(opened):
                 quality = measure_truth(session, rig, numbers)
                 rows[index, turn] = SeedQuality(session.network, seed, quality)
-                on_row()
+                progress.advance()
     finally:
         for session in opened:
             session.close()

@@ -8,7 +8,6 @@ PyTorch can spend most of its time in page faults.
 
 from __future__ import annotations
 
-import itertools
 import multiprocessing
 import os
 import time
@@ -23,6 +22,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.measure.timing_loop import TimingLoop
 from mgdn_edge.runtime.pairing.frame_stamps import FrameStamps
 
@@ -36,7 +36,7 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # proc(5): the peak becomes what is resident now
 KIB = 1024
 
-Run = Callable[[], object]
+Work = Callable[[], object]
 
 
 class Contender(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ class Contender(msgspec.Struct, frozen=True):
     """
 
     name: str
-    prepare: Callable[..., Run]
+    prepare: Callable[..., Work]
     arguments: tuple[Any, ...] = ()
 
 
@@ -71,19 +71,20 @@ def take_turns(
     *,
     rounds: int,
     warmup: int = 1,
-    on_turn: Callable[[str, int], None] = lambda name, done: None,
+    progress: Progress = SILENT,
 ) -> list[TurnFigures]:
     """Time every contender ``rounds`` times, in turns, after ``warmup`` runs that do not count.
 
-    ``on_turn(name, turns done)`` is called before each turn. One that fails, for want of a package
-    or of memory, has a ``failure`` and the others go on.
+    ``progress`` advances by every run of one, the warm-up's too. One that fails, for want of a
+    package or of memory, has a ``failure`` and the others go on.
     """
     workers = [_Worker(contender) for contender in contenders]
-    done = itertools.count()
 
     def run_told(worker: _Worker, number: int) -> FrameStamps | None:
-        on_turn(worker.contender.name, next(done))
-        return worker.run()
+        progress.advance(0, worker.contender.name)
+        stamps = worker.run()
+        progress.advance()
+        return stamps
 
     try:
         loop = TimingLoop([partial(run_told, worker) for worker in workers])
@@ -158,7 +159,7 @@ class _Worker:
         return None if self.failure else answer
 
 
-def _serve(pipe: Connection, prepare: Callable[..., Run], arguments: tuple[Any, ...]) -> None:
+def _serve(pipe: Connection, prepare: Callable[..., Work], arguments: tuple[Any, ...]) -> None:
     """The contender's process: prepare, then a run or the memory figures for each question."""
     try:
         run = prepare(*arguments)

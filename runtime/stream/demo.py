@@ -21,6 +21,7 @@ import numpy.typing as npt
 from mgdn_edge.runtime.capture.files.local_media import create_media
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.picture.colour import bgr_from_planes, place_chroma
 from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
 from mgdn_edge.runtime.stream.fuse_files import fuse_files
@@ -37,7 +38,7 @@ CAPTIONS = ("visible", "infrared", "fused")
 FILES = VISIBLE, INFRARED, FUSED, PICTURE = "visible.mp4", "infrared.mp4", "demo.mp4", "demo.png"
 FIGURES = "demo.json"
 
-Image = npt.NDArray[np.uint8]
+Bgr = npt.NDArray[np.uint8]  # (H, W, 3)
 
 
 class DemoFigures(Summary, frozen=True):
@@ -53,15 +54,12 @@ def run_demo(
     folder: Path,
     *,
     overwrite: Overwrite = False,
-    on_step: Callable[[str], None] = lambda step: None,
-    on_start: Callable[[int], None] = lambda count: None,
-    on_frame: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> Summary:
     """Leave visible.mp4, infrared.mp4, demo.mp4, demo.png and demo.json in ``folder``.
 
     What an earlier demonstration left there is replaced, other files only by ``overwrite``.
-    ``on_step`` is told what is being done, ``on_start`` how many frames will be drawn or fused,
-    ``on_frame`` after each. Returns the figures.
+    Returns the figures.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +70,7 @@ def run_demo(
             for name in (FIGURES, *FILES)
         }
         with TemporaryDirectory(dir=folder, prefix=".mgdn-") as scratch:
-            summary = _make_demo(folder, Path(scratch), on_step, on_start, on_frame)
+            summary = _make_demo(folder, Path(scratch), progress)
             contents = {name: (Path(scratch) / name).read_bytes() for name in FILES}
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error
@@ -103,29 +101,25 @@ def is_former(path: Path, former: dict[str, str]) -> bool:
     return hashlib.sha256(path.read_bytes()).hexdigest() == former[path.name]
 
 
-def _make_demo(
-    folder: Path,
-    scratch: Path,
-    on_step: Callable[[str], None],
-    on_start: Callable[[int], None],
-    on_frame: Callable[[], None],
-) -> Summary:
+def _make_demo(folder: Path, scratch: Path, progress: Progress) -> Summary:
     """Every file of the demonstration into ``scratch``, to be named in ``folder``."""
     visible, infrared, fused = (scratch / name for name in (VISIBLE, INFRARED, FUSED))
-    on_step(f"filming {FRAMES} frames of {SCENE} into {folder / VISIBLE} and {folder / INFRARED}")
-    on_start(3 * FRAMES)
+    progress.tell(
+        f"filming {FRAMES} frames of {SCENE} into {folder / VISIBLE} and {folder / INFRARED}"
+    )
+    progress.begin("filming", 2 * FRAMES)
     rig = open_rig(SCENE)
 
-    def filmed(take: Callable[[int], Image]) -> Iterator[Image]:
+    def filmed(take: Callable[[int], Bgr]) -> Iterator[Bgr]:
         for number in range(FRAMES):
             yield take(number)
-            on_frame()
+            progress.advance()
 
     write_clip(visible, filmed(lambda number: visible_picture(rig.visible(number))))
     write_clip(infrared, filmed(lambda number: infrared_picture(rig.infrared(number))))
-    on_step(f"fusing them into {folder / FUSED} with {DEFAULT_NETWORK}")
+    progress.tell(f"fusing them into {folder / FUSED} with {DEFAULT_NETWORK}")
     request = FuseRequest(str(visible), str(infrared), str(fused))
-    summary = fuse_files(request, on_frame=on_frame).summary
+    summary = fuse_files(request, progress=progress).summary
     picture = side_by_side(
         [read_visible_frame(visible), read_infrared_frame(infrared), read_visible_frame(fused)]
     )
@@ -133,7 +127,7 @@ def _make_demo(
     return summary
 
 
-def visible_picture(frame: VisibleFrame) -> Image:
+def visible_picture(frame: VisibleFrame) -> Bgr:
     """Visible frame -> (H, W, 3) uint8 BGR."""
     planes = np.empty((*frame.y.shape, 3), np.uint8)
     planes[:, :, 0] = frame.y
@@ -141,12 +135,12 @@ def visible_picture(frame: VisibleFrame) -> Image:
     return bgr_from_planes(planes, frame.tags)
 
 
-def infrared_picture(frame: InfraredFrame) -> Image:
+def infrared_picture(frame: InfraredFrame) -> Bgr:
     """8-bit infrared frame -> (H, W, 3) uint8 grey BGR."""
     return np.repeat(frame.plane[:, :, None].astype(np.uint8), 3, axis=2)
 
 
-def write_clip(path: Path, images: Iterable[Image]) -> None:
+def write_clip(path: Path, images: Iterable[Bgr]) -> None:
     """(H, W, 3) uint8 BGR images of one even size -> an H.264 clip of RATE frames per second."""
     try:
         container = create_media(path, {})
@@ -167,19 +161,19 @@ def write_clip(path: Path, images: Iterable[Image]) -> None:
         container.mux(stream.encode(None))
 
 
-def read_visible_frame(path: Path) -> Image:
+def read_visible_frame(path: Path) -> Bgr:
     """(H, W, 3) uint8 BGR of the picture's frame in a visible or fused clip."""
     with open_visible(str(path)) as source, closing(source.frames()) as frames:
         return visible_picture(next(islice(frames, PICTURE_FRAME, None)))
 
 
-def read_infrared_frame(path: Path) -> Image:
+def read_infrared_frame(path: Path) -> Bgr:
     """(H, W, 3) uint8 BGR of the picture's frame in an infrared clip."""
     with open_infrared(str(path)) as source, closing(source.frames()) as frames:
         return infrared_picture(next(islice(frames, PICTURE_FRAME, None)))
 
 
-def side_by_side(images: list[Image]) -> Image:
+def side_by_side(images: list[Bgr]) -> Bgr:
     """Captioned images of one height, side by side."""
     captioned = []
     for image, caption in zip(images, CAPTIONS, strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.open_session import open_session
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.output.counts_file import CountsRecorder
 from mgdn_edge.runtime.output.open_sink import AnySink, open_sink
@@ -52,16 +52,13 @@ def fuse_files(
     *,
     outputs: Outputs | None = None,
     stop: threading.Event | None = None,
-    on_start: Callable[[int], None] = lambda count: None,
-    on_frame: Callable[[], None] | None = None,
-    tell: Callable[[str], None] = lambda sentence: None,
+    progress: Progress = SILENT,
 ) -> FuseResult:
     """Do what ``request`` asks.
 
     ``outputs`` says which files may be replaced (none, by default) and holds what the caller has
-    claimed of its own, such as a report. ``stop`` ends the stream; ``on_start`` gets the number of
-    pairs, where it is known, before the first is fused; ``on_frame`` is called after each;
-    ``tell`` gets sentences worth reading at once. Raises UserError for wrong input, and OUTPUT
+    claimed of its own, such as a report. ``stop`` ends the stream; ``progress`` is told of
+    every frame and of what is worth reading at once. Raises UserError for wrong input, and OUTPUT
     then is as it was; EndedEarlyError where something was recorded, which is kept.
     """
     alignment = open_alignment(
@@ -113,10 +110,9 @@ def fuse_files(
         if recorder is not None:
             stack.enter_context(recorder)
         session = stack.enter_context(
-            open_session(request.network, request.choice, size=common, tell=tell)
+            open_session(request.network, request.choice, size=common, progress=progress)
         )
-        if pairs.count is not None:
-            on_start(pairs.count)
+        progress.begin("fusing", pairs.count)
         try:
             result = fuse_stream(
                 pairs,
@@ -125,7 +121,7 @@ def fuse_files(
                 registration=registration,
                 pace=pace,
                 stop=stop,
-                on_frame=on_frame,
+                progress=progress,
                 observers=observers,
             )
         except UserError as error:
@@ -134,15 +130,16 @@ def fuse_files(
                 raise
             raise EndedEarlyError(f"{error}; {kept}") from error
         except BaseException:
-            tell(keep_recordings(sink, recorder, pairs.count) or NOTHING_RECORDED)
+            progress.tell(keep_recordings(sink, recorder, pairs.count) or NOTHING_RECORDED)
             raise
+        progress.done()
         where = sink.uri if result.kept is None else str(result.kept.path)
         drift = None if monitor is None else monitor.finish()
         summary = summarise(result, session, pairs, sink, common, where, pace, drift)
         failures = []
         if result.interrupted and not (pairs.visible.info.live and result.frames_out):
             kept = keep_recordings(sink, recorder, pairs.count)
-            tell(f"interrupted: {kept or NOTHING_RECORDED}")
+            progress.tell(f"interrupted: {kept or NOTHING_RECORDED}")
         elif recorder is not None:
             recorder.complete()
         if recorder is not None and recorder.failure is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from mgdn_edge.runtime.alignment.apply.registration import RegisteredPair, Registration, SameGrid
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.contract.session import Session, Slot
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.output.open_sink import AnySink
 from mgdn_edge.runtime.output.partial_file import Kept
 from mgdn_edge.runtime.pairing.channel import Channel
@@ -65,18 +66,24 @@ def fuse_stream(
     registration: Registration = SAME_GRID,
     pace: Pace = "none",
     stop: threading.Event | None = None,
-    on_frame: Callable[[], None] | None = None,
+    progress: Progress = SILENT,
     observers: Sequence[Observer] = (),
 ) -> StreamResult:
     """Register and fuse every pair into ``sink``, then close it; the caller closes the rest.
 
-    ``pace`` "none" loses nothing and goes as fast as it can; "source" releases frames by the
-    clip's own clock and drops those a newer one has overtaken, as a live source always does.
-    ``stop`` ends the stream after the frames already read: a live one is complete then, a
-    recording is kept under its partial name. ``on_frame`` is called on the writer's thread. An
-    error in any thread stops all and is raised here, the output kept likewise.
+    ``pace`` "none" loses nothing and goes as fast as it can; "source" releases frames by the clip's
+    own clock and drops those a newer one has overtaken, as a live source always does. ``stop`` ends
+    the stream after the frames already read: a live one is complete then, a recording is kept under
+    its partial name. ``progress`` advances by each frame written, on the writer's thread. An error
+    in any thread stops all and is raised here, the output kept likewise.
     """
     live = pairs.visible.info.live
+    if session.stills_only and pairs.visible.info.time_base is not None:
+        raise UserError(
+            f"{session.network} scales each picture by its own darkest and brightest value, and "
+            f"{pairs.visible.info.uri} is a video, which would flicker; export the network with "
+            "--output-range clip"
+        )
     if pace == "source" and pairs.visible.info.time_base is None:
         raise UserError(
             f"--pace source needs a clock, and {pairs.visible.info.uri} is a set of images; "
@@ -90,7 +97,7 @@ def fuse_stream(
         pace,
         live,
         stop or threading.Event(),
-        on_frame,
+        progress,
         observers,
     )
     try:
@@ -124,7 +131,7 @@ class _Stream:
         pace: Pace,
         live: bool,
         stop: threading.Event,
-        on_frame: Callable[[], None] | None,
+        progress: Progress,
         observers: Sequence[Observer],
     ) -> None:
         self.ledger = Ledger()
@@ -137,7 +144,7 @@ class _Stream:
         # A camera keeps its own time; a recording must be held back to it.
         self._held = pace == "source" and not live
         self._paced = pace == "source" or live
-        self._on_frame = on_frame
+        self._progress = progress
         self._observers = observers
         self._waiting: Channel[Pair] = (
             Channel(1, on_drop=self._record_dropped) if self._paced else Channel(LOSSLESS_CAPACITY)
@@ -212,8 +219,7 @@ class _Stream:
         try:
             while (computed := self._computed.get()) is not None:
                 self._write_frame(computed.pair, computed.slot)
-                if self._on_frame is not None:
-                    self._on_frame()
+                self._progress.advance()
         finally:
             # A failed writer ends the reader and the fusion; what they still hand over must
             # give its slot back, or fusion would wait for one for ever.

@@ -6,13 +6,14 @@ darker in the other, but an edge that crosses a cell crosses it at one moment in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.picture.frame import InfraredFrame, InfraredPlane, Plane, VisibleFrame
 
 # A person 10 m away crosses a cell in 0.1 s. On eight drawn scenes of 12 s the largest error of
@@ -36,7 +37,7 @@ class Motion:
 
 
 def measure_motion(
-    frames: Iterable[VisibleFrame | InfraredFrame], on_frame: Callable[[], None] = lambda: None
+    frames: Iterable[VisibleFrame | InfraredFrame], progress: Progress = SILENT
 ) -> Motion:
     """Frames in order of time -> Motion; frames that repeat a stamp are left out."""
     times: list[int] = []
@@ -50,7 +51,7 @@ def measure_motion(
             times.append((frame.pts_ns + before_ns) // 2)
             energies.append(_moved(small - before))
         before, before_ns = small, frame.pts_ns
-        on_frame()
+        progress.advance()
     stacked = np.stack(energies) if energies else np.zeros((0, *GRID), np.float32)
     return Motion(np.array(times, np.int64), stacked)
 

@@ -14,6 +14,7 @@ import numpy as np
 from mgdn_edge.runtime.alignment.apply.registration import open_alignment
 from mgdn_edge.runtime.alignment.apply.remap import Alignment
 from mgdn_edge.runtime.capture.sources import InfraredOptions, Source, open_infrared, open_visible
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.pairing.clock_fit import ClockFit
 from mgdn_edge.runtime.picture.frame import InfraredFrame, VisibleFrame
 from mgdn_edge.runtime.sync.clock_offset import measure_clock
@@ -30,7 +31,7 @@ def sync_sources(
     seconds: float = 60.0,
     rig: Path | None = None,
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
-    on_frame: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> ClockFit:
     """The first ``seconds`` of two URIs of aligned views -> ClockFit.
 
@@ -44,17 +45,18 @@ def sync_sources(
     ):
         # Both at once: two cameras must be watched at the same time.
         alignment = open_alignment(rig, None, resize=False, realign=False)
+        progress.begin("watching what moves")
         view = _infrared_view(alignment)
-        infrared_motion = pool.submit(_motion, infrared_source, seconds, on_frame, view)
-        visible_motion = _motion(visible_source, seconds, on_frame, _visible_view(alignment))
+        infrared_motion = pool.submit(_motion, infrared_source, seconds, progress, view)
+        visible_motion = _motion(visible_source, seconds, progress, _visible_view(alignment))
         return measure_clock(visible_motion, infrared_motion.result(), within_ms)
 
 
 def _motion(
-    source: Source[F], seconds: float, on_frame: Callable[[], None], view: Callable[[F], F]
+    source: Source[F], seconds: float, progress: Progress, view: Callable[[F], F]
 ) -> Motion:
     with closing(source.frames()) as frames:
-        return measure_motion(map(view, _first(frames, seconds)), on_frame)
+        return measure_motion(map(view, _first(frames, seconds)), progress)
 
 
 def _visible_view(alignment: Alignment | None) -> Callable[[VisibleFrame], VisibleFrame]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mgdn_edge.runtime.errors import UserError
     from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
     from mgdn_edge.runtime.fusion.open_session import open_session
+    from mgdn_edge.runtime.machine.progress import Progress
     from mgdn_edge.runtime.picture.drawn_scene import draw_scene
     from mgdn_edge.runtime.stream.fuse_files import fuse_files
     from mgdn_edge.runtime.stream.request import FuseRequest
@@ -33,6 +34,7 @@ __all__ = [
     "FuseRequest",
     "FuseResult",
     "InfraredOptions",
+    "Progress",
     "SessionChoice",
     "UserError",
     "draw_scene",
@@ -48,6 +50,7 @@ _HOMES = {
     "FuseRequest": "runtime.stream.request",
     "FuseResult": "runtime.stream.result",
     "InfraredOptions": "runtime.capture.sources",
+    "Progress": "runtime.machine.progress",
     "SessionChoice": "runtime.fusion.contract.session_choice",
     "UserError": "runtime.errors",
     "draw_scene": "runtime.picture.drawn_scene",

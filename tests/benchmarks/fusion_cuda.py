@@ -37,7 +37,7 @@ from mgdn_edge.runtime.stream.latency import Percentiles
 WARMUP = 20
 PRECISIONS = ("fp32", "fp16")
 NETWORKS = ("edge", "ir", "mff")
-Run = Callable[[], float]
+Work = Callable[[], float]
 
 
 class Row(msgspec.Struct):
@@ -55,7 +55,7 @@ class Row(msgspec.Struct):
 
 class Contender(NamedTuple):
     name: str
-    run: Run  # one frame; returns the GPU's milliseconds of the network
+    run: Work  # one frame; returns the GPU's milliseconds of the network
     execution: dict[str, str]
 
 

@@ -11,6 +11,7 @@ from mgdn_edge.calibration.candidate_trial import list_trials
 from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.float16 import convert_to_half, decide_half
 from mgdn_edge.calibration.lowered_models import lower_model, read_model
+from mgdn_edge.calibration.node_precisions import decide_nodes
 from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.runtime.bundle.ranges import TensorRange
@@ -123,3 +124,49 @@ def test_a_tensor_beyond_the_limit_keeps_its_maker_and_its_readers(tensor):
     full = {each.node for each in decisions if each.precision == "fp32"}
     readers = {"ReduceL2": {"ReduceL2", "Clip"}, "Div": {"Div", "Mul_1"}}[tensor]
     assert readers <= full
+
+
+def normalising_model():
+    """first -> normalised -> second -> uint8, both convolutions over 16 channels."""
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["visible"], ["x"], "x", to=TensorProto.FLOAT),
+        node("Conv", ["x", "core.w0"], ["core.first/Conv"], "core.first/Conv"),
+        node("Conv", ["core.first/Conv", "core.w1"], ["core.second/Conv"], "core.second/Conv"),
+        node("ReduceMean", ["core.second/Conv"], ["core.norm/Mean"], "core.norm/Mean"),
+        node("Sub", ["core.second/Conv", "core.norm/Mean"], ["core.norm/Sub"], "core.norm/Sub"),
+        node(
+            "InstanceNormalization",
+            ["core.norm/Sub", "core.gamma", "core.beta"],
+            ["core.norm/N"],
+            "core.norm/N",
+            epsilon=1e-5,
+        ),
+        node("Conv", ["core.norm/N", "core.w1"], ["core.third/Conv"], "core.third/Conv"),
+        node("Conv", ["core.third/Conv", "core.w2"], ["core.last/Conv"], "core.last/Conv"),
+        node("Cast", ["core.last/Conv"], ["fused"], "fused", to=TensorProto.UINT8),
+    ]
+    random = np.random.default_rng(0)
+    shapes = {"w0": (16, 1, 1, 1), "w1": (16, 16, 1, 1), "w2": (1, 16, 1, 1)}
+    weights = [
+        numpy_helper.from_array(random.normal(0, 0.1, shape).astype(np.float32), f"core.{name}")
+        for name, shape in (shapes | {"gamma": (16,), "beta": (16,)}).items()
+    ]
+    plane = helper.make_tensor_value_info("visible", TensorProto.UINT8, [1, 1, 4, 4])
+    fused = helper.make_tensor_value_info("fused", TensorProto.UINT8, [1, 1, 4, 4])
+    made = helper.make_model(
+        helper.make_graph(nodes, "g", [plane], [fused], weights),
+        opset_imports=[helper.make_opsetid("", 18)],
+    )
+    return ir.from_proto(onnx.shape_inference.infer_shapes(made))
+
+
+def test_statistics_of_the_image_and_what_they_are_of_stay_float32():
+    model = normalising_model()
+    half = {each.node: each.precision for each in decide_half(model, {})}
+    for name in ("N", "Sub", "Mean"):
+        assert half[f"core.norm/{name}"] == "fp32"
+    assert half["core.second/Conv"] == "fp32"
+    assert half["core.first/Conv"] == half["core.third/Conv"] == "fp16"
+    eight_bits = {each.node: each.precision for each in decide_nodes(model)}
+    assert eight_bits["core.norm/N"] == "fp32"

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from support.progress import Told
 
 from mgdn_edge.calibration.candidate_measurements import fuse_in_float
 from mgdn_edge.calibration.candidate_trial import decide_target
@@ -20,6 +21,7 @@ from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.calibration.sensitivity import Unit, UnitLoss, list_units, order_by_worth
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.progress import SILENT
 from mgdn_edge.runtime.quality.precision_verdict import NodeDecision, QualityFigures, SpeedFigures
 
 QUALITY = QualityFigures(9, 50.0, 44.0, "x", 0.996, 0.99, -0.002, {})
@@ -94,14 +96,14 @@ def frames(opened, held_folder):
     return fuse_in_float(opened.read(dynamic_variant(opened).file), opened.manifest.spec, pairs)
 
 
-def measurements(opened, frames, ranges, output, on_measured=lambda: None):
+def measurements(opened, frames, ranges, output, progress=SILENT):
     model = read_model(opened.read(dynamic_variant(opened).file))
     clips = cut_discarded(model, clip_tensors(ranges, ClipMethod(), "tensorrt"))
 
     def decide(kept):
         return decide_target(model, ranges, "tensorrt", keep=kept)
 
-    return Measurements(opened, "tensorrt", decide, clips, frames, output, 1, on_measured)
+    return Measurements(opened, "tensorrt", decide, clips, frames, output, 1, progress)
 
 
 def test_the_search_gives_up_layers_until_the_contract_holds(opened, frames, edge_ranges, tmp_path):
@@ -143,7 +145,7 @@ def test_an_interrupted_search_does_not_judge_again(opened, frames, edge_ranges,
             raise KeyboardInterrupt
 
     contract = parse_contract("psnr>=40")
-    first = measurements(opened, frames, edge_ranges, path, interrupt)
+    first = measurements(opened, frames, edge_ranges, path, Told(interrupt))
     with pytest.raises(KeyboardInterrupt):
         search_precisions(first, contract, "tensorrt")
     again = measurements(opened, frames, edge_ranges, path)
@@ -166,7 +168,7 @@ def test_the_file_of_another_search_is_neither_read_nor_removed(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        first = measurements(opened, frames, edge_ranges, output, interrupt)
+        first = measurements(opened, frames, edge_ranges, output, Told(interrupt))
         search_precisions(first, contract, "tensorrt")
     kept = first.path.read_bytes()
     other = measurements(opened, frames[:1], edge_ranges, output)

@@ -6,6 +6,7 @@ import sys
 import msgspec
 import numpy as np
 import pytest
+from support.progress import Told
 
 from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.quantize import QuantizeOptions, quantize_bundle
@@ -19,15 +20,16 @@ from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.processor_class import processor_class
+from mgdn_edge.runtime.machine.progress import SILENT
 from mgdn_edge.runtime.packing.verification import verify_bundle
 
 CPU, TENSORRT = 0, 1
 TURNS = 2  # its figures are not asserted
 
 
-def quantize(edge_bundle, folder, output, held, **changes):
+def quantize(edge_bundle, folder, output, held, progress=SILENT, **changes):
     options = QuantizeOptions(held_out=(str(held),), turns=TURNS, **changes)
-    return quantize_bundle(edge_bundle, str(folder), output, options)
+    return quantize_bundle(edge_bundle, str(folder), output, options, progress)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,17 @@ def test_the_default_network_is_accepted_on_quality(accepted):
     for verdict in result.manifest.verdicts[TENSORRT:]:
         assert verdict.speed is None and verdict.faster is None
     assert [path.name for path in output.parent.iterdir()] == ["edge8.mgdn"]
+
+
+def test_every_step_is_told_with_its_parts(edge_bundle, street_folder, held_folder, tmp_path):
+    told = Told()
+    quantize(edge_bundle, street_folder, tmp_path / "8.mgdn", held_folder, told, targets=("cpu",))
+    titles = [title for title, _ in told.steps]
+    assert titles == [
+        "looking at the pairs", "observing calibration pairs",
+        "fusing held-out pairs in float32", "judging int8 for cpu", "writing the bundle",
+    ]  # fmt: skip
+    assert [total for _, total in told.steps[2:4]] == [6, 6] and not told.open
 
 
 def test_the_bundle_verifies_and_holds_ranges_pairs_and_reasons(accepted):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from support.progress import Told
 
 from mgdn_edge.export import bench_filter, dynamic_filter
 from mgdn_edge.export.bench_published import OURS, PUBLISHED, bench_published
@@ -22,10 +23,8 @@ pytestmark = [pytest.mark.export, pytest.mark.native]
 def test_every_way_is_timed_beside_the_others(monkeypatch):
     case = FilterCase(3, 32, 48)
     monkeypatch.setattr(bench_filter, "SLOW", (case,))
-    turns = []
-    report = bench_filter.bench_filter(
-        [case], threads=1, rounds=8, on_turn=lambda done, total: turns.append((done, total))
-    )
+    told = Told()
+    report = bench_filter.bench_filter([case], threads=1, rounds=8, progress=told)
     (figures,) = report.cases
     assert figures.case == "C=3 48x32 K=7 float32"
     assert figures.bytes == 4 * 32 * 48 * (2 * 3 + 49)
@@ -37,7 +36,7 @@ def test_every_way_is_timed_beside_the_others(monkeypatch):
     ]
     assert all(method.failure is None and method.wall_ms > 0 for method in figures.methods)
     assert figures.methods[0].per_native == figures.methods[1].per_copy == 1
-    assert turns == [(done, 24) for done in range(24)]
+    assert told.steps == [("timing filters", 24)] and told.parts == 24
 
 
 @pytest.mark.parametrize("prepare", [prepare_native, prepare_body, prepare_copy])

@@ -1,6 +1,5 @@
 """Fine-tuning computes what the 8-bit file computes, on calibration's tensors, and repeats."""
 
-import io
 import threading
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from rich.console import Console
 from torch import nn
 
 from mgdn_edge.calibration.candidate_measurements import open_graph
@@ -161,7 +159,6 @@ def run(data_root: Path, output: Path, tuning: FineTuning, **changed: object) ->
         RunOptions(**changed),
         tuning=tuning,
         stop=stop,
-        console=Console(file=io.StringIO()),
     )
 
 

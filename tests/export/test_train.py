@@ -1,6 +1,5 @@
 """Training: it learns, it repeats, it leaves a whole file or none, and a picture."""
 
-import io
 from pathlib import Path
 
 import cv2
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from rich.console import Console
+from support.progress import Told
 
 from mgdn_edge.export.losses import LossWeights
 from mgdn_edge.export.networks.edge import MGDNEdge
@@ -20,17 +19,14 @@ from mgdn_edge.export.training_provenance import describe_record
 from mgdn_edge.export.training_recipes import RECIPES, Recipe, find_recipe, learning_rate
 from mgdn_edge.export.training_record import TrainingRecord, read_training_record
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 
 pytestmark = pytest.mark.export
 
 SMALL = Recipe(name="small", steps=3, batch=2, crop=32, warmup_steps=5)
 
 
-def quiet() -> Console:
-    return Console(file=io.StringIO())
-
-
-def run(data_root: Path, output: Path, console: Console | None = None, **changed: object):
+def run(data_root: Path, output: Path, progress: Progress = SILENT, **changed: object):
     """Train with the small recipe; ``options`` are a RunOptions, the rest recipe fields."""
     options = changed.pop("options", RunOptions())
     overwrite = changed.pop("overwrite", False)
@@ -40,18 +36,19 @@ def run(data_root: Path, output: Path, console: Console | None = None, **changed
         output,
         recipe,
         options,
-        console=console or quiet(),
+        progress=progress,
         overwrite=overwrite,
     )
 
 
 def test_the_loss_falls_and_the_checkpoint_loads(data_root: Path, tmp_path: Path) -> None:
     output = tmp_path / "trained.safetensors"
-    console = Console(file=io.StringIO())
-    record = run(data_root, output, console, steps=200, seed=1, validate_every=100)
+    told = Told()
+    record = run(data_root, output, told, steps=200, seed=1, validate_every=100)
     assert [line.step for line in record.losses] == [100, 200]
     assert record.losses[1].total < record.losses[0].total
-    assert "step 200  loss" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert any(sentence.startswith("step 200  loss") for sentence in told.said)
+    assert told.steps == [("training", 1.0)] and told.parts == pytest.approx(0.995)
     network = MGDNEdge()
     network.load_state_dict(safetensors.torch.load_file(output))
     assert read_training_record(output) == record

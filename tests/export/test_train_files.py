@@ -1,10 +1,8 @@
 """What a training writes and removes: its own, and others' only when told so."""
 
-import io
-
 import pytest
 import safetensors.torch
-from rich.console import Console
+from support.progress import Told
 
 from mgdn_edge.cli import build_app
 from mgdn_edge.export import train
@@ -16,6 +14,7 @@ from mgdn_edge.export.training_options import RunOptions
 from mgdn_edge.export.training_recipes import Recipe
 from mgdn_edge.export.training_record import read_training_record
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
+from mgdn_edge.runtime.machine.progress import SILENT
 
 pytestmark = pytest.mark.export
 
@@ -37,10 +36,9 @@ class StopAfter:
         return self.left < 0
 
 
-def run(data_root, output, options=RunOptions(), *, console=None, **words):  # noqa: B008 - frozen
-    console = console or Console(file=io.StringIO())
+def run(data_root, output, options=RunOptions(), *, progress=SILENT, **words):  # noqa: B008 - frozen
     data = DataOptions((str(data_root),))
-    return train.train(data, output, SMALL, options, console=console, **words)
+    return train.train(data, output, SMALL, options, progress=progress, **words)
 
 
 def stop(data_root, output, **words):
@@ -181,9 +179,9 @@ def test_a_failed_picture_costs_no_training_and_is_told(data_root, tmp_path, fil
 
 def test_a_failed_state_costs_no_training_and_is_noted(data_root, tmp_path, fill_disk):
     fill_disk(".state")
-    console = Console(file=io.StringIO())
-    run(data_root, tmp_path / "out.safetensors", ALWAYS, console=console)
-    assert "note: cannot write" in console.file.getvalue()
+    told = Told()
+    run(data_root, tmp_path / "out.safetensors", ALWAYS, progress=told)
+    assert any(sentence.startswith("note: cannot write") for sentence in told.said)
     assert sorted(files(tmp_path)) == ["out.png", "out.safetensors"]
     with pytest.raises(UserError, match=r"cannot write .*b\.state \(No space"):
         run(data_root, tmp_path / "b.safetensors", stop=StopAfter(2))

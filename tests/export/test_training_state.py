@@ -1,6 +1,5 @@
 """An interrupted run goes on to the same bits, or says in one sentence why it cannot."""
 
-import io
 import json
 import signal
 import subprocess
@@ -14,7 +13,6 @@ import pytest
 import safetensors
 import safetensors.torch
 import torch
-from rich.console import Console
 
 from mgdn_edge.export.train import TrainingStoppedError, train
 from mgdn_edge.export.training_data import DataOptions
@@ -57,7 +55,6 @@ def run(
         msgspec.structs.replace(SMALL, **changed),
         options,
         stop=None if stop is None else StopAfter(stop),
-        console=Console(file=io.StringIO()),
     )
 
 

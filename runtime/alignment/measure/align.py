@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -28,6 +28,7 @@ from mgdn_edge.runtime.alignment.measure.overlay import encode_overlay
 from mgdn_edge.runtime.alignment.measure.point_pairs import fit_points, read_points
 from mgdn_edge.runtime.capture.sources import InfraredOptions, source_files
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.picture.frame import Size
 from mgdn_edge.runtime.whole_file import Outputs, Overwrite, RunFile, beside
 
@@ -96,16 +97,16 @@ def align_by_scene(
     frames: int = DEFAULT_FRAMES,
     request: RigRequest = RigRequest(),  # noqa: B008 - frozen
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
-    on_step: Callable[[str], None] = lambda step: None,
+    progress: Progress = SILENT,
     overwrite: Overwrite = False,
 ) -> AlignReport:
     """Recordings of any scene, rig file to write -> what was written.
 
-    ``on_step`` is told what begins to take time. Raises UserError "not aligned: ..." where the
+    Raises UserError "not aligned: ..." where the
     scene does not prove an alignment.
     """
     files = RigFiles(output, source_files(visible, infrared), request, overwrite)
-    on_step("comparing the two pictures")
+    progress.begin("comparing the two pictures")
     pairs = read_alignment_pairs(visible, infrared, infrared_options, frames)
     return finish(files, pairs, measure_scene(pairs), request)
 
@@ -119,18 +120,15 @@ def align_by_target(
     frames: int = TARGET_FRAMES,
     request: RigRequest = RigRequest(),  # noqa: B008 - frozen
     infrared_options: InfraredOptions = InfraredOptions(),  # noqa: B008 - frozen
-    on_step: Callable[[str], None] = lambda step: None,
+    progress: Progress = SILENT,
     overwrite: Overwrite = False,
 ) -> AlignReport:
-    """Recordings of a board or circles both cameras see, rig file to write -> what was written.
-
-    ``on_step`` is told what begins to take time.
-    """
+    """Recordings of a board or circles both cameras see, rig file to write -> what was written."""
     from mgdn_edge.runtime.alignment.measure.target import measure_target, parse_target
 
     parsed = parse_target(target)
     files = RigFiles(output, source_files(visible, infrared), request, overwrite)
-    on_step("looking for the target")
+    progress.begin("looking for the target")
     pairs = read_alignment_pairs(visible, infrared, infrared_options, frames)
     return finish(files, pairs, measure_target(pairs, parsed), request)
 

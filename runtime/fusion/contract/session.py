@@ -86,6 +86,8 @@ class Session(ABC):
     backend: str
     variant: str
     precision: str
+    # True where every picture gets its own brightness scale, so that a clip would flicker.
+    stills_only = False
     # What computes DynamicFilter, None where the network has none.
     filter_implementation: FilterImplementation | None = None
 

@@ -1,10 +1,8 @@
-"""How far a build is: its phases as one share, and the time left."""
+"""How far a build is: its phases as one share of a step."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import msgspec
 
@@ -16,8 +14,7 @@ from mgdn_edge.runtime.fusion.engines.build_protocol import (
     StageBegun,
     StepDone,
 )
-
-LEAST_SHARE = 0.05  # a share below that says nothing about the time left
+from mgdn_edge.runtime.machine.progress import Progress
 
 
 class _Phase(msgspec.Struct):
@@ -71,60 +68,19 @@ class BuildProgress:
         return share
 
 
-def remaining_seconds(share: float, elapsed: float, expected: float | None) -> float | None:
-    """Seconds left: by an earlier build of ``expected`` seconds, else by the share; None unknown.
+def follow_build(
+    progress: Progress, title: str, seconds: float | None
+) -> Callable[[BuildEvent], None]:
+    """Begin a step; what is returned takes each event and says how far it is.
 
-    Phases take very different times, so an earlier build on the same device tells more.
+    ``seconds`` is how long an earlier build like this took, None where there was none.
     """
-    if expected is not None and elapsed < expected:
-        return expected - elapsed
-    return elapsed * (1 - share) / share if share >= LEAST_SHARE else None
-
-
-@contextmanager
-def show_build(title: str, expected: float | None = None) -> Iterator[Callable[[BuildEvent], None]]:
-    """A function to call with each event: a bar on a terminal, else silence.
-
-    ``expected`` is how many seconds an earlier build like this took.
-    """
-    if not sys.stderr.isatty():
-        yield lambda event: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-    from rich.table import Column
-    from rich.text import Text
-
     state = BuildProgress()
+    progress.begin(title, 1.0, seconds)
 
-    class TimeLeft(ProgressColumn):
-        """Counts on between events, which may be minutes apart."""
+    def follow(event: BuildEvent) -> None:
+        before = state.share
+        state.add(event)
+        progress.advance(state.share - before, state.phase)
 
-        def render(self, task: Task) -> Text:
-            left = remaining_seconds(state.share, task.elapsed or 0.0, expected)
-            return Text("" if left is None else f"about {left:.0f} s left")
-
-    progress = Progress(
-        TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
-        BarColumn(bar_width=10),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TimeLeft(table_column=Column(no_wrap=True, min_width=16)),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with progress:
-        task = progress.add_task(title, total=1.0)
-
-        def show(event: BuildEvent) -> None:
-            state.add(event)
-            progress.update(task, completed=state.share, description=f"{title}: {state.phase}")
-
-        yield show
+    return follow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -29,6 +29,7 @@ from mgdn_edge.runtime.fusion.engines.obtain_engine import (
     obtain_engine,
 )
 from mgdn_edge.runtime.machine.device import Device
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.picture.frame import Size
 
 
@@ -78,7 +79,7 @@ def build_engines(
     *,
     cached_only: bool = False,
     ignore_memory: bool = False,
-    tell: Callable[[str], None] = lambda sentence: None,
+    progress: Progress = SILENT,
 ) -> Iterator[EngineSummary]:
     """Obtain every engine asked for, one after the other; UserError or DeviceError."""
     plans, device = plan_bundle(request)
@@ -91,7 +92,7 @@ def build_engines(
                 free=free,
                 cached_only=cached_only,
                 ignore_memory=ignore_memory,
-                tell=tell,
+                progress=progress,
             )
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,6 +16,7 @@ from mgdn_edge.runtime.fusion.engines.engine_cache import (
     EngineRecord,
     read_engine_record,
 )
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 
 DAY_SECONDS = 86400.0
 # Names that the cache gives: NETWORK-VARIANT-KEY.engine with its .json, KEY.timing, and what a
@@ -47,7 +47,7 @@ def clean_cache(
     max_bytes: int | None = None,
     everything: bool = False,
     dry_run: bool = False,
-    tell: Callable[[str], None] = lambda sentence: None,
+    progress: Progress = SILENT,
 ) -> list[Removal]:
     """Remove, or with ``dry_run`` only list, in this order:
 
@@ -64,7 +64,7 @@ def clean_cache(
     try:
         if dry_run:
             return _choose(cache, older_than_days, max_bytes, everything)
-        with cache.lock(tell):
+        with cache.lock(progress):
             removals = _choose(cache, older_than_days, max_bytes, everything)
             for removal in removals:
                 removal.path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,7 @@ from mgdn_edge.runtime.fusion.engines.engine_key import (
     key_differences,
     key_digest,
 )
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.whole_file import write_whole
 
 ENGINE_SUFFIX = ".engine"
@@ -145,7 +146,7 @@ class EngineCache:
         ]
 
     @contextmanager
-    def lock(self, tell: Callable[[str], None]) -> Iterator[None]:
+    def lock(self, progress: Progress = SILENT) -> Iterator[None]:
         """One builder at a time: two would spoil each other's measurements and memory.
 
         Raises OSError where the folder cannot be written. The kernel lets go of the lock when its
@@ -156,7 +157,9 @@ class EngineCache:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                tell(f"another process builds an engine into {self.folder}; waiting for it")
+                progress.tell(
+                    f"another process builds an engine into {self.folder}; waiting for it"
+                )
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

@@ -23,6 +23,7 @@ from mgdn_edge.runtime.fusion.engines.engine_plan import (
     target_device,
 )
 from mgdn_edge.runtime.fusion.engines.obtain_engine import Engine, free_memory, obtain_engine
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.picture.frame import Size
 
 StartSession = Callable[[Engine, ModuleType], Session]
@@ -37,7 +38,7 @@ def open_engine_session(
     size: Size | None = None,
     filter: FilterChoice | None = None,
     cached_only: bool = False,
-    tell: Callable[[str], None] = lambda sentence: None,
+    progress: Progress = SILENT,
 ) -> OpenedSession:
     """A session on the device whose first picture was compared with the bundle's.
 
@@ -50,7 +51,7 @@ def open_engine_session(
         size=size,
         filter=filter,
         cached_only=cached_only,
-        tell=tell,
+        progress=progress,
     )
     return open_compared(engine, cache, bundle, variant, lambda given: start(given, tensorrt))
 
@@ -63,7 +64,7 @@ def prepare_engine(
     size: Size | None = None,
     filter: FilterChoice | None = None,
     cached_only: bool = False,
-    tell: Callable[[str], None] = lambda sentence: None,
+    progress: Progress = SILENT,
 ) -> tuple[Engine, ModuleType]:
     """The engine, its plugin registered, and the module that can deserialise it.
 
@@ -85,7 +86,7 @@ def prepare_engine(
         cache,
         free=free_memory(device.integrated),
         cached_only=cached_only,
-        tell=tell,
+        progress=progress,
     )
     tensorrt = importlib.import_module(builder.module)
     if engine.plugin is not None:

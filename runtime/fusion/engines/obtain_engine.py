@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
@@ -12,8 +12,8 @@ import msgspec
 
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.engines.build_process import Construction, run_build
-from mgdn_edge.runtime.fusion.engines.build_progress import show_build
-from mgdn_edge.runtime.fusion.engines.build_protocol import BuildEvent, BuildRequest
+from mgdn_edge.runtime.fusion.engines.build_progress import follow_build
+from mgdn_edge.runtime.fusion.engines.build_protocol import BuildRequest
 from mgdn_edge.runtime.fusion.engines.engine_cache import (
     CachedEngine,
     EngineCache,
@@ -32,10 +32,10 @@ from mgdn_edge.runtime.fusion.engines.memory_need import (
 )
 from mgdn_edge.runtime.fusion.engines.timing_cache import read_timings, timing_path, write_timings
 from mgdn_edge.runtime.machine.device import free_gpu_memory
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.picture.frame import Size
 
 Origin = Literal["cached", "built"]
-ShowBuild = Callable[[str, float | None], AbstractContextManager[Callable[[BuildEvent], None]]]
 
 
 class FreeMemory(msgspec.Struct, frozen=True):
@@ -82,12 +82,11 @@ def obtain_engine(
     free: FreeMemory,
     cached_only: bool = False,
     ignore_memory: bool = False,
-    tell: Callable[[str], None] = lambda sentence: None,
-    show: ShowBuild = show_build,
+    progress: Progress = SILENT,
 ) -> Engine:
     """The engine of exactly ``plan.key``; built in a subprocess and kept where there is none.
 
-    ``tell`` gets sentences worth reading at once: why an engine is built, what is waited for.
+    ``progress`` is told why an engine is built, what is waited for, and how far the build is.
     ``cached_only`` builds nothing. DeviceError (exit code 3) with one sentence where there is
     no engine: nothing usable cached, too little memory, a killed or failed build.
     """
@@ -96,19 +95,19 @@ def obtain_engine(
         return _from_cache(plan, found)
     if cached_only:
         raise DeviceError(f"no cached engine fits: {found.reason}; run: mgdn build")
-    tell(f"building an engine: {found.reason}")
+    progress.tell(f"building an engine: {found.reason}")
     with ExitStack() as held:
         problem = ""
         try:
-            held.enter_context(cache.lock(tell))
+            held.enter_context(cache.lock(progress))
         except OSError as error:
             problem = _not_kept(cache, error)
-            tell(problem)
+            progress.tell(problem)
         # Another process may have built it while this one waited.
         found = cache.find(plan.network, plan.variant, plan.key)
         if isinstance(found, CachedEngine):
             return _from_cache(plan, found)
-        engine, made = _build(plan, cache, found, free, ignore_memory, show)
+        engine, made = _build(plan, cache, found, free, ignore_memory, progress)
         path = None
         if not problem:
             path, problem = _keep(plan, cache, engine, made)
@@ -122,7 +121,7 @@ def _build(
     miss: Miss,
     free: FreeMemory,
     ignore_memory: bool,
-    show: ShowBuild,
+    progress: Progress,
 ) -> tuple[Engine, Construction]:
     """Check memory and build; nothing is written into the cache."""
     need = estimate_need(
@@ -135,10 +134,13 @@ def _build(
     title = f"{plan.network} {plan.key.width}x{plan.key.height}"
     expected = miss.nearest.build_seconds if miss.nearest else None
     started = time.monotonic()
-    with show(title, expected) as follow:
+    follow = follow_build(progress, title, expected)
+    try:
         made = run_build(
             _request(plan), plan.model, known, follow, describe_memory(need, host, gpu)
         )
+    finally:
+        progress.done()
     engine = Engine(
         data=made.engine,
         key=plan.key,

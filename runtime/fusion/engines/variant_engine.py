@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from mgdn_edge.runtime.bundle.manifest import Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
@@ -12,6 +10,7 @@ from mgdn_edge.runtime.fusion.contract.opened_session import OpenedSession
 from mgdn_edge.runtime.fusion.engines import engine_session
 from mgdn_edge.runtime.fusion.engines.engine_cache import EngineCache, cache_folder
 from mgdn_edge.runtime.fusion.engines.start_engine import start_engine
+from mgdn_edge.runtime.machine.progress import Progress
 from mgdn_edge.runtime.picture.frame import Size
 
 
@@ -21,12 +20,12 @@ def open_variant_engine(
     *,
     size: Size | None,
     filter: FilterChoice | None,
-    tell: Callable[[str], None],
+    progress: Progress,
 ) -> OpenedSession:
     """A session whose ``execution`` says where its engine came from; the caller closes it.
 
     ``size`` (height, width) is what an engine of the dynamic variant takes; ``filter`` "body"
-    leaves the plugin out; ``tell`` gets why an engine is built. UserError or DeviceError.
+    leaves the plugin out; ``progress`` is told of a build. UserError or DeviceError.
     """
     if variant.height is None and size is None:
         raise UserError(
@@ -40,5 +39,5 @@ def open_variant_engine(
         cache=EngineCache(cache_folder()),
         size=size if variant.height is None else None,
         filter=filter,
-        tell=tell,
+        progress=progress,
     )

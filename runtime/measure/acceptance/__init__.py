@@ -1,6 +1,6 @@
 """Acceptance: does a bundle do on this machine what its author saw, and how fast?
 
-accept_request.py  what is asked, on which backend, and what is shown meanwhile
+accept_request.py  what is asked, and on which backend
 verdict.py         one thing that passes, fails or was not measured; the verdict over all of them
 subjects.py        which precision at which size, by which variant; opening one, and its parity
 filter_library.py  the backend's library of operations: found, checked, loaded

@@ -19,17 +19,15 @@ from mgdn_edge.runtime.bundle.network_names import find_bundle
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
 from mgdn_edge.runtime.doctor.examine_machine import examine_machine
 from mgdn_edge.runtime.errors import DeviceError, UserError, printable
-from mgdn_edge.runtime.fusion.backend_table import Tell
 from mgdn_edge.runtime.fusion.contract.backend_names import TENSORRT_BACKEND
 from mgdn_edge.runtime.fusion.contract.opened_session import OpenedSession
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import read_conditions
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.acceptance.accept_request import (
     AcceptRequest,
-    Show,
     choose_backend,
-    silent,
 )
 from mgdn_edge.runtime.measure.acceptance.accept_result import (
     SCHEMA,
@@ -77,20 +75,19 @@ def accept_bundle(
     request: AcceptRequest,
     keep: Callable[[AcceptResult], None],
     *,
-    tell: Tell = lambda sentence: None,
-    show: Show = silent,
+    progress: Progress = SILENT,
 ) -> AcceptReport:
     """Measure every clause of ``request`` on this machine; the report says what came of each.
 
-    ``keep`` gets what there is after every clause, ``tell`` a line for each, ``show(title, total)``
-    is a progress bar. A clause that breaks does not end the others. Ctrl-C ends it: the report is
-    then not complete. Nothing is kept where this raises: UserError for a bundle that cannot be
-    read at all or a choice that does not fit, DeviceError where no backend is chosen and no GPU is.
+    ``keep`` gets what there is after every clause, ``progress`` a line for each. A clause that
+    breaks does not end the others. Ctrl-C ends it: the report is then not complete. Nothing is kept
+    where this raises: UserError for a bundle that cannot be read at all or a choice that does not
+    fit, DeviceError where no backend is chosen and no GPU is.
     """
     backend = choose_backend(request.choice)
     path = find_bundle(request.bundle)
     with open_bundle(path) as bundle:
-        return _Acceptance(bundle, path, request, backend, keep, tell, show).run()
+        return _Acceptance(bundle, path, request, backend, keep, progress).run()
 
 
 class _Acceptance:
@@ -103,12 +100,11 @@ class _Acceptance:
         request: AcceptRequest,
         backend: str,
         keep: Callable[[AcceptResult], None],
-        tell: Tell,
-        show: Show,
+        progress: Progress,
     ) -> None:
         self.bundle, self.request, self.backend = bundle, request, backend
         self.choice = msgspec.structs.replace(request.choice, backend=backend)
-        self.keep, self.tell, self.show = keep, tell, show
+        self.keep, self.progress = keep, progress
         self.facts: GraphFacts = decode_graph_facts(bundle.read_graph_facts())
         self.subjects = list_subjects(bundle.manifest, backend)
         self.example: Example | None = None
@@ -210,14 +206,14 @@ class _Acceptance:
                 if is_last:
                     self.soak(subject, session)
         except DeviceError as error:  # of closing: all its clauses are there
-            self.tell(f"    closing {subject.label}: {error}")
+            self.progress.tell(f"    closing {subject.label}: {error}")
 
     def open(self, subject: Subject) -> OpenedSession | None:
         """The opened subject; None where that failed, which its clause says."""
         opened: list[OpenedSession] = []
 
         def work() -> str:
-            opened.append(open_subject(self.bundle, subject, self.choice, self.tell))
+            opened.append(open_subject(self.bundle, subject, self.choice, self.progress))
             return opened[0].description
 
         self.measure(self.opening(subject), work)
@@ -247,8 +243,8 @@ class _Acceptance:
     def time(self, subject: Subject, session: Session) -> str:
         """The figures; there is no limit to fail."""
         frames = self.request.frames
-        with self.show(f"latency {subject.label}", frames) as advance:
-            timing = measure_timing(session, subject, frames, advance)
+        self.progress.begin(f"latency {subject.label}", frames)
+        timing = measure_timing(session, subject, frames, self.progress)
         self.update(timings=(*self.report.timings, timing))
         whole, alone = timing.with_copies, timing.without_copies
         return (
@@ -259,8 +255,9 @@ class _Acceptance:
     def compare(self, session: Session) -> str:
         """The figures beside float32 on the CPU; ClauseFailed where a limit is not kept."""
         reference, what = open_reference(self.bundle, self.facts, session)
-        with reference, self.show(f"quality {session.precision}", STEPS) as advance:
-            fidelity, example = measure_fidelity(session, reference, what, advance)
+        with reference:
+            self.progress.begin(f"quality {session.precision}", STEPS)
+            fidelity, example = measure_fidelity(session, reference, what, self.progress)
         self.example = example
         self.update(fidelity=(*self.report.fidelity, fidelity))
         if fidelity.refusals:
@@ -273,8 +270,8 @@ class _Acceptance:
         soaks: list[Soak] = []
 
         def work() -> str:
-            with self.show("soak", seconds) as advance:
-                soak, self.soak_ns = run_soak(session, subject, seconds, advance)
+            self.progress.begin("soak", float(seconds))
+            soak, self.soak_ns = run_soak(session, subject, seconds, self.progress)
             soaks.append(soak)
             self.update(soak=soak)
             return judge_latency(soak)
@@ -294,7 +291,7 @@ class _Acceptance:
     def measure(self, name: str, work: Callable[[], str]) -> None:
         """Do ``work`` and add its clause, whatever comes of it; only Ctrl-C goes on up."""
         begin = time.monotonic()
-        self.tell(f"{len(self.report.clauses) + 1}/{len(self.needs)} {name}")
+        self.progress.tell(f"{len(self.report.clauses) + 1}/{len(self.needs)} {name}")
         state: ClauseState = "failed"
         device = False
         try:
@@ -309,6 +306,8 @@ class _Acceptance:
             state, text, device = "failed", str(error), isinstance(error, DeviceError)
         except Exception as error:  # noqa: BLE001 - what breaks must not lose what was measured
             state, text = "failed", f"{type(error).__name__}: {error}"
+        finally:
+            self.progress.done()
         self.add(name, state, text, time.monotonic() - begin, device)
 
     def add(
@@ -316,7 +315,7 @@ class _Acceptance:
     ) -> None:
         """Add a clause and keep everything."""
         clause = Clause(name, state, printable(text), self.needs[name], seconds, device)
-        self.tell(f"    {state}: {clause.description}")
+        self.progress.tell(f"    {state}: {clause.description}")
         self.update(clauses=(*self.report.clauses, clause))
 
     def update(self, **changes: object) -> None:

@@ -1,9 +1,6 @@
-"""AcceptRequest: what an acceptance is asked to do; and how it shows what it does."""
+"""AcceptRequest: what an acceptance is asked to do, and on which backend."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 
@@ -17,9 +14,6 @@ from mgdn_edge.runtime.fusion.contract.backend_names import (
 from mgdn_edge.runtime.fusion.contract.session_choice import DEFAULT_CHOICE, SessionChoice
 
 FRAMES, SOAK_SECONDS = 200, 60.0
-
-# (title, total) -> a progress bar, called with how much of the total is done.
-Show = Callable[[str, float], AbstractContextManager[Callable[[float], None]]]
 
 
 class AcceptRequest(msgspec.Struct, frozen=True):
@@ -55,8 +49,3 @@ def choose_backend(choice: SessionChoice) -> str:
     except DeviceError as error:
         way = f"to accept the bundle on the CPU instead: mgdn accept --backend {DEFAULT_BACKEND}"
         raise DeviceError(error.sentence, ways=[*error.ways, way]) from error
-
-
-def silent(title: str, total: float) -> AbstractContextManager[Callable[[float], None]]:
-    """No progress bar."""
-    return nullcontext(lambda done: None)

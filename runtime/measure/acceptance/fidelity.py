@@ -6,9 +6,6 @@ allows, so it shares no kernel with what is judged.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-
 import msgspec
 import numpy as np
 
@@ -19,6 +16,7 @@ from mgdn_edge.runtime.fusion.contract.backend_names import DEFAULT_BACKEND
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.fusion.engines.memory_need import MIB, available_memory, estimate_need
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.measure.acceptance.accept_result import Example, Fidelity
 from mgdn_edge.runtime.measure.acceptance.subjects import BASE_SIZE, REFERENCE_PRECISION
 from mgdn_edge.runtime.measure.acceptance.verdict import NotMeasured
@@ -67,12 +65,11 @@ def open_reference(bundle: Bundle, facts: GraphFacts, session: Session) -> tuple
 
 
 def measure_fidelity(
-    session: Session, reference: Session, what: str, advance: Callable[[float], None]
+    session: Session, reference: Session, what: str, progress: Progress = SILENT
 ) -> tuple[Fidelity, Example]:
     """Both sessions on the same drawn frames; ``what`` the reference is, for the report."""
     frames, differing = [], []
     judged, wanted, example = [], [], None
-    steps = itertools.count(1)
     for seed in SEEDS:
         rig = open_rig(SCENE.format(seed=seed))
         for number in NUMBERS:
@@ -82,11 +79,11 @@ def measure_fidelity(
             example = example or Example(session.precision, *pair, got, expected)
             frames.append(compare_frame(f"night {seed}, frame {number}", pair, expected, got))
             differing.append(float((got != expected).mean()))
-            advance(next(steps))
+            progress.advance()
         judged.append(measure_truth(session, rig, NUMBERS))
-        advance(next(steps))
+        progress.advance()
         wanted.append(measure_truth(reference, rig, NUMBERS))
-        advance(next(steps))
+        progress.advance()
     assert example is not None
     fidelity = Fidelity(
         precision=session.precision,

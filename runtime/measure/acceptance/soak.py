@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.conditions import Conditions, read_conditions, throttled
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.text_file import read_text
 from mgdn_edge.runtime.measure.acceptance.accept_result import Soak, Window
 from mgdn_edge.runtime.measure.acceptance.subjects import Subject
@@ -28,11 +29,11 @@ MIB = 1 << 20
 
 
 def run_soak(
-    session: Session, subject: Subject, seconds: float, advance: Callable[[float], None]
+    session: Session, subject: Subject, seconds: float, progress: Progress = SILENT
 ) -> tuple[Soak, npt.NDArray[np.int64]]:
     """Fuse without pause -> figures, and (N,) nanoseconds of every frame with its copies.
 
-    ``advance`` gets the seconds gone. Ctrl-C ends it early: what was measured stays, with
+    ``progress`` advances by seconds. Ctrl-C ends it early: what was measured stays, with
     ``complete`` false.
     """
     run = fuse_pairs(session, draw_pairs(subject.size))
@@ -40,14 +41,16 @@ def run_soak(
     windows: list[Window] = []
     times = [np.zeros(0, np.int64)]
     reasons: set[str] = set()
-    begin, complete = time.monotonic(), True
+    begin, told, complete = time.monotonic(), 0.0, True
     try:
         for window in range(1, WINDOWS + 1):
             loop = TimingLoop([run])  # one for each, so that no rows pile up beside what is judged
             left = begin + seconds * window / WINDOWS - time.monotonic()
             try:
                 for _ in loop.take_turns(seconds=left):
-                    advance(time.monotonic() - begin)
+                    gone = time.monotonic() - begin
+                    progress.advance(gone - told)
+                    told = gone
             finally:
                 times.append(loop.times_ns())
             if len(times[-1]):

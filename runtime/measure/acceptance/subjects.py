@@ -7,9 +7,10 @@ import msgspec
 from mgdn_edge.runtime.bundle.manifest import Manifest, Variant
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.fusion.backend_table import Tell, open_variant
+from mgdn_edge.runtime.fusion.backend_table import open_variant
 from mgdn_edge.runtime.fusion.contract.opened_session import OpenedSession
 from mgdn_edge.runtime.fusion.contract.session_choice import SessionChoice
+from mgdn_edge.runtime.machine.progress import Progress
 from mgdn_edge.runtime.picture.frame import Size
 
 BASE_SIZE: Size = (480, 640)
@@ -78,13 +79,13 @@ def list_subjects(manifest: Manifest, backend: str) -> list[Subject]:
 
 
 def open_subject(
-    bundle: Bundle, subject: Subject, choice: SessionChoice, tell: Tell
+    bundle: Bundle, subject: Subject, choice: SessionChoice, progress: Progress
 ) -> OpenedSession:
     """Open the subject on the choice's backend; its parity is measured, the refusal not raised.
 
     An engine is built where none is cached. UserError or DeviceError where it cannot be opened.
     """
-    opened = open_variant(bundle, subject.variant, choice, size=subject.size, tell=tell)
+    opened = open_variant(bundle, subject.variant, choice, size=subject.size, progress=progress)
     implementation = opened.session.filter_implementation
     filtered = f", {implementation} filter" * bool(implementation)
     text = f"variant {subject.variant_text}{filtered}; {opened.description}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from mgdn_edge.runtime.fusion.contract.session import Session, Slot
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.measure.acceptance.accept_result import Timing
 from mgdn_edge.runtime.measure.acceptance.subjects import Subject
 from mgdn_edge.runtime.measure.timing_loop import TimingLoop, draw_pairs, fuse_pairs
@@ -21,7 +20,7 @@ LEAST_FRAMES = 10
 
 
 def measure_timing(
-    session: Session, subject: Subject, frames: int, advance: Callable[[float], None]
+    session: Session, subject: Subject, frames: int, progress: Progress = SILENT
 ) -> Timing:
     """Fuse ``frames`` drawn frames one after the other, after WARMUP that do not count."""
     clock = GpuClock(session)
@@ -29,8 +28,8 @@ def measure_timing(
     loop.warm_up(WARMUP)
     before = read_conditions()
     with EnergyMeter() as meter:
-        for done in loop.take_turns(frames, seconds=LONGEST_S, least=LEAST_FRAMES):
-            advance(done)
+        for _ in loop.take_turns(frames, seconds=LONGEST_S, least=LEAST_FRAMES):
+            progress.advance()
     (ledger,) = loop.ledgers
     alone = np.array(clock.times_ns, np.int64) if clock.is_there else span_ns(ledger.rows, "infer")
     return Timing(

@@ -8,7 +8,6 @@ is in the open. Everything else (load, clocks) meets both alike.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from mgdn_edge.runtime.fusion.contract.variant_choice import choose_variant
 from mgdn_edge.runtime.machine.ceilings import Ceilings
 from mgdn_edge.runtime.machine.conditions import read_conditions
 from mgdn_edge.runtime.machine.power import EnergyMeter
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.machine.versions import installed_versions
 from mgdn_edge.runtime.measure.measure_ceilings import measure_ceilings
 from mgdn_edge.runtime.measure.profiling.advice import advise
@@ -61,12 +61,12 @@ def profile_network(
     *,
     size: Size = (480, 640),
     frames: int = 60,
-    on_step: Callable[[str, int], None] = lambda what, done: None,
+    progress: Progress = SILENT,
 ) -> ProfileResult:
     """Fuse ``frames`` drawn frames of ``size`` (height, width) twice each -> ProfileResult.
 
-    ``choice`` as in ``open_session``, but for the CPU alone, whose profiler is read;
-    ``on_step(what, frames done)`` says how far it is. UserError where the network is a baseline,
+    ``choice`` as in ``open_session``, but for the CPU alone, whose profiler is read.
+    UserError where the network is a baseline,
     which has no graph, or anything asked for is not to be had.
     """
     found = find_bundle(network)
@@ -84,7 +84,7 @@ def profile_network(
             bundle.manifest, variant=choice.variant, precision=choice.precision, size=size
         )
         facts = decode_graph_facts(bundle.read_graph_facts())
-        on_step("opening", 0)
+        progress.begin("opening")
         folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="mgdn-profile-"))
         plain = open_variant(bundle, chosen, choice).trust()
         opened.enter_context(plain)
@@ -93,18 +93,19 @@ def profile_network(
             bundle, chosen, threads=choice.threads, filter=choice.filter, trace=trace
         )
         opened.enter_context(profiled)
-        on_step("measuring the machine", 0)
+        progress.begin("measuring the machine")
         ceilings = measure_ceilings(choice.threads)
         cost = measure_profiler_cost(ceilings.threads)
         before = read_conditions()
         # Each goes first in every other turn: what the first leaves in the caches.
         loop = TimingLoop([fuse_pairs(each, pairs) for each in (plain, profiled)], swapping=True)
-        on_step("frames", 0)
+        progress.begin("frames", frames)
         loop.warm_up(WARMUP)
         with EnergyMeter() as meter:
-            for turn in loop.take_turns(frames):
-                on_step("frames", turn)
+            for _ in loop.take_turns(frames):
+                progress.advance()
         after = read_conditions()
+        progress.begin("reading the profile")
         plain_ns, calls_ns = (span_ns(loop.rows(index), "infer") for index in (0, 1))
         keep = middle_half(plain_ns + calls_ns)
         trace_text = profiled.end_trace().read_bytes()

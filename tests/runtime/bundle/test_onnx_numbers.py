@@ -52,7 +52,7 @@ def test_numbers_beyond_32_bits_are_refused_alone_and_packed_and_pass_as_64(valu
 @pytest.mark.parametrize("value", [2**64, 2**64 + 1, 2**70 - 1, 2**70])
 def test_a_number_beyond_64_bits_is_refused_though_protobuf_may_drop_bits(value):
     assert rewrite_model(encode([Field(1, VARINT, 2**64 - 1)]), "x")
-    refuse(encode([Field(1, VARINT, value)]), "too large|has no end")
+    refuse(encode([Field(1, VARINT, value)]), "too large|does not end")
 
 
 @pytest.mark.parametrize("field", [INT32_DATA, INT64_DATA, UINT64_DATA])

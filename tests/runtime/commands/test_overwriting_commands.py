@@ -13,4 +13,4 @@ def test_the_option_is_in_its_help(run_mgdn, command):
     done = run_mgdn(*command.split(), "--help")
     told = " ".join(done.out.split())
     assert done.code == 0 and "-y, --overwrite" in told
-    assert "without it a terminal is asked, all else refused" in told
+    assert "without it you are asked at a terminal, refused elsewhere" in told

@@ -5,6 +5,7 @@ import json
 import msgspec
 import numpy as np
 import pytest
+from support.progress import Told
 
 from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance
 from mgdn_edge.runtime.bundle.reader import open_bundle
@@ -56,7 +57,9 @@ def blend(weight):
 
 def test_the_fallback_takes_the_file_made_for_it(lower):
     said = []
-    with open_session(lower(TENSORRT, CPU), INT8, size=(12, 16), tell=said.append) as session:
+    with open_session(
+        lower(TENSORRT, CPU), INT8, size=(12, 16), progress=Told(said=said)
+    ) as session:
         assert (session.backend, session.precision) == (CPU, "int8")
         np.testing.assert_array_equal(session.fuse(*SCENE), blend(WEIGHTS[CPU]))
         assert said == [session.execution["fallback"]]

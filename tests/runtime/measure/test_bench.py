@@ -1,4 +1,5 @@
 import pytest
+from support.progress import Told
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.measure.bench import bench_networks
@@ -19,6 +20,12 @@ def test_networks_are_compared_with_the_first():
     assert guided.ratio > 5
     assert guided.ratio == pytest.approx(guided.fuse.p50 / average.fuse.p50, abs=1e-3)
     assert (average.fuse.n, average.fuse.warmup) == (10, 2)
+
+
+def test_frames_are_told():
+    told = Told()
+    bench_networks(["average", "laplacian"], size=(24, 32), frames=5, warmup=2, progress=told)
+    assert (told.steps, told.parts, told.open) == ([("timing", 5)], 5, False)
 
 
 def test_nothing_to_time_is_refused():

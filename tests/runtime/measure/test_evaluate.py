@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.progress import Told
 
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
@@ -22,6 +23,13 @@ def test_the_choice_is_the_first_networks_alone():
     found = [(each.network, each.filter_implementation) for each in report.sessions]
     assert found == [("mgdn-edge", "function body"), ("mgdn-edge", "native"), ("average", None)]
     assert [row.network for row in report.rows] == networks
+
+
+def test_every_judged_seed_is_told():
+    told = Told()
+    scene = "synthetic://night?size=160x120&frames=2"
+    evaluate_networks(scene, ["average", "guided"], seeds=[1, 2, 3], frames=1, progress=told)
+    assert (told.steps, told.parts) == ([("judging", 6)], 6)
 
 
 def test_a_fallback_is_in_the_report_and_in_the_table(run_mgdn, monkeypatch):

@@ -4,6 +4,7 @@ import os
 import time
 
 import numpy as np
+from support.progress import Told
 
 from mgdn_edge.runtime.measure.turns import KEPT_PAGES, Contender, take_turns
 
@@ -35,14 +36,13 @@ def prepare_environment():
 
 
 def test_times_are_each_contenders_own_and_turns_alternate():
-    turns = []
+    told = Told()
     quick, slow = take_turns(
         [Contender("quick", prepare_sleep, (1,)), Contender("slow", prepare_sleep, (30,))],
         rounds=3,
-        on_turn=lambda name, done: turns.append((name, done)),
+        progress=told,
     )
-    assert [name for name, _ in turns] == ["quick", "slow"] * 4
-    assert [done for _, done in turns] == list(range(8))
+    assert told.doing == ["quick", "slow"] * 4 and told.parts == 8
     assert len(quick.wall_ns) == len(slow.cpu_ns) == 3
     assert min(slow.wall_ns) >= 30e6 > min(quick.wall_ns) >= 1e6
     # Processor time, not wall time: sleeping takes none. The least of them, because threads that

@@ -21,7 +21,7 @@ LINKED = {
 def no_work(monkeypatch):
     """Ends the test where anything is drawn or opened."""
     for module in (bench, profile):
-        monkeypatch.setattr(module, "draw_pair", lambda *words: pytest.fail("work has begun"))
+        monkeypatch.setattr(module, "draw_pairs", lambda *words: pytest.fail("work has begun"))
 
 
 @pytest.mark.parametrize("command", SMALL)

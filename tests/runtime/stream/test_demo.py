@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from support.progress import Told
 
 from mgdn_edge.runtime.capture.sources import open_visible
 from mgdn_edge.runtime.errors import UserError
@@ -21,13 +22,12 @@ def short_demo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_demo_leaves_a_clip_a_picture_and_figures(short_demo: None, tmp_path: Path) -> None:
-    announced: list[int] = []
     done: list[None] = []
-    summary = demo.run_demo(
-        tmp_path / "new" / "out", on_start=announced.append, on_frame=lambda: done.append(None)
-    )
+    told = Told(lambda: done.append(None))
+    summary = demo.run_demo(tmp_path / "new" / "out", progress=told)
     assert summary.frames.in_ == summary.frames.out == 6
-    assert announced == [18] and len(done) == 18
+    assert told.steps == [("filming", 12), ("fusing", 6)] and len(done) == 18
+    assert [sentence.split()[0] for sentence in told.said] == ["filming", "fusing"]
     with open_visible(str(tmp_path / "new/out/demo.mp4")) as clip:
         assert clip.info.frames == 6 and clip.info.size == (480, 640)
     picture = cv2.imread(str(tmp_path / "new/out/demo.png"))
@@ -85,5 +85,5 @@ def test_an_interrupted_demonstration_leaves_nothing(short_demo: None, tmp_path:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        demo.run_demo(tmp_path, on_frame=interrupt)
+        demo.run_demo(tmp_path, progress=Told(interrupt))
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import time
 
@@ -61,8 +62,7 @@ def test_bar_on_a_terminal(tmp_path, clip_pair):
     shown = os.read(main, 100_000).decode()
     os.close(main)
     assert done.returncode == 0
-    assert "6/6" in shown
-    assert "fps" in shown
+    assert re.search(r"6/6, [\d.]+/s", shown)
 
 
 @pytest.mark.export

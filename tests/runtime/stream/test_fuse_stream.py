@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.progress import Told
 
 from mgdn_edge.runtime.alignment.apply.registration import resize_into
 from mgdn_edge.runtime.capture.sources import open_infrared, open_visible
@@ -126,7 +127,7 @@ def test_an_error_in_any_thread_stops_all_and_keeps_what_was_written(tmp_path, w
     pairs = open_pairs(write_clip, tmp_path, frames=30)
     session = SlowSession(fail_at=9 if stage == "session" else None)
     sink = ListSink(fail_at=9 if stage == "writer" else None)
-    on_frame = None
+    progress = Told()
     if stage == "reader":
         original = pairs.infrared.frames
 
@@ -141,8 +142,10 @@ def test_an_error_in_any_thread_stops_all_and_keeps_what_was_written(tmp_path, w
         session.acquire = lambda size: 1 / 0
     if stage == "progress":
 
-        def on_frame():
+        def fail():
             raise ValueError("terminal gone")
+
+        progress = Told(fail)
 
     expected = {
         "reader": UserError,
@@ -152,7 +155,7 @@ def test_an_error_in_any_thread_stops_all_and_keeps_what_was_written(tmp_path, w
         "progress": ValueError,
     }[stage]
     with session, pytest.raises(expected):
-        fuse_stream(pairs, session, sink, on_frame=on_frame)
+        fuse_stream(pairs, session, sink, progress=progress)
     assert sink.ended_early and not sink.closed
 
 
@@ -175,7 +178,7 @@ def test_stop_drains_what_was_read(tmp_path, write_clip):
             stop.set()
 
     with SlowSession() as session:
-        result = fuse_stream(pairs, session, sink, stop=stop, on_frame=on_frame)
+        result = fuse_stream(pairs, session, sink, stop=stop, progress=Told(on_frame))
     assert result.interrupted and not sink.closed
     assert result.kept == Kept(Path("list"), result.frames_out)
     assert 10 <= result.frames_out < 40
@@ -192,7 +195,7 @@ def test_a_stop_after_the_last_frame_was_read_interrupts_nothing(tmp_path, write
 
     with SlowSession() as session:
         pairs = open_pairs(write_clip, tmp_path)
-        result = fuse_stream(pairs, session, sink, stop=stop, on_frame=on_frame)
+        result = fuse_stream(pairs, session, sink, stop=stop, progress=Told(on_frame))
     assert (result.interrupted, result.kept, sink.closed) == (False, None, True)
 
 
@@ -292,3 +295,12 @@ def test_infrared_is_resized_into_the_slot(size):
     flat = np.full((24, 32), 9, np.uint8)
     resize_into(flat, target)
     assert (target == 9).all()
+
+
+def test_a_network_for_stills_refuses_a_video_before_the_first_frame(tmp_path, write_clip):
+    pairs, sink = open_pairs(write_clip, tmp_path), ListSink()
+    with SlowSession() as session:
+        session.stills_only = True
+        with pytest.raises(UserError, match=r"vi\.mkv is a video, which would flicker"):
+            fuse_stream(pairs, session, sink)
+    assert session.computed == 0 and sink.frames == []

@@ -53,7 +53,7 @@ def test_a_signal_before_the_first_frame_leaves_nothing(tmp_path, write_clip, he
     stop.set()
     told = []
     clip = str(write_clip(tmp_path / "vi.mkv", neutral=True))
-    summary = fuse(clip, clip, str(here / "o.mp4"), network="average", stop=stop, tell=told.append)
+    summary = fuse(clip, clip, str(here / "o.mp4"), network="average", stop=stop, said=told)
     assert summary.interrupted
     assert told == ["interrupted: nothing was recorded"]
     assert names(here) == []

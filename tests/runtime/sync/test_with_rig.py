@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.progress import Told
 
 from mgdn_edge.runtime.alignment.apply.rig_file import (
     SCHEMA,
@@ -14,6 +15,8 @@ from mgdn_edge.runtime.alignment.apply.rig_file import (
     Quality,
 )
 from mgdn_edge.runtime.alignment.apply.rig_text import write_rig
+from mgdn_edge.runtime.capture.sources import InfraredOptions
+from mgdn_edge.runtime.sync.sync_sources import sync_sources
 from mgdn_edge.runtime.synthetic import open_rig
 
 OFFSET_MS = 60
@@ -32,6 +35,12 @@ def rig_file(tmp_path) -> Path:
     )  # fmt: skip
     write_rig(tmp_path / "rig.toml", rig)
     return tmp_path / "rig.toml"
+
+
+def test_frames_of_both_cameras_are_told(rig_file):
+    told, options = Told(), InfraredOptions(agc="percentile")
+    sync_sources(SCENE, SCENE, rig=rig_file, infrared_options=options, progress=told)
+    assert (told.steps, told.parts) == ([("watching what moves", None)], 200)
 
 
 def test_sync_sees_both_views_through_the_rig(run_mgdn, rig_file):

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from support.onnxruntime_stand_in import make_onnxruntime
+from support.progress import Told
 from support.tensorrt_stand_in import make_engine, make_tensorrt
 
 from mgdn_edge.cli import main
@@ -42,9 +43,9 @@ def test_an_engine_is_opened_and_its_picture_compared(
 ):
     said, choice = [], SessionChoice(backend="tensorrt", variant="16x12")
 
-    def open_engine_session(bundle, variant, start, *, cache, size, filter, tell):
+    def open_engine_session(bundle, variant, start, *, cache, size, filter, progress):
         assert (size, filter) == (None, None)
-        tell("building an engine")
+        progress.tell("building an engine")
         data = make_engine((12, 16), weight=weight)
         engine = Engine(data, KEY, "tiny", variant.name, "built", 3.2, None, None, None)
         start_here = lambda engine: start(engine, make_tensorrt(stand_in))  # noqa: E731
@@ -58,7 +59,7 @@ def test_an_engine_is_opened_and_its_picture_compared(
         assert caught.value.exit_code == 3
         return
     scene = draw_scene(12, 16)
-    with open_session(tiny_bundle, choice, tell=said.append) as session:
+    with open_session(tiny_bundle, choice, progress=Told(said=said)) as session:
         assert said == ["building an engine"]
         np.testing.assert_array_equal(session.fuse(*scene), fused_by_hand(*scene))
         assert session.backend == "tensorrt" and session.variant == "16x12"

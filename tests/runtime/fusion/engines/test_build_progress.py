@@ -1,17 +1,11 @@
-"""Phases become one share that never goes back and a time that says something."""
-
-import io
-import sys
+"""Phases become one share of a step that never goes back."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.progress import Told
 
-from mgdn_edge.runtime.fusion.engines.build_progress import (
-    BuildProgress,
-    remaining_seconds,
-    show_build,
-)
+from mgdn_edge.runtime.fusion.engines.build_progress import BuildProgress, follow_build
 from mgdn_edge.runtime.fusion.engines.build_protocol import (
     Built,
     PhaseBegun,
@@ -72,39 +66,11 @@ def test_events_survive_the_pipe(event):
     assert decode_event(line) == event
 
 
-@pytest.mark.parametrize(
-    ("share", "elapsed", "expected", "left"),
-    [
-        (0.0, 5.0, None, None),
-        (0.04, 5.0, None, None),
-        (0.25, 5.0, None, 15.0),
-        (1.0, 5.0, None, 0.0),
-        (0.9, 5.0, 60.0, 55.0),  # an earlier build knows better
-        (0.5, 70.0, 60.0, 70.0),  # until it is proved wrong
-    ],
-)
-def test_the_time_left(share, elapsed, expected, left):
-    assert remaining_seconds(share, elapsed, expected) == left
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_a_terminal_shows_phase_and_time(monkeypatch):
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
-    with show_build("net 640x480", expected=60.0) as show:
-        for event, _, _ in BUILD[:-1]:
-            show(event)
-    text = screen.getvalue()
-    assert "net 640x480: deep" in text and "75 %" in text and "about 60 s left" in text
-
-
-def test_elsewhere_nothing_is_shown(capfd):
-    with show_build("net") as show:
-        show(BUILD[0][0])
-    assert capfd.readouterr() == ("", "")
+def test_a_build_is_one_step_with_its_phase():
+    told = Told()
+    follow = follow_build(told, "net 640x480", 60.0)
+    for event, _, share in BUILD:
+        follow(event)
+        assert told.parts == pytest.approx(share)
+    assert told.steps == [("net 640x480", 1.0)] and told.open
+    assert told.doing[0] == "building" and told.doing[-1] == "deep"

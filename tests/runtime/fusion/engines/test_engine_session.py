@@ -2,6 +2,7 @@
 
 import pytest
 from support.engine_samples import ORIN, PLENTY, STANDIN
+from support.progress import Told
 
 from mgdn_edge.plugins.tensorrt_plugin import TensorrtPlugin, TensorrtPluginError
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
@@ -43,7 +44,7 @@ def test_a_session_is_compared_when_it_is_handed_out(steps, tiny_bundle, cache):
     with open_bundle(tiny_bundle) as bundle:
         variant, said = bundle.variant("16x12"), []
         start = on_the_cpu(bundle, variant, steps)
-        opened = open_engine_session(bundle, variant, start, cache=cache, tell=said.append)
+        opened = open_engine_session(bundle, variant, start, cache=cache, progress=Told(said=said))
         opened.trust().close()
         assert opened.parity.max_error == 0 and opened.reference == "golden pair"
         assert opened.description.startswith("built, ") and "key 10.3.0" in opened.description

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.engine_samples import PLENTY, STANDIN
+from support.progress import Told
 
 from mgdn_edge.runtime.errors import DeviceError
 from mgdn_edge.runtime.fusion.engines import engine_cache
@@ -48,8 +49,8 @@ def test_the_options_reach_the_builder(standin, make_plan, cache):
 
 def test_why_it_is_built_is_said(standin, make_plan, cache):
     said = []
-    obtain(make_plan(), cache, tell=said.append)
-    obtain(make_plan(options=BuildOptions(tf32=True)), cache, tell=said.append)
+    obtain(make_plan(), cache, progress=Told(said=said))
+    obtain(make_plan(options=BuildOptions(tf32=True)), cache, progress=Told(said=said))
     assert "there is none for tiny, variant 16x12" in said[0]
     assert said[1] == "building an engine: the nearest one differs in TF32 (wanted on, found off)"
 
@@ -58,7 +59,7 @@ def test_a_damaged_engine_is_said_and_built_again(standin, make_plan, cache):
     path = obtain(make_plan(), cache).path
     path.write_bytes(path.read_bytes()[:-1])
     said = []
-    again = obtain(make_plan(), cache, tell=said.append)
+    again = obtain(make_plan(), cache, progress=Told(said=said))
     assert again.origin == "built" and "is damaged" in said[0]
     assert obtain(make_plan(), cache).origin == "cached"
 
@@ -143,7 +144,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_engine_not_kept(
     standin, make_plan, tmp_path, kind
 ):
     cache, said = EngineCache(unwritable(kind, tmp_path)), []
-    built = obtain(make_plan(), cache, tell=said.append)
+    built = obtain(make_plan(), cache, progress=Told(said=said))
     assert built.origin == "built" and built.path is None and len(built.data) > 0
     assert any("the engine is not kept" in note and "MGDN_CACHE" in note for note in built.notes)
     assert built.notes[-1] in said
@@ -176,7 +177,7 @@ def _obtain_in_process(plan, folder, queue):
 def test_two_processes_build_one_engine(standin, make_plan, cache):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    with cache.lock(lambda sentence: None):  # both wait, so both want to build
+    with cache.lock():  # both wait, so both want to build
         workers = [
             context.Process(target=_obtain_in_process, args=(make_plan(), cache.folder, queue))
             for _ in range(2)
@@ -202,6 +203,6 @@ def test_waiting_for_another_builder_is_said(cache):
     command = [sys.executable, "-c", HOLD_THE_LOCK, str(cache.folder / LOCK_FILE)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
-        with cache.lock(said.append):
+        with cache.lock(Told(said=said)):
             pass
     assert len(said) == 1 and "another process builds an engine" in said[0]

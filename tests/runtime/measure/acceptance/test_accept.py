@@ -1,12 +1,12 @@
 """Whole acceptances: passed, refused, broken, interrupted; what was measured is always kept."""
 
 import json
-from contextlib import contextmanager
 
 import msgspec
 import numpy as np
 import pytest
 from support.engine_samples import ORIN, PLENTY, STANDIN
+from support.progress import Told
 
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.doctor.doctor_report import DoctorReport, Finding
@@ -140,14 +140,11 @@ def test_ctrl_c_keeps_what_is_measured(quick, tiny_bundle, monkeypatch, at):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    @contextmanager
-    def show(title, total):
-        yield interrupt if title == at else lambda done: None
-
+    progress = Told(lambda: interrupt() if progress.steps[-1][0] == at else None)
     if at == "machine":
         monkeypatch.setattr(accept, "examine_machine", interrupt)
     kept = []
-    report = accept_bundle(request(tiny_bundle, soak_seconds=60.0), kept.append, show=show)
+    report = accept_bundle(request(tiny_bundle, soak_seconds=60.0), kept.append, progress=progress)
     assert not report.complete and not report.accepted
     assert report.verdict.startswith("NOT ACCEPTED: tiny on onnxruntime-cpu; incomplete")
     found = states(report)
@@ -203,7 +200,7 @@ def computed_here(board, tiny_bundle, monkeypatch):
 def test_engines_are_built_compared_and_kept(quick, computed_here, tiny_bundle):
     said = []
     report = accept_bundle(
-        request(tiny_bundle, backend="tensorrt"), lambda _: None, tell=said.append
+        request(tiny_bundle, backend="tensorrt"), lambda _: None, progress=Told(said=said)
     )
     assert report.accepted, report.verdict
     assert [clause.name for clause in report.clauses] == ENGINES
@@ -214,7 +211,7 @@ def test_engines_are_built_compared_and_kept(quick, computed_here, tiny_bundle):
     assert report.clauses[1].needed is False
     said.clear()
     again = accept_bundle(
-        request(tiny_bundle, backend="tensorrt"), lambda _: None, tell=said.append
+        request(tiny_bundle, backend="tensorrt"), lambda _: None, progress=Told(said=said)
     )
     assert again.accepted and not [each for each in said if each.startswith("building")]
     assert any("cached" in clause.description for clause in again.clauses)

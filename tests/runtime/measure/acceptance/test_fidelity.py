@@ -3,6 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
+from support.progress import Told
 
 from mgdn_edge.runtime.bundle.graph_facts import decode_graph_facts
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
@@ -38,17 +39,17 @@ def average():
 
 
 def test_equal_pictures_pass_and_every_step_is_told(quick, average):
-    steps = []
-    found, example = measure_fidelity(average, average, "itself", steps.append)
+    told = Told()
+    found, example = measure_fidelity(average, average, "itself", told)
     assert found.refusals == () and found.differing == 0
     assert found.quality.psnr_worst == EQUAL_PSNR and found.truth == found.reference_truth
-    assert steps == [1, 2, 3] and found.truth.persons > 0
+    assert told.parts == 3 and found.truth.persons > 0
     np.testing.assert_array_equal(example.fused, example.reference)
 
 
 @pytest.mark.parametrize(("levels", "refused"), [(1, False), (4, True)])
 def test_a_shift_of_brightness_is_noticed(quick, average, levels, refused):
-    found, _ = measure_fidelity(Shifted(average, levels), average, "", lambda done: None)
+    found, _ = measure_fidelity(Shifted(average, levels), average, "")
     assert bool(found.refusals) == refused
     if refused:
         assert any("brighter in the mean" in sentence for sentence in found.refusals)
@@ -56,7 +57,7 @@ def test_a_shift_of_brightness_is_noticed(quick, average, levels, refused):
 
 def test_another_network_is_noticed(quick, average):
     with open_session("laplacian") as other:
-        found, _ = measure_fidelity(other, average, "", lambda done: None)
+        found, _ = measure_fidelity(other, average, "")
     assert any("38 is needed" in each for each in found.refusals)
     assert any("SSIM" in each for each in found.refusals)
 
@@ -67,7 +68,7 @@ def sound():
         patch.setattr(fidelity, "SCENE", "synthetic://night?seed={seed}&frames=60&size=160x120")
         patch.setattr(fidelity, "SEEDS", (1,))
         patch.setattr(fidelity, "NUMBERS", (20,))
-        return measure_fidelity(session, session, "itself", lambda done: None)[0]
+        return measure_fidelity(session, session, "itself")[0]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from support.progress import Told
 
 from mgdn_edge.runtime.fusion.open_session import open_session
 from mgdn_edge.runtime.machine.conditions import Conditions
@@ -106,26 +107,28 @@ def labels(monkeypatch):
 
 def test_a_soak_has_its_windows_and_every_frame(session, subject, labels):
     gone = []
-    soak, times = run_soak(session, subject, 0.3, gone.append)
+    told = Told(lambda: gone.append(told.parts))
+    soak, times = run_soak(session, subject, 0.3, told)
     assert soak.complete and soak.seconds >= 0.3
     assert soak.frames == len(times) == sum(window.times.n for window in soak.windows) > 0
     assert LEAST_WINDOWS <= len(soak.windows) <= WINDOWS
     assert soak.drift > 0 and all(window.resident_mib > 1 for window in soak.windows)
-    assert gone == sorted(gone) and (times > 0).all()
+    assert gone == sorted(gone) and 0.3 <= gone[-1] < 30 and (times > 0).all()
 
 
 def test_an_interrupted_soak_keeps_its_frames(session, subject, labels):
-    def interrupt(gone):
-        if gone > 0.1:
+    def interrupt():
+        if told.parts > 0.1:
             raise KeyboardInterrupt
 
-    soak, times = run_soak(session, subject, 60.0, interrupt)
+    told = Told(interrupt)
+    soak, times = run_soak(session, subject, 60.0, told)
     assert not soak.complete and 0.1 <= soak.seconds < 30
     assert soak.frames == len(times) > 0
 
 
 def test_no_seconds_is_no_soak(session, subject, labels):
-    soak, times = run_soak(session, subject, 0.0, lambda gone: None)
+    soak, times = run_soak(session, subject, 0.0)
     assert soak.frames == len(times) == 0 and soak.drift is None
 
 

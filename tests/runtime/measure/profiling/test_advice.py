@@ -161,7 +161,7 @@ def test_findings_are_ordered_by_the_milliseconds_they_concern(sound, crafted):
 
 def test_no_kernels_and_no_figures(crafted):
     assert advise(crafted.report(crafted.part("a/Op", 1.0), parts=[])) == [
-        "The runtime reported no kernels, so there is nothing to say of them."
+        "The runtime reported no kernels, so there is nothing to advise."
     ]
     lone = crafted.report(crafted.part("a/Op", 1.0, "Op", roof_ms=0.0, bound=None))
     assert "no limit can be given" in told(lone)[-1]
