@@ -11,6 +11,7 @@ from mgdn_edge.calibration.lowered_models import read_model
 from mgdn_edge.calibration.pairs import FramePair, digest_pair
 from mgdn_edge.calibration.range_observer import RangeObserver, typed_values
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.machine.progress import SILENT
 
 MODEL = "models/dynamic.onnx"
 BOUND = 1 << 30  # bytes of memory for 500 pairs of 640x480, the promise
@@ -89,7 +90,7 @@ def test_any_size_is_observed(edge_models, size):
 
 
 def observe(state, pairs):
-    state.observe(pairs, lambda: None)
+    state.observe(pairs, SILENT)
     return state.finish()
 
 
