@@ -9,6 +9,9 @@ from __future__ import annotations
 class Progress:
     """One step after the other, of so many parts, and sentences; from any thread."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"  # as signatures show it
+
     def begin(self, title: str, total: float | None = None, seconds: float | None = None) -> None:
         """A step begins, and ends the one before.
 
