@@ -15,11 +15,11 @@ from pathlib import Path
 import msgspec
 
 from mgdn_edge.calibration.histogram import open_histogram
-from mgdn_edge.calibration.pairs import FramePair
 from mgdn_edge.calibration.range_observer import RangeObserver
 from mgdn_edge.runtime.bundle.ranges import PairDigest, TensorRange
 from mgdn_edge.runtime.errors import UserError
-from mgdn_edge.runtime.machine.progress import Progress
+from mgdn_edge.runtime.machine.progress import SILENT, Progress
+from mgdn_edge.runtime.pairing.recordings import FramePair
 from mgdn_edge.runtime.whole_file import write_whole
 
 SAVE_SECONDS = 30
@@ -44,7 +44,7 @@ class CalibrationState:
         self.done = self._resume()
         self._ours = self.done > 0 or not self.path.exists()
 
-    def observe(self, pairs: Iterable[FramePair], progress: Progress) -> None:
+    def observe(self, pairs: Iterable[FramePair], progress: Progress = SILENT) -> None:
         """Add the pairs from number ``done`` on; saved now and then, and when interrupted."""
         saved = time.monotonic()
         try:

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mgdn_edge.calibration.pairs import FramePair
 from mgdn_edge.runtime.bundle.fusion_spec import FusionSpec
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import OnnxRuntimeSession
 from mgdn_edge.runtime.machine.environment import processor_name
 from mgdn_edge.runtime.machine.processor_class import processor_class
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.measure.timing_loop import TimingLoop, fuse_pairs
+from mgdn_edge.runtime.pairing.recordings import FramePair
 from mgdn_edge.runtime.picture.frame import Plane, Size
 from mgdn_edge.runtime.quality.fusion_metrics import FusionMetrics, measure_fusion
 from mgdn_edge.runtime.quality.precision_verdict import FrameQuality, SpeedFigures, compare_frame

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
+from mgdn_edge.runtime.commands.options import DATA_FORMS, OverwriteFiles, may_overwrite
 from mgdn_edge.runtime.errors import EndedEarlyError, UserError
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ EXTRA = "calibration"
 SCHEMA = "mgdn.quantize/1"
 IN_RANGE = "within float16's range"  # the reason of a node that no rule keeps
 
-EPILOG = """PAIRS is a folder with vi and ir, VISIBLE,INFRARED, or FOLDER#SET:SPLIT for rows of
-FOLDER/manifest.csv. Exit code 1 where 8 bits were refused on every target; the verdicts are in the
-bundle.
+EPILOG = f"""{DATA_FORMS.format("PAIRS", "train; val where they are held out")}
+
+Exit code 1 where 8 bits were refused on every target; the verdicts are in the bundle.
 
 Examples:
 

@@ -8,8 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from mgdn_edge.calibration.pair_selection import PairFacts, look_at_pairs, only_chosen
-from mgdn_edge.calibration.pairs import FramePair, Recording, list_recordings, read_pairs
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.pairing.recordings import (
+    FramePair,
+    Recording,
+    list_recordings,
+    read_frame_pairs,
+)
 
 MOST_JUDGED = 200  # frames; each costs a second of metrics at 640x480
 LEAST_PAIRS = 8  # to split: fewer leave nothing to judge on
@@ -26,7 +31,7 @@ class HeldOut(NamedTuple):
 
     def read(self) -> Iterator[FramePair]:
         """The pairs, in order."""
-        return only_chosen(read_pairs(self.recordings), self.indices)
+        return only_chosen(read_frame_pairs(self.recordings), self.indices)
 
 
 def hold_out(
@@ -38,8 +43,8 @@ def hold_out(
     than MOST_JUDGED are thinned evenly. UserError where too few pairs are left.
     """
     if arguments:
-        others = [each for text in arguments for each in list_recordings(text)]
-        found = look_at_pairs(read_pairs(others))
+        others = [each for text in arguments for each in list_recordings(text, "val")]
+        found = look_at_pairs(read_frame_pairs(others))
         if not found:
             raise UserError(f"--held-out {arguments[0]} holds no pair; give another recording")
         return len(facts), _thin(found, others, 0, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -9,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mgdn_edge.calibration.pairs import FramePair, digest_pair
 from mgdn_edge.runtime.bundle.ranges import PairDigest
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
+from mgdn_edge.runtime.pairing.recordings import FramePair
 from mgdn_edge.runtime.picture.frame import Plane
 
 DARK, BRIGHT = 50.0, 110.0  # mean visible level: night and dusk streets, daylight
@@ -59,6 +60,11 @@ def look_at_pairs(pairs: Iterable[FramePair], progress: Progress = SILENT) -> li
         )
         progress.advance()
     return found
+
+
+def digest_pair(pair: FramePair) -> PairDigest:
+    """A pair -> its name and the digests of its planes."""
+    return PairDigest(pair.name, _digest(pair.visible), _digest(pair.infrared))
 
 
 def select_pairs(facts: Sequence[PairFacts], wanted: int) -> list[int]:
@@ -128,3 +134,8 @@ def _take_turns(sizes: dict[tuple[str, str], int], wanted: int) -> dict[tuple[st
             if shares[group] < sizes[group] and sum(shares.values()) < wanted:
                 shares[group] += 1
     return shares
+
+
+def _digest(plane: Plane) -> str:
+    shape = f"{plane.shape[0]} {plane.shape[1]} ".encode()
+    return hashlib.sha256(shape + np.ascontiguousarray(plane).tobytes()).hexdigest()

@@ -23,7 +23,6 @@ from mgdn_edge.calibration.pair_selection import (
     only_chosen,
     select_pairs,
 )
-from mgdn_edge.calibration.pairs import MANIFEST, Recording, list_recordings, read_pairs
 from mgdn_edge.calibration.precision_search import SearchResult
 from mgdn_edge.calibration.qdq import Target, clip_tensors
 from mgdn_edge.calibration.quantize_result import QuantizeResult
@@ -36,9 +35,14 @@ from mgdn_edge.calibration.trial_from_search import read_tuning_frames, tune_tri
 from mgdn_edge.runtime.bundle.manifest import CalibrationProvenance
 from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import Bundle, open_bundle
-from mgdn_edge.runtime.capture.sources import source_files
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
 from mgdn_edge.runtime.packing.extension import Candidate, extend_bundle
+from mgdn_edge.runtime.pairing.recordings import (
+    Recording,
+    list_recordings,
+    read_frame_pairs,
+    recording_files,
+)
 from mgdn_edge.runtime.quality.precision_verdict import GateLimits
 from mgdn_edge.runtime.whole_file import Output, Outputs, Overwrite, beside
 
@@ -92,10 +96,10 @@ def quantize_bundle(
     """
     contract = () if options.contract is None else parse_contract(options.contract)
     with open_bundle(source) as bundle:
-        files = QuantizeFiles(source, [pairs, *options.held_out], output, options, overwrite)
-        recordings = list_recordings(pairs)
+        recordings = list_recordings(pairs, "train")
+        files = QuantizeFiles(source, recordings, output, options, overwrite)
         progress.begin("looking at the pairs")
-        facts = look_at_pairs(read_pairs(recordings), progress)
+        facts = look_at_pairs(read_frame_pairs(recordings), progress)
         free, held_out = hold_out(options.held_out, recordings, facts)
         chosen = select_pairs(facts[:free], options.pairs)
         calibrated = [facts[index] for index in chosen]
@@ -161,16 +165,14 @@ class QuantizeFiles:
     def __init__(
         self,
         source: Path,
-        pairs: Sequence[str],
+        recordings: Sequence[Recording],
         output: Path,
         options: QuantizeOptions,
         overwrite: Overwrite,
     ) -> None:
         """Claim them; UserError where one cannot be written."""
-        recordings = [each for text in pairs for each in list_recordings(text)]
-        inputs = source_files(*(uri for each in recordings for uri in each[1:]))
-        inputs += [Path(text.partition("#")[0]) / MANIFEST for text in pairs]
-        outputs = Outputs([source, *inputs], overwrite)
+        held_out = [each for text in options.held_out for each in list_recordings(text, "val")]
+        outputs = Outputs([source, *recording_files([*recordings, *held_out])], overwrite)
         self.bundle = outputs.claim(output, "OUT", ".mgdn")
         self.cache: Output | None = None
         if options.calibration_cache is not None:
@@ -207,7 +209,7 @@ def observe(
     progress.begin("observing calibration pairs", len(chosen))
     state = CalibrationState(output, model, digests)
     progress.advance(state.done)
-    state.observe(only_chosen(read_pairs(recordings), chosen[state.done :]), progress)
+    state.observe(only_chosen(read_frame_pairs(recordings), chosen[state.done :]), progress)
     return Ranges(
         network=bundle.manifest.network,
         tensors=state.finish(),

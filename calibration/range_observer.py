@@ -16,12 +16,12 @@ import numpy.typing as npt
 import onnx
 
 from mgdn_edge.calibration.histogram import Histogram
-from mgdn_edge.calibration.pairs import FramePair
 from mgdn_edge.plugins.native import find_library
 from mgdn_edge.runtime.bundle.onnx_file import rewrite_model
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_cpu import session_options, usable_cpus
 from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
+from mgdn_edge.runtime.pairing.recordings import FramePair
 
 if TYPE_CHECKING:
     import onnxruntime

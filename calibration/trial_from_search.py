@@ -12,7 +12,6 @@ from mgdn_edge.calibration.candidate_measurements import JudgedFrame, fuse_in_fl
 from mgdn_edge.calibration.candidate_trial import Trial, decide_target
 from mgdn_edge.calibration.lowered_models import BACKENDS, dynamic_variant, read_model
 from mgdn_edge.calibration.pair_selection import only_chosen
-from mgdn_edge.calibration.pairs import Recording, read_pairs
 from mgdn_edge.calibration.precision_search import (
     Measurements,
     SearchResult,
@@ -25,6 +24,7 @@ from mgdn_edge.calibration.relu_clip_points import cut_discarded
 from mgdn_edge.runtime.bundle.ranges import Ranges
 from mgdn_edge.runtime.bundle.reader import Bundle
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
+from mgdn_edge.runtime.pairing.recordings import Recording, read_frame_pairs
 
 TUNING_PAIRS = 6  # each unit is judged on all of them
 
@@ -35,7 +35,7 @@ def read_tuning_frames(
     """A few of the calibration pairs, spread over them, with float32's pictures."""
     count = min(TUNING_PAIRS, len(chosen))
     places = np.linspace(0, len(chosen) - 1, count).round().astype(int)
-    pairs = only_chosen(read_pairs(recordings), [chosen[place] for place in places])
+    pairs = only_chosen(read_frame_pairs(recordings), [chosen[place] for place in places])
     model = bundle.read(dynamic_variant(bundle).file)
     return fuse_in_float(model, bundle.manifest.spec, pairs)
 

@@ -22,7 +22,7 @@ from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.onnxruntime_graph import load_graph
 from mgdn_edge.runtime.fusion.contract.session import Session
 from mgdn_edge.runtime.machine.progress import SILENT, Progress
-from mgdn_edge.runtime.picture.frame import Plane
+from mgdn_edge.runtime.pairing.recordings import FramePair
 from mgdn_edge.runtime.quality.parity import Parity, measure_parity
 
 CORE_TOLERANCE = (
@@ -31,7 +31,6 @@ CORE_TOLERANCE = (
 FRAME_TOLERANCE = 1.0  # levels of 255: a value on a rounding boundary may fall either way
 
 Array = npt.NDArray[np.generic]
-CheckedPair = tuple[str, Plane, Plane]  # name, (H, W) uint8 visible luma, (H, W) uint8 infrared
 
 
 class CheckRow(msgspec.Struct, frozen=True):
@@ -57,7 +56,7 @@ class CheckReport(msgspec.Struct, frozen=True):
 
 def check_export(
     folder: Path,
-    frames: Iterable[CheckedPair],
+    frames: Iterable[FramePair],
     *,
     checkpoint: Path | None = None,
     nodes: bool = False,
@@ -76,7 +75,7 @@ def check_export(
     record = read_export_record(folder)
     loaded = load_recorded(record, checkpoint)
     rows: list[CheckRow] = []
-    suspect: CheckedPair | None = None
+    suspect: FramePair | None = None
     for frame in frames:
         progress.begin(f"frame {frame[0]}")
         added = check_frame(folder, record, loaded, frame, sessions, on_compared)
@@ -117,7 +116,7 @@ def check_frame(
     folder: Path,
     record: ExportRecord,
     loaded: LoadedNetwork,
-    frame: CheckedPair,
+    frame: FramePair,
     sessions: Sequence[Session],
     on_compared: Callable[[CheckRow, Array, Array], None],
 ) -> list[CheckRow]:
@@ -155,7 +154,7 @@ def check_frame(
     return rows
 
 
-def core_images(loaded: LoadedNetwork, frame: CheckedPair) -> list[npt.NDArray[np.float32]]:
+def core_images(loaded: LoadedNetwork, frame: FramePair) -> list[npt.NDArray[np.float32]]:
     """Frame pair -> (1, C_i, H, W) float32 input of each stream of the core graph.
 
     Networks that do not fuse luma planes get visible and infrared in turn, repeated to their

@@ -10,15 +10,23 @@ import typer
 from mgdn_edge.export import bench_commands
 from mgdn_edge.export.train_command import EPILOG as TRAIN_EPILOG
 from mgdn_edge.export.train_command import train_command
-from mgdn_edge.runtime.commands.options import JsonOption, OverwriteFiles, may_overwrite
+from mgdn_edge.runtime.commands.options import DATA_FORMS, JsonOption, OverwriteFiles, may_overwrite
 
 EXTRA = "export"
+CHECK_EPILOG = f"""{DATA_FORMS.format("DATA", "val")}
+
+Examples:
+
+  mgdn check exported vi.mp4 ir.mp4 --checkpoint 62000_E.safetensors --nodes
+
+  mgdn check exported data#roadscene:val
+"""
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command("export")(export)
-    app.command("check")(check)
+    app.command("check", epilog=CHECK_EPILOG)(check)
     app.command("train", epilog=TRAIN_EPILOG)(train_command)
     bench_commands.register(app)
 
@@ -106,7 +114,8 @@ def check(
         Path, typer.Argument(help="Folder written by `mgdn export`.", metavar="EXPORT_DIR")
     ],
     visible: Annotated[
-        str | None, typer.Argument(help="Video, image or folder [a drawn scene].")
+        str | None,
+        typer.Argument(help="Video, image or folder, or DATA that names both [a drawn scene]."),
     ] = None,
     infrared: Annotated[str | None, typer.Argument(help="The same in infrared.")] = None,
     checkpoint: CheckpointOption = None,
@@ -121,10 +130,7 @@ def check(
     overwrite: OverwriteFiles = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare torch with every ONNX graph of an export; exit code 1 where they differ.
-
-    Example: mgdn check exported vi.mp4 ir.mp4 --checkpoint 62000_E.safetensors --nodes
-    """
+    """Compare torch with every ONNX graph of an export; exit code 1 where they differ."""
     from mgdn_edge.runtime.extras import require_extra
 
     require_extra(EXTRA)
@@ -139,27 +145,27 @@ def check(
     from mgdn_edge.export.check_table import print_check
     from mgdn_edge.export.tensorflow_checkpoint import checkpoint_files
     from mgdn_edge.runtime.bundle.export_record import list_export_files, read_export_record
-    from mgdn_edge.runtime.capture.sources import source_files
     from mgdn_edge.runtime.commands.progress import show_progress
-    from mgdn_edge.runtime.errors import UserError
     from mgdn_edge.runtime.fusion.open_session import open_session
     from mgdn_edge.runtime.machine.environment import command_text
+    from mgdn_edge.runtime.pairing.recordings import Recording, list_recordings, recording_files
     from mgdn_edge.runtime.whole_file import Outputs, beside
 
-    if (visible is None) != (infrared is None):
-        raise UserError("only one recording was given; give VISIBLE and INFRARED, or neither")
+    recordings: list[Recording] = []
+    if visible is not None:
+        recordings = (
+            list_recordings(visible, "val")
+            if infrared is None
+            else [Recording("", visible, infrared)]
+        )
     record, page = read_export_record(folder), None
     if report is not None:
         inputs = [folder / name for name in list_export_files(record)]
-        inputs += [*source_files(visible or "", infrared or ""), *(bundle or ())]
+        inputs += [*recording_files(recordings), *(bundle or ())]
         inputs += [] if checkpoint is None else checkpoint_files(checkpoint)
         page = Outputs(inputs, may_overwrite(overwrite)).claim(report, "--report", ".html")
     kept = WorstFrame()
-    pairs = (
-        draw_frames(record)
-        if visible is None or infrared is None
-        else read_frames(visible, infrared, frames)
-    )
+    pairs = read_frames(recordings, frames) if recordings else draw_frames(record)
     with ExitStack() as opened:
         sessions = [opened.enter_context(open_session(path)) for path in bundle or ()]
         with show_progress(bars=not as_json) as progress:

@@ -5,19 +5,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgdn_edge.runtime.commands.options import OverwriteFiles, may_overwrite
+from mgdn_edge.runtime.commands.options import DATA_FORMS, OverwriteFiles, may_overwrite
 
 if TYPE_CHECKING:
     from mgdn_edge.export.training_record import TrainingRecord
 
 EXTRA = "export"
-EPILOG = """Examples:
+EPILOG = f"""{DATA_FORMS.format("DATA", "train")}
+
+Examples:
 
   mgdn train data mine.safetensors
 
   mgdn train day/ night/ mine.safetensors --licence "our own recordings" --threads 4
 
   mgdn train vi.mp4,ir.mp4 mine.safetensors --validation held_out/ --minutes 20
+
+  mgdn train data#msrs:train night/ mine.safetensors --validation data#msrs:val
 
   mgdn train data mine.safetensors --resume
 
@@ -31,7 +35,7 @@ def train_command(
     data: Annotated[
         list[str],
         typer.Argument(
-            help="Folder with manifest.csv, or with vi and ir (folders or videos), or VI,IR.",
+            help="Pairs to learn from; a manifest's rows of split val are measured on.",
             metavar="DATA",
         ),
     ],

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mgdn_edge.export.training_data import TrainingPair
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.pairing.recordings import FramePair
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Batch:
 
 
 def draw_batches(
-    pairs: list[TrainingPair], *, batch: int, crop: int, jitter: Jitter, random: np.random.Generator
+    pairs: list[FramePair], *, batch: int, crop: int, jitter: Jitter, random: np.random.Generator
 ) -> Iterator[Batch]:
     """Pairs -> an endless stream of batches of ``crop`` x ``crop`` pixels, drawn from ``random``.
 
@@ -70,7 +70,7 @@ def draw_batches(
 
 
 def _draw_crop(
-    pair: TrainingPair, crop: int, jitter: Jitter, random: np.random.Generator
+    pair: FramePair, crop: int, jitter: Jitter, random: np.random.Generator
 ) -> tuple[npt.NDArray[np.float32], ...]:
     height, width = pair.visible.shape
     top, left = random.integers(height - crop + 1), random.integers(width - crop + 1)

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 
 from mgdn_edge import __version__
-from mgdn_edge.export.recordings import recording_files
 from mgdn_edge.export.rounded_layers import FineTuning
-from mgdn_edge.export.training_data import DataOptions, TrainingData
+from mgdn_edge.export.training_data import DataOptions, TrainingData, training_files
 from mgdn_edge.export.training_recipes import Recipe
 from mgdn_edge.export.training_state import Description, refuse_missing
 from mgdn_edge.runtime.errors import UserError
@@ -78,8 +77,7 @@ class RunFiles:
         overwrite: Overwrite,
     ) -> None:
         """Claim them; UserError where one cannot be written or an unfinished run would be lost."""
-        inputs = recording_files(data.data, ("train", "val"))
-        inputs += recording_files(data.validation, ("val",))
+        inputs = training_files(data)
         inputs += [] if tuning is None else [tuning.ranges, tuning.start]
         outputs = Outputs(inputs, overwrite)
         state_path = output.with_suffix(".state")

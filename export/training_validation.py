@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from mgdn_edge.export.losses import LossWeights, fusion_loss
-from mgdn_edge.export.training_data import TrainingData, TrainingPair
+from mgdn_edge.export.training_data import TrainingData
 from mgdn_edge.export.training_record import FrameKind, ValidationLine
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.pairing.recordings import FramePair
 from mgdn_edge.runtime.picture.frame import Plane
 from mgdn_edge.runtime.quality.fusion_metrics import mean_metrics, measure_fusion
 
@@ -49,7 +50,7 @@ def choose_frames(data: TrainingData) -> FixedFrames:
     return FixedFrames(kind, [_centre(usable[place]) for place in places])
 
 
-def _centre(pair: TrainingPair) -> tuple[Plane, Plane]:
+def _centre(pair: FramePair) -> tuple[Plane, Plane]:
     height, width = (
         min(side, LARGEST_SIDE) // SIDE_MULTIPLE * SIDE_MULTIPLE for side in pair.visible.shape
     )

@@ -185,7 +185,7 @@ EXPORT = {
     "export {vi}": "vi.png",
     "check nowhere": "export.json",
     "check {empty}": "export.json",
-    "check {empty} {vi}": "give VISIBLE and INFRARED",
+    "check {empty} {vi}": "is a file; give a folder",
     "check {empty} {vi} {ir}": "export.json",
     "check {empty} --bundle {cutbundle}": "export.json",
     "train nowhere {new}.safetensors": "nowhere",

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from mgdn_edge.runtime.picture.frame import Size
     from mgdn_edge.runtime.whole_file import Overwrite
 
+# What list_recordings reads, for the help of every command that takes it.
+DATA_FORMS = (
+    "{} is a folder with vi and ir (folders of images, clips or images), VISIBLE,INFRARED, a "
+    "FOLDER with manifest.csv (its rows of split {}), or FOLDER#SET:SPLIT (SET alone takes every "
+    "split, :SPLIT every set)."
+)
+
 BundleFile = Annotated[
     Path | None, typer.Option("--bundle", metavar="FILE", help="Network as a .mgdn file.")
 ]

@@ -1,13 +1,19 @@
-"""Progress: what those who wait are told meanwhile; this one says nothing.
+"""Progress: what those who wait are told meanwhile.
 
-Whatever takes more than two seconds takes one. ``runtime/commands/progress.py`` draws it.
+Whatever may take more than two seconds takes one. ``runtime/commands/progress.py`` draws it.
 """
 
 from __future__ import annotations
 
 
 class Progress:
-    """One step after the other, of so many parts, and sentences; from any thread."""
+    """What a long call tells meanwhile: steps, one after the other, and sentences.
+
+    This one says nothing: subclass it, and pass it as ``progress``. It is called from any thread.
+    """
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
     def begin(self, title: str, total: float | None = None, seconds: float | None = None) -> None:
         """A step begins, and ends the one before.

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from mgdn_edge.calibration.lowered_models import dynamic_variant
-from mgdn_edge.calibration.pairs import list_recordings, read_pairs
 from mgdn_edge.calibration.range_observer import RangeObserver
 from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.ranges import Ranges
 from mgdn_edge.runtime.bundle.reader import open_bundle
+from mgdn_edge.runtime.pairing.recordings import list_recordings, read_frame_pairs
 
 STREET = "synthetic://{scene}?seed={seed}&frames={frames}&size=160x128"
 
@@ -29,7 +29,7 @@ def write_pairs(folder: Path, pairs, *, exchanged: bool = False) -> Path:
 
 def street(scene: str, seed: int, frames: int):
     uri = STREET.format(scene=scene, seed=seed, frames=frames)
-    pairs = read_pairs(list_recordings(f"{uri},{uri}"))
+    pairs = read_frame_pairs(list_recordings(f"{uri},{uri}", "train"))
     return [(f"{scene}{seed}-{n}", p.visible, p.infrared) for n, p in enumerate(pairs)]
 
 
@@ -73,7 +73,7 @@ def edge_ranges(edge_bundle: Path, street_folder: Path) -> Ranges:
     """The default network's ranges on the drawn streets."""
     with open_bundle(edge_bundle) as bundle:
         observer = RangeObserver(bundle.read(dynamic_variant(bundle).file))
-    for pair in read_pairs(list_recordings(str(street_folder))):
+    for pair in read_frame_pairs(list_recordings(str(street_folder), "train")):
         observer.add(pair)
     tensors = {name: found.finish() for name, found in observer.histograms.items()}
     return Ranges("mgdn-edge", tensors, (), "all")

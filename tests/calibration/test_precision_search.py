@@ -9,7 +9,6 @@ from mgdn_edge.calibration.candidate_trial import decide_target
 from mgdn_edge.calibration.clip_points import ClipMethod
 from mgdn_edge.calibration.contract import broken_clauses, parse_contract
 from mgdn_edge.calibration.lowered_models import dynamic_variant, read_model
-from mgdn_edge.calibration.pairs import list_recordings, read_pairs
 from mgdn_edge.calibration.precision_search import (
     Measurements,
     best_point,
@@ -22,6 +21,7 @@ from mgdn_edge.calibration.sensitivity import Unit, UnitLoss, list_units, order_
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.machine.progress import SILENT
+from mgdn_edge.runtime.pairing.recordings import list_recordings, read_frame_pairs
 from mgdn_edge.runtime.quality.precision_verdict import NodeDecision, QualityFigures, SpeedFigures
 
 QUALITY = QualityFigures(9, 50.0, 44.0, "x", 0.996, 0.99, -0.002, {})
@@ -92,7 +92,7 @@ def opened(edge_bundle):
 
 @pytest.fixture(scope="module")
 def frames(opened, held_folder):
-    pairs = list(read_pairs(list_recordings(str(held_folder))))[::3]
+    pairs = list(read_frame_pairs(list_recordings(str(held_folder), "train")))[::3]
     return fuse_in_float(opened.read(dynamic_variant(opened).file), opened.manifest.spec, pairs)
 
 

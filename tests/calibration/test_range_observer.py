@@ -8,9 +8,10 @@ import pytest
 
 from mgdn_edge.calibration.calibration_state import CalibrationState
 from mgdn_edge.calibration.lowered_models import read_model
-from mgdn_edge.calibration.pairs import FramePair, digest_pair
+from mgdn_edge.calibration.pair_selection import digest_pair
 from mgdn_edge.calibration.range_observer import RangeObserver, typed_values
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.pairing.recordings import FramePair
 
 MODEL = "models/dynamic.onnx"
 BOUND = 1 << 30  # bytes of memory for 500 pairs of 640x480, the promise
@@ -89,7 +90,7 @@ def test_any_size_is_observed(edge_models, size):
 
 
 def observe(state, pairs):
-    state.observe(pairs, lambda: None)
+    state.observe(pairs)
     return state.finish()
 
 
@@ -156,7 +157,7 @@ MEASURE = """
 import sys
 import numpy as np
 from mgdn_edge.calibration.range_observer import RangeObserver
-from mgdn_edge.calibration.pairs import FramePair
+from mgdn_edge.runtime.pairing.recordings import FramePair
 def peak():  # not ru_maxrss, which begins with what the parent held
     lines = open("/proc/self/status").read().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))

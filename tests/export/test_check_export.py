@@ -7,19 +7,20 @@ import numpy as np
 import onnx
 import pytest
 
-from mgdn_edge.export.check_export import CheckedPair, check_export
+from mgdn_edge.export.check_export import check_export
 from mgdn_edge.export.check_frames import draw_frames, read_frames
 from mgdn_edge.runtime.bundle.export_record import read_export_record
 from mgdn_edge.runtime.errors import UserError
 from mgdn_edge.runtime.fusion.backends.baselines import BaselineSession
+from mgdn_edge.runtime.pairing.recordings import FramePair, list_recordings
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.export
 
 
-def small_frames() -> Iterator[CheckedPair]:
+def small_frames() -> Iterator[FramePair]:
     scene = draw_scene(37, 45)
-    yield "small", scene.visible, scene.infrared
+    yield FramePair("small", scene.visible, scene.infrared)
 
 
 def copy_export(source: Path, target: Path) -> Path:
@@ -89,7 +90,7 @@ def test_official_weights_pass_on_real_frames(
     mff_export: Path, official_weights: Path, shared: Path
 ) -> None:
     tno = shared / "data" / "tno"
-    frames = read_frames(str(tno / "vi"), str(tno / "ir"), 1)
+    frames = read_frames(list_recordings(str(tno), "val"), 1)
     report = check_export(mff_export, frames, checkpoint=official_weights, nodes=True)
     assert report.passed and report.first_diverging is None
     assert len(report.nodes) > 100

@@ -19,7 +19,6 @@ from mgdn_edge.calibration.lowered_models import (
     read_model,
 )
 from mgdn_edge.calibration.node_precisions import decide_nodes
-from mgdn_edge.calibration.pairs import FramePair
 from mgdn_edge.calibration.qdq import clip_tensors
 from mgdn_edge.calibration.range_observer import RangeObserver
 from mgdn_edge.calibration.relu_clip_points import cut_discarded
@@ -45,6 +44,7 @@ from mgdn_edge.runtime.bundle.network_names import packaged_bundles
 from mgdn_edge.runtime.bundle.ranges import Ranges, encode_ranges, ranges_digest
 from mgdn_edge.runtime.bundle.reader import open_bundle
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.pairing.recordings import FramePair
 from mgdn_edge.runtime.picture.drawn_scene import draw_scene
 
 pytestmark = pytest.mark.export

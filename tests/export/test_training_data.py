@@ -14,11 +14,11 @@ from mgdn_edge.export.training_crops import Batch, Jitter, draw_batches
 from mgdn_edge.export.training_data import (
     DataOptions,
     TrainingData,
-    TrainingPair,
     digest_list,
     read_training_data,
 )
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.pairing.recordings import FramePair
 
 pytestmark = pytest.mark.export
 
@@ -43,14 +43,14 @@ def read(*data: Path | str, **options: object) -> TrainingData:
     return read_training_data(DataOptions(tuple(map(str, data)), **options))
 
 
-def batches(pairs: list[TrainingPair], seed: int = 0, **arguments: object) -> Iterator[Batch]:
+def batches(pairs: list[FramePair], seed: int = 0, **arguments: object) -> Iterator[Batch]:
     return draw_batches(pairs, random=np.random.default_rng(seed), **arguments)
 
 
-def ramp_pair(height: int, width: int) -> TrainingPair:
+def ramp_pair(height: int, width: int) -> FramePair:
     """Infrared is the visible plane's negative, so a misaligned crop shows."""
     visible = np.random.default_rng(7).integers(0, 256, (height, width)).astype(np.uint8)
-    return TrainingPair("ramp", visible, 255 - visible)
+    return FramePair("ramp", visible, 255 - visible)
 
 
 def test_the_splits_of_a_manifest_are_kept_apart(tmp_path: Path) -> None:
@@ -67,6 +67,19 @@ def test_the_splits_of_a_manifest_are_kept_apart(tmp_path: Path) -> None:
     assert list(data.licences) == ["msrs"]
     assert sorted(read_data.validation.digests) == ["bb_ir.png", "bb_vi.png"]
     assert [pair.name for pair in read_data.validation.pairs] == ["msrs/bb#0"]
+
+
+def test_rows_that_are_named_are_read_whatever_their_split(tmp_path: Path) -> None:
+    for name in ("a", "bb", "ccc"):
+        write_pair(tmp_path, name)
+    write_manifest(
+        tmp_path, ("msrs", "a", "train"), ("msrs", "bb", "val"), ("roadscene", "ccc", "val")
+    )
+    data = read(f"{tmp_path}#roadscene", validation=(f"{tmp_path}#msrs:val",))
+    assert [pair.name for pair in data.training.pairs] == ["roadscene/ccc#0"]
+    assert [pair.name for pair in data.validation.pairs] == ["msrs/bb#0"]
+    assert sorted(data.training.digests) == ["ccc_ir.png", "ccc_vi.png"]
+    assert read(f"{tmp_path}#:train").validation.pairs == []  # only the folder alone adds val
 
 
 @pytest.mark.parametrize(
@@ -171,13 +184,10 @@ def folder_of_pairs(root: Path, visible: str, infrared: str, stems: str) -> Path
     return root
 
 
-@pytest.mark.parametrize(
-    ("visible", "infrared"), [("vi", "ir"), ("visible", "infrared"), ("VIS", "IR")]
-)
-def test_folders_of_images_are_paired_by_stem(tmp_path: Path, visible: str, infrared: str) -> None:
+def test_folders_of_images_are_paired_by_stem(tmp_path: Path) -> None:
     root = tmp_path / "day"
     root.mkdir()
-    folder_of_pairs(root, visible, infrared, "abc")
+    folder_of_pairs(root, "visible", "infrared", "abc")
     data = read(root, licence="ours")
     assert [pair.name for pair in data.training.pairs] == ["day#0", "day#1", "day#2"]
     assert data.training.licences == {"day": "ours"}
@@ -258,6 +268,7 @@ def test_validation_on_training_files_is_refused(tmp_path: Path) -> None:
     ("data", "message"),
     [
         ("nowhere", "does not exist; give a folder"),
+        ("synthetic://night,synthetic://night", "training reads files"),
         ("a,b", "a .of a,b. does not exist"),
         ("a,b,c", "does not exist; give a folder"),
         (__file__, "is a file; give a folder"),
@@ -274,15 +285,6 @@ def test_folders_that_cannot_be_paired_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="complete the folders; or pass --shortest"):
         read(tmp_path)
     assert len(read(tmp_path, shortest=True).training.pairs) == 1
-    (tmp_path / "visible").mkdir()
-    with pytest.raises(UserError, match="holds both vi and visible"):
-        read(tmp_path)
-
-
-def test_a_manifest_without_its_columns_is_named(tmp_path: Path) -> None:
-    (tmp_path / "manifest.csv").write_text("dataset,name,visible\nmsrs,a,a.png\n")
-    with pytest.raises(UserError, match="lacks the columns ir, vi, split"):
-        read(tmp_path)
 
 
 def test_a_list_of_digests_depends_on_names_contents_and_order() -> None:

@@ -151,7 +151,7 @@ REFUSED: dict[str, dict[str, tuple[str, Make]]] = {
         "unsafe_name": ("unsafe name '../8x6.png'", with_entry(GOLDEN, name=b"../8x6.png")),
         "link": ("graph.json is a link", with_entry(GRAPH, attributes=LINK)),
         "last_first": ("names must ascend", last_first),
-        "dated": ("fields that bundles do not have", with_entry(GRAPH, date=0x5D7D)),
+        "dated": ("fields no bundle has", with_entry(GRAPH, date=0x5D7D)),
         "local_header": ("disagrees with the zip", with_entry(GRAPH, local_name=b"graph.jsin")),
         "gap": ("belong to no file", with_gap),
         "trailing_byte": ("does not end like a zip", lambda files: encode_archive(files) + b"\0"),

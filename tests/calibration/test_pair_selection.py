@@ -5,69 +5,19 @@ from mgdn_edge.calibration.exchanged_cameras import looks_exchanged
 from mgdn_edge.calibration.held_out_pairs import HeldOut, hold_out, refuse_seen
 from mgdn_edge.calibration.pair_selection import (
     describe_selection,
+    digest_pair,
     look_at_pairs,
     only_chosen,
     select_pairs,
 )
-from mgdn_edge.calibration.pairs import FramePair, digest_pair, list_recordings, read_pairs
 from mgdn_edge.runtime.errors import UserError
+from mgdn_edge.runtime.pairing.recordings import FramePair, list_recordings, read_frame_pairs
 
 
 def pair(name, mean, spread, seed=0, size=(24, 32)):
     noise = np.random.default_rng(seed).normal(0, 1, (2, *size))
     visible = np.clip(mean + 20 * noise[0], 0, 255).astype(np.uint8)
     return FramePair(name, visible, np.clip(128 + spread * noise[1], 0, 255).astype(np.uint8))
-
-
-def test_a_folder_is_read_as_the_runtime_reads_it(street_folder, streets):
-    found = list(read_pairs(list_recordings(str(street_folder))))
-    assert [each.name for each in found] == sorted(f"seen/{name}" for name, _, _ in streets)
-    by_name = {f"seen/{name}": (visible, infrared) for name, visible, infrared in streets}
-    for each in found:
-        assert np.array_equal(each.visible, by_name[each.name][0])
-        assert np.array_equal(each.infrared, by_name[each.name][1])
-
-
-def test_two_paths_and_a_manifest_give_the_same_pairs(street_folder, tmp_path, streets):
-    joined = f"{street_folder / 'vi'},{street_folder / 'ir'}"
-    pairs = [digest_pair(each) for each in read_pairs(list_recordings(joined))]
-    names = sorted(name for name, _, _ in streets)
-    lines = [
-        f"drawn,{name},ir/{name}.png,vi/{name}.png,{'val' if n == 0 else 'train'}\n"
-        for n, name in enumerate(names)
-    ]
-    (street_folder / "manifest.csv").write_text("dataset,name,ir,vi,split\n" + "".join(lines))
-    try:
-        listed = read_pairs(list_recordings(f"{street_folder}#drawn:train"))
-        assert [digest_pair(each).visible for each in listed] == [p.visible for p in pairs[1:]]
-        assert len(list_recordings(f"{street_folder}#drawn")) == len(names)
-        assert len(list_recordings(f"{street_folder}#:val")) == 1
-        with pytest.raises(UserError, match=r"no rows for drawn:test; it has: drawn:train"):
-            list_recordings(f"{street_folder}#drawn:test")
-        with pytest.raises(UserError, match="SET:SPLIT"):
-            list_recordings(str(street_folder))
-    finally:
-        (street_folder / "manifest.csv").unlink()
-
-
-@pytest.mark.parametrize(
-    "text, message",
-    [
-        ("nowhere", "does not exist; give a folder with vi and ir"),
-        ("nowhere#x:train", "cannot read nowhere/manifest.csv"),
-        ("ir.mp4,vi.mp4", "the visible recording comes first: vi.mp4,ir.mp4"),
-        ("day/infrared/1.png,day/vis/1.png", "comes first"),
-    ],
-)
-def test_wrong_arguments_say_what_to_type(text, message):
-    with pytest.raises(UserError, match=message):
-        list_recordings(text)
-
-
-def test_a_folder_without_infrared_is_refused(tmp_path):
-    (tmp_path / "vi").mkdir()
-    with pytest.raises(UserError, match="no ir"):
-        list_recordings(str(tmp_path))
 
 
 def test_selection_spreads_over_light_and_contrast():
@@ -110,8 +60,8 @@ def test_no_pair_and_no_wish_are_refused():
 
 
 def test_the_last_quarter_is_held_out_where_nothing_else_is_given(street_folder):
-    recordings = list_recordings(str(street_folder))
-    facts = look_at_pairs(read_pairs(recordings))
+    recordings = list_recordings(str(street_folder), "train")
+    facts = look_at_pairs(read_frame_pairs(recordings))
     free, held = hold_out((), recordings, facts)
     assert (free, held.indices) == (9, [9, 10, 11])
     read = [digest_pair(each) for each in held.read()]
@@ -122,8 +72,8 @@ def test_the_last_quarter_is_held_out_where_nothing_else_is_given(street_folder)
 
 
 def test_a_held_out_pair_that_was_calibrated_on_is_refused(street_folder):
-    recordings = list_recordings(str(street_folder))
-    facts = look_at_pairs(read_pairs(recordings))
+    recordings = list_recordings(str(street_folder), "train")
+    facts = look_at_pairs(read_frame_pairs(recordings))
     with pytest.raises(UserError, match=r"held-out pair seen/.* is calibration pair"):
         refuse_seen(facts[:5], HeldOut(facts[4:], recordings, [4], ()))
 
@@ -142,7 +92,9 @@ def test_exchanged_cameras_are_seen_and_others_are_not(streets, other_streets):
 def test_different_sets_never_look_exchanged(shared):
     sets = ("roadscene:val", "vifb", "msrs", "msrs_gray", "tno", "tno_extra", "m3fd")
     facts = {
-        name: look_at_pairs(read_pairs(list_recordings(f"{shared / 'data'}#{name}")[:12]))
+        name: look_at_pairs(
+            read_frame_pairs(list_recordings(f"{shared / 'data'}#{name}", "train")[:12])
+        )
         for name in sets
     }
     for first in sets:
