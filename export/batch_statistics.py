@@ -19,7 +19,7 @@ def normalize_batch(feature: Tensor, gamma: Tensor, beta: Tensor, epsilon: float
     if torch.compiler.is_exporting():
         # One node that reads each channel while it is in the cache, instead of four that pass over
         # the whole feature. Graphs take one image, so it is the same. ONNX Runtime's adds a channel
-        # up in sequence and computes x * a + b (1.31.1): 1.4e-4 off in the output of CADNIF where
+        # up in sequence and computes x * a + b (1.32.0): 1.4e-4 off in the output of CADNIF where
         # an image has little contrast. Of centred values both are exact to float32.
         if feature.shape[0] != 1:
             raise ValueError(f"{feature.shape[0]} images; a graph takes one")
