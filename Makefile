@@ -24,8 +24,8 @@ help:
 	@echo 'make demo           fuse a drawn clip: out/demo.mp4, out/demo.png, a latency table'
 	@echo 'make test           the tests this machine can run in some minutes: all but those marked slow'
 	@echo 'make check          what CI runs: lint, types, all tests, and the runtime on JetPack 6 versions'
-	@echo '                    and on the lowest ones'
-	@echo 'make nightly        check, and what takes longer: fuzzing, sanitizers, aarch64 in emulation'
+	@echo 'make nightly        check, and what takes longer: the lowest versions, fuzzing, sanitizers,'
+	@echo '                    aarch64 in emulation'
 	@echo 'make docs           write docs/CLI.md and docs/API.md anew'
 	@echo 'make bench          time networks, filters and the published code (8 GB) on this machine'
 	@echo 'make tensorrt       what the tests of the TensorRT plugin need, without a GPU'
@@ -87,10 +87,10 @@ docs: $(VENV)/.dev
 # One after another: each keeps every processor busy.
 check: lint
 	$(MAKE) --no-print-directory test-all
-	$(if $(PYTHON310),$(MAKE) --no-print-directory test-jetpack6,@echo 'no Python 3.10 here: JetPack 6 and lowest versions are not tested')
-	$(if $(PYTHON310),$(MAKE) --no-print-directory lowest,)
+	$(if $(PYTHON310),$(MAKE) --no-print-directory test-jetpack6,@echo 'no Python 3.10 here: JetPack 6 versions are not tested')
 
 nightly: check
+	$(if $(PYTHON310),$(MAKE) --no-print-directory lowest,)
 	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory sanitize
 	$(MAKE) --no-print-directory aarch64-test
